@@ -1,0 +1,1 @@
+"""The test kit: sandboxes, recordings and the conformance suite, importable by other people's connectors."""
