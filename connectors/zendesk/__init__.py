@@ -1,0 +1,1 @@
+"""The connector of Zendesk: see connector.yaml."""

@@ -1,0 +1,443 @@
+"""A mapping compiled to SQL, in both directions. Every statement passes through sqlglot, so it is one SELECT and nothing else.
+
+``canonical_sql`` reads staged native records into a kind's columns. ``native_sql`` turns canonical records into what is
+written, within the limits of the destination. Fed with the second's rows, the first one *predicts what will be read back*.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+
+from migrator.kinds import Field, Kind
+from migrator.manifest import Keep, Write
+from migrator.mapping import Scalar, Variant, Verb
+
+BIG = 8  # value maps longer than this become a hash join instead of a CASE
+
+STRIP_PREFACE = r"^(<div[^>]*>)?\s*<p[^>]*>⟦[^⟧]*⟧</p>"
+
+
+def quoted(text: str) -> str:
+    """Return a SQL string literal."""
+    return exp.Literal.string(text).sql("duckdb")
+
+
+def name(identifier: str) -> str:
+    """Return a quoted identifier."""
+    return exp.to_identifier(identifier, quoted=True).sql("duckdb")
+
+
+@lru_cache(maxsize=512)
+def checked(sql: str) -> str:
+    """Return the statement as DuckDB reads it. Raises ValueError unless it is exactly one SELECT."""
+    trees = sqlglot.parse(sql, dialect="duckdb")
+    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+        raise ValueError("a mapping compiles to one SELECT")
+    return str(trees[0].sql("duckdb"))
+
+
+def json_path(path: str) -> str:
+    """Return DuckDB's JSON path for a dotted one; ``@value`` is the element itself."""
+    return "$" if path == "@value" else "$" + "".join(f'."{step}"' for step in path.split("."))
+
+
+@dataclass
+class _Reader:
+    """Collects the JSON paths one variant needs, so that each document is parsed once."""
+
+    inner: list[str] = field(default_factory=list)
+    outer: list[str] = field(default_factory=list)
+
+    def at(self, path: str) -> str:
+        if path == "@id":
+            return 'v."@id"'
+        if path == "@parent":
+            return 'v."@parent"'
+        paths, column = (self.outer, "o") if path.startswith("^.") else (self.inner, "s")
+        path = path.removeprefix("^.")
+        if path not in paths:
+            paths.append(path)
+        return f"v.{column}[{paths.index(path) + 1}]"
+
+
+def canonical_sql(
+    kind: Kind, variants: tuple[Variant, ...], relation: Callable[[Variant], str], fields: str, *, given: bool = False
+) -> str:
+    """Return the SELECT that reads ``kind``: ``id, variant`` and its fields.
+
+    ``relation`` names the staged rows of a variant: ``id, parent, body``. With ``given`` the rows are predictions: ``id``
+    and the owner's ``parent`` are ours already, and the body is the record itself. ``fields`` is the relation of custom
+    fields: ``id, applies_to, key, type, options, option_keys``.
+    """
+    return checked(
+        "\nUNION ALL BY NAME\n".join(_read(kind, variant, relation(variant), fields, given) for variant in variants)
+    )
+
+
+def problems_sql(kind: Kind, variant: Variant, relation: str) -> str | None:
+    """Return the SELECT of values that could not be read: ``id, field, raw``; None where every text is welcome."""
+    reader, parts = _Reader(), []
+    joins: list[str] = []
+    for label, spec in kind.fields.items():
+        verb = variant.fields.get(label)
+        fussy = spec.type in ("integer", "number", "boolean", "timestamp", "date")
+        if verb is None or not verb.path or verb.each or verb.not_empty or not (fussy or (verb.values and verb.otherwise == "none")):
+            continue
+        raw = reader.at(verb.path)
+        parts.append(
+            f"{{'field': {quoted(label)}, 'raw': CASE WHEN NULLIF({raw}, '') IS NOT NULL AND NOT ({_none(verb, raw)}) "
+            f"AND ({_value(spec, verb, reader, joins)}) IS NULL THEN {raw} END}}"
+        )
+    if not parts:
+        return None
+    columns = f"{_id(variant, reader)} AS id, unnest([{', '.join(parts)}]) AS p"
+    rows = _rows(variant, relation, reader, given=False)
+    return checked(
+        f"SELECT id, p.field AS field, p.raw AS raw FROM (WITH v AS ({rows}) SELECT {columns} FROM v {' '.join(joins)}) "
+        "WHERE p.raw IS NOT NULL"
+    )
+
+
+def _read(kind: Kind, variant: Variant, relation: str, fields: str, given: bool) -> str:
+    reader = _Reader()
+    joins: list[str] = []
+    columns = ['v."@id" AS id' if given else f"{_id(variant, reader)} AS id", f"{quoted(variant.name)} AS variant"]
+    owner = kind.owner
+    for label, spec in kind.fields.items():
+        verb = variant.fields.get(label)
+        if verb is None or spec.type == "blob":
+            value = "NULL"
+        elif given and label == owner:
+            value = 'v."@parent"'
+        elif verb.rank:
+            value = "NULL" if given else _rank(verb, variant, owner, reader)
+        elif verb.keyed:
+            value = _keyed_join(label, verb, fields, reader, joins)
+        else:
+            value = _value(spec, verb, reader, joins)
+        columns.append(f"CAST({value} AS {spec.column}) AS {name(label)}")
+    rows = _rows(variant, relation, reader, given)
+    return f"SELECT * FROM (WITH v AS ({rows}) SELECT {', '.join(columns)} FROM v {' '.join(joins)})"
+
+
+def _rows(variant: Variant, relation: str, reader: _Reader, given: bool) -> str:
+    """Return the rows a variant covers, each document's paths extracted in one go."""
+
+    def paths(wanted: list[str]) -> str:
+        return "[" + ", ".join(quoted(json_path(path)) for path in wanted) + "]"
+
+    tests = []
+    for conditions, word in ((variant.where, "IN"), (variant.unless, "NOT IN")):
+        for path, values in conditions.items() if not given else ():
+            listed = ", ".join(quoted(_word(value)) for value in values)
+            tests.append(f"COALESCE(json_extract_string(body, {quoted(json_path(path))}), '') {word} ({listed})")
+    where = f" WHERE {' AND '.join(tests)}" if tests else ""
+    inner = f", json_extract_string({{doc}}, {paths(reader.inner)}) AS s" if reader.inner else ""
+    if variant.each and not given:
+        outer = f", json_extract_string(body, {paths(reader.outer)}) AS o" if reader.outer else ""
+        each = quoted(json_path(variant.each) + "[*]")
+        rows = f'SELECT id AS "@id", parent AS "@parent"{outer}, unnest(json_extract(body, {each})) AS e FROM {relation}{where}'
+        return f'SELECT *{inner.format(doc="e")} FROM ({rows})'
+    outer = ", CAST([] AS VARCHAR[]) AS o" if reader.outer else ""
+    return f'SELECT id AS "@id", parent AS "@parent"{outer}{inner.format(doc="body")} FROM {relation}{where}'
+
+
+def _id(variant: Variant, reader: _Reader) -> str:
+    parts = [f"{quoted(text)} || {reader.at(path)}" if text else reader.at(path) for text, path in variant.id_parts()]
+    return " || ".join(parts)
+
+
+def _word(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _none(verb: Verb, raw: str) -> str:
+    return f"{raw} IN ({', '.join(quoted(word) for word in verb.none)})" if verb.none else "FALSE"
+
+
+def _value(spec: Field, verb: Verb, reader: _Reader, joins: list[str]) -> str:
+    """Return the expression of one field: canonical, or NULL where the record says nothing (or nothing readable)."""
+    if verb.constant is not None:
+        return quoted(_word(verb.constant))
+    raws = [reader.at(path) for path in verb.reads]
+    raw = raws[0] if len(raws) == 1 else "COALESCE(" + ", ".join(f"NULLIF({r}, '')" for r in raws) + ")"
+    if verb.not_empty:
+        return f"({raw} IS NOT NULL AND {raw} NOT IN ('', '[]', '{{}}'))"
+    if verb.none:
+        raw = f"CASE WHEN {_none(verb, raw)} THEN NULL ELSE {raw} END"
+    if verb.values is not None:
+        pairs = {str(native): _word(canonical) for native, canonical in verb.values.items()}
+        otherwise = {"keep": raw, "none": "NULL"}.get(str(verb.otherwise), quoted(_word(verb.otherwise)))
+        raw = _lookup(raw, {k: quoted(v) for k, v in pairs.items()}, otherwise, joins)
+    if spec.type in ("list", "refs"):
+        listed = (
+            f"json_extract_string({raw}, '$[*].\"{verb.each}\"')"
+            if verb.each
+            else f"string_split({raw}, {quoted(verb.split)})"
+            if verb.split
+            else f"from_json(CASE WHEN left({raw}, 1) = '[' THEN {raw} END, '[\"VARCHAR\"]')"
+        )
+        listed = f"list_filter({listed}, lambda x: x IS NOT NULL AND x <> '')"
+        if spec.unordered:
+            listed = f"list_sort(list_distinct({listed}))"
+        return f"CASE WHEN len({listed}) > 0 THEN {listed} END"
+    if spec.type == "ref":
+        return f"{quoted(verb.prefix)} || {raw}" if verb.prefix else f"NULLIF({raw}, '')"
+    if spec.type == "boolean" and verb.invert:
+        return f"NOT TRY_CAST({raw} AS BOOLEAN)"
+    if spec.type == "timestamp":
+        return f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
+    if spec.type in ("integer", "number", "boolean", "date"):
+        return f"TRY_CAST({raw} AS {spec.column})"
+    if spec.type == "html" and verb.preface:
+        return f"NULLIF(regexp_replace({raw}, {quoted(STRIP_PREFACE)}, '\\1'), '')"
+    if spec.type == "html" and verb.text:
+        escaped = f"replace(replace(replace({raw}, '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
+        return f"NULLIF(replace({escaped}, chr(10), '<br>'), '')"
+    return f"NULLIF({raw}, '')"
+
+
+def _lookup(raw: str, pairs: Mapping[str, str], otherwise: str, joins: list[str]) -> str:
+    """Return ``raw`` looked up in ``pairs`` (text to SQL value): a CASE while short, a hash join when long."""
+    if not pairs:
+        return otherwise
+    if len(pairs) <= BIG:
+        return f"CASE {raw} {' '.join(f'WHEN {quoted(k)} THEN {v}' for k, v in pairs.items())} ELSE {otherwise} END"
+    alias = f"m{len(joins)}"
+    rows = ", ".join(f"({quoted(k)}, {v})" for k, v in pairs.items())
+    joins.append(f"LEFT JOIN (SELECT * FROM (VALUES {rows}) AS t(k, w)) AS {alias} ON {alias}.k = {raw}")
+    return f"{alias}.w" if otherwise == "NULL" else f"COALESCE({alias}.w, {otherwise})"
+
+
+def _rank(verb: Verb, variant: Variant, owner: str | None, reader: _Reader) -> str:
+    by = [reader.at(path) for path in verb.rank]
+    order = ", ".join(f"length({column}), {column}" for column in by)
+    within = reader.at(variant.fields[owner].path or "@parent") if owner else "1"
+    return f"row_number() OVER (PARTITION BY {within} ORDER BY {order}) + {verb.start - 1}"
+
+
+def _keyed_join(label: str, verb: Verb, fields: str, reader: _Reader, joins: list[str]) -> str:
+    """Return the column of a custom-value map: exploded, translated field by field, and gathered again as sorted JSON."""
+    keyed, raw = verb.keyed, reader.at(verb.path or "")
+    assert keyed is not None
+    alias = f"k{len(joins)}"
+    if keyed.style == "list":
+        entry = f"unnest(json_extract({raw}, '$[*]'))"
+        key, value = "json_extract_string(e, '$.id')", "json_extract(e, '$.value')"
+    else:
+        entry = f"unnest(map_entries(CAST(CAST({raw} AS JSON) AS MAP(VARCHAR, JSON))))"
+        key, value = "e.key", "e.value"
+    exploded = f'SELECT v."@id" AS rid, {entry} AS e FROM v WHERE {raw} IS NOT NULL'
+    text = "json_extract_string(value, '$')"
+    items = "from_json(value, '[\"VARCHAR\"]')"
+    choice = (
+        "COALESCE(f.options[list_position(f.option_keys, {0})], {0})" if keyed.choice == "key" else "{0}"
+    )
+    listed = f"list_transform({items}, lambda x: {choice.format('x')})"
+    canonical = f"""CASE
+        WHEN json_type(value) = 'ARRAY' THEN CASE WHEN len({items}) > 0 THEN to_json({listed}) END
+        WHEN {text} = '' OR (f.type = 'checkbox' AND {text} = 'false') THEN NULL
+        WHEN f.type = 'multiselect' THEN to_json([{choice.format(text)}])
+        WHEN f.type = 'dropdown' THEN to_json({choice.format(text)})
+        WHEN f.type = 'integer' THEN to_json(COALESCE(CAST(TRY_CAST({text} AS BIGINT) AS VARCHAR), {text}))
+        WHEN f.type = 'decimal' THEN to_json(COALESCE(CAST(TRY_CAST({text} AS DOUBLE) AS VARCHAR), {text}))
+        WHEN f.type = 'date' THEN to_json(COALESCE(CAST(TRY_CAST(left({text}, 10) AS DATE) AS VARCHAR), {text}))
+        ELSE to_json({text}) END"""
+    by = "id" if keyed.by == "id" else "key"
+    joins.append(
+        f"LEFT JOIN (SELECT rid, CAST(to_json(map_from_entries(list({{'k': k, 'v': w}} ORDER BY k))) AS VARCHAR) AS w FROM ("
+        f"SELECT rid, COALESCE(f.id, 'unknown:' || x.key) AS k, {canonical} AS w FROM ("
+        f"SELECT rid, {key} AS key, {value} AS value FROM ({exploded})) x "
+        f"LEFT JOIN (SELECT * FROM {fields} WHERE applies_to = {quoted(keyed.applies_to)}) f ON f.{by} = x.key "
+        f"WHERE value IS NOT NULL AND json_type(value) <> 'NULL') WHERE w IS NOT NULL GROUP BY rid) {alias} "
+        f'ON {alias}.rid = v."@id"'
+    )
+    return f"{alias}.w"
+
+
+# ---- the way back ---------------------------------------------------------------------------------------------------
+
+
+def native_sql(kind: Kind, variant: Variant, write: Write, *, rows: str, vendor: str, kind_name: str, fields: str) -> str:
+    """Return the SELECT of what is written: ``id, parent, body``, the body shaped as the vendor will give it back.
+
+    ``rows``: canonical records whose references all arrive. References stay source ids; ``load`` resolves them.
+    ``fields``: the custom fields as the destination will have them (ids ours).
+    """
+    joins: list[str] = []
+    tree: dict[str, Any] = {}
+    for label, spec in kind.fields.items():
+        verb, keep = variant.fields.get(label), write.fields.get(label)
+        if verb is None or verb.constant is not None or verb.rank or spec.type == "blob":
+            continue
+        if keep is None or not verb.path or verb.path.startswith(("@", "^")):
+            continue
+        if keep.follows:
+            _plant(tree, verb.path, _followed(keep.follows, kind, joins))
+        elif keep.write != "never":
+            _plant(tree, verb.path, _native(label, spec, verb, keep, vendor, kind_name, fields, joins, write))
+    for path, value in write.constants.items():
+        _plant(tree, path, _json(value))
+    if not variant.id.startswith(("@", "^")) and "{" not in variant.id:
+        _plant(tree, variant.id, "to_json(c.id)")
+    parent = f"c.{name(kind.owner)}" if kind.owner else "NULL"
+    return checked(
+        f"WITH c AS (SELECT * FROM {rows}) "
+        f"SELECT c.id AS id, {parent} AS parent, {_object(tree)} AS body FROM c {' '.join(joins)}"
+    )
+
+
+def _own_key(vendor: str, kind_name: str) -> str:
+    return f"{quoted(f'{vendor}:{kind_name}:')} || c.id"
+
+
+def _plant(tree: dict[str, Any], path: str, expression: str) -> None:
+    *way, last = path.split(".")
+    for step in way:
+        tree = tree.setdefault(step, {})
+    tree[last] = expression
+
+
+def _object(tree: dict[str, Any]) -> str:
+    if not tree:
+        return "CAST('{}' AS JSON)"
+    parts = [f"{quoted(k)}, {_object(v) if isinstance(v, dict) else v}" for k, v in tree.items()]
+    return f"json_object({', '.join(parts)})"
+
+
+def _json(value: Scalar) -> str:
+    return f"CAST({quoted(json.dumps(value))} AS JSON)"
+
+
+def _native(
+    label: str,
+    spec: Field,
+    verb: Verb,
+    keep: Keep,
+    vendor: str,
+    kind_name: str,
+    fields: str,
+    joins: list[str],
+    write: Write,
+) -> str:
+    column = f"c.{name(label)}"
+    if verb.keyed:
+        own = (write.key_field, _own_key(vendor, kind_name)) if write.key_field else None
+        return _keyed_native(label, verb, keep, fields, own, joins)
+    if verb.values is not None:
+        back = {canonical: _json(native) for canonical, native in verb.back().items()}
+        key = f"CAST({column} AS VARCHAR)"
+        expression = _lookup(key, back, f"to_json({column})" if verb.otherwise == "keep" else "NULL", joins)
+    elif spec.type in ("list", "refs"):
+        limited = f"list_slice({column}, 1, {keep.max})" if keep.max else column
+        if keep.max_item:
+            limited = f"list_distinct(list_transform({limited}, lambda x: trim(left(trim(x), {keep.max_item}))))"
+        if verb.split:
+            expression = f"to_json(array_to_string({limited}, {quoted(verb.split)}))"
+        elif verb.each:
+            expression = f"to_json(list_transform({limited}, lambda x: json_object({quoted(verb.each)}, x)))"
+        else:
+            expression = f"to_json({limited})"
+    elif spec.type == "timestamp":
+        expression = f"to_json(strftime({column}, '%Y-%m-%dT%H:%M:%SZ'))"
+    elif spec.type == "date":
+        expression = f"to_json(CAST({column} AS VARCHAR))"
+    elif spec.type == "html" and verb.preface:
+        expression = f"to_json({_preface(verb, vendor, joins)} || {_limited(column, keep)})"
+    elif spec.type == "boolean" and verb.invert:
+        expression = f"to_json(NOT {column})"
+    elif spec.type in ("text", "html"):
+        expression = f"to_json({_limited(column, keep)})"
+        if verb.else_key:
+            expression = f"COALESCE({expression}, to_json({_own_key(vendor, kind_name)}))"
+    else:
+        expression = f"to_json({column})"
+    if keep.one_of:
+        expression = f"CASE WHEN {expression} IN ({', '.join(_json(value) for value in keep.one_of)}) THEN {expression} END"
+    if keep.default_field:
+        expression = f"COALESCE({expression}, to_json(c.{name(keep.default_field)}))"
+    if keep.default is not None:
+        expression = f"COALESCE({expression}, {_json(keep.default)})"
+    return expression
+
+
+def _limited(column: str, keep: Keep) -> str:
+    if keep.trim:
+        column = f"NULLIF(regexp_replace({column}, '^\\s+|\\s+$', '', 'g'), '')"
+    if keep.lower:
+        column = f"lower({column})"
+    if keep.max:
+        column = f"left({column}, {keep.max})"
+        if keep.trim:
+            column = f"rtrim({column})"
+    return column
+
+
+def _preface(verb: Verb, vendor: str, joins: list[str]) -> str:
+    assert verb.preface is not None
+    alias = f"p{len(joins)}"
+    joins.append(f"LEFT JOIN labels {alias} ON {alias}.id = c.{name(verb.preface.by)}")
+    person = f"regexp_replace(COALESCE({alias}.label, 'unknown'), '[⟦⟧\\p{{C}}]', '', 'g')"
+    escaped = f"replace(replace(replace({person}, '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
+    at = f"COALESCE(strftime(c.{name(verb.preface.at)}, '%Y-%m-%d %H:%M UTC'), 'no date')"
+    return f"'<p>⟦' || {escaped} || ', ' || {at} || {quoted(f', {vendor} ')} || c.id || '⟧</p>'"
+
+
+def _followed(follows: tuple[str, str], kind: Kind, joins: list[str]) -> str:
+    """Return what the vendor itself takes from the record a reference names, as it will be there."""
+    reference, wanted = follows
+    alias = f"f{len(joins)}"
+    joins.append(
+        f"LEFT JOIN (SELECT id, {name(wanted)} AS w FROM predicted.{name(kind.fields[reference].to[0])}) {alias} "
+        f"ON {alias}.id = c.{name(reference)}"
+    )
+    return f"to_json({alias}.w)"
+
+
+def _keyed_native(
+    label: str, verb: Verb, keep: Keep, fields: str, own: tuple[str, str] | None, joins: list[str]
+) -> str:
+    """Return custom values as the vendor stores them, keyed by our field ids: only fields that arrive, only valid choices."""
+    keyed = verb.keyed
+    assert keyed is not None
+    alias = f"k{len(joins)}"
+    text = "json_extract_string(value, '$')"
+    items = "from_json(value, '[\"VARCHAR\"]')"
+    valid = f"list_filter({items}, lambda x: list_contains(f.options, x))"
+    joined = f"array_to_string({items}, ', ')"
+    limits = " ".join(
+        f"WHEN f.type = {quoted(of)} THEN to_json(NULLIF(trim(left(trim({text}), {most})), ''))"
+        for of, most in keep.type_max.items()
+    )
+    also = f" UNION ALL SELECT c.id, {quoted(own[0])}, to_json({own[1]}) FROM c" if own else ""
+    native = f"""CASE
+        WHEN f.type = 'multiselect' AND json_type(value) = 'ARRAY' THEN CASE WHEN len({valid}) > 0 THEN to_json({valid}) END
+        WHEN f.type = 'multiselect' THEN CASE WHEN list_contains(f.options, {text}) THEN to_json([{text}]) END
+        WHEN json_type(value) = 'ARRAY' THEN to_json({joined})
+        WHEN f.type = 'dropdown' THEN CASE WHEN list_contains(f.options, {text}) THEN to_json({text}) END
+        WHEN f.type = 'integer' THEN to_json(TRY_CAST({text} AS BIGINT))
+        WHEN f.type = 'decimal' THEN to_json(TRY_CAST({text} AS DOUBLE))
+        WHEN f.type = 'checkbox' THEN to_json(TRY_CAST({text} AS BOOLEAN))
+        WHEN f.type = 'date' THEN to_json(CAST(TRY_CAST({text} AS DATE) AS VARCHAR))
+        {limits} ELSE to_json({text}) END"""
+    gathered = (
+        "to_json(map_from_entries(list({'k': k, 'v': w} ORDER BY k)))"
+        if keyed.style == "object"
+        else "to_json(list({'id': k, 'value': w} ORDER BY k))"
+    )
+    joins.append(
+        f"LEFT JOIN (SELECT rid, {gathered} AS w FROM (SELECT rid, f.id AS k, {native} AS w FROM ("
+        f"SELECT rid, e.key AS key, e.value AS value FROM (SELECT c.id AS rid, "
+        f"unnest(map_entries(CAST(CAST(c.{name(label)} AS JSON) AS MAP(VARCHAR, JSON)))) AS e FROM c "
+        f"WHERE c.{name(label)} IS NOT NULL)) x JOIN {fields} f ON f.id = x.key "
+        f"AND f.applies_to = {quoted(keyed.applies_to)}{also}) WHERE w IS NOT NULL AND json_type(w) <> 'NULL' GROUP BY rid) {alias} "
+        f"ON {alias}.rid = c.id"
+    )
+    return f"{alias}.w"

@@ -1,0 +1,178 @@
+"""Nothing is lost in silence: every leaf of every staged record is mapped, dropped with a reason, or listed here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from migrator.compile import checked, json_path, quoted
+from migrator.mapping import Mapping, Variant
+from migrator.stage import Stage
+
+EMPTY = "('null', '[]', '{}', '\"\"')"
+
+
+@dataclass(frozen=True)
+class Uncovered:
+    """A leaf the mapping says nothing of: in how many records it holds something, and what, for example."""
+
+    stream: str
+    kind: str
+    path: str
+    count: int
+    example: str
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A path left behind on purpose: in how many records it held something, and why it stays."""
+
+    stream: str
+    kind: str
+    path: str
+    count: int
+    because: str
+
+
+def covered(mapping: Mapping, variant: Variant) -> dict[str, str | None]:
+    """Return the paths a stream's rows of this variant are covered by: mapped (None) or dropped (the reason)."""
+    paths: dict[str, str | None] = {}
+
+    def take(one: Variant) -> None:
+        prefix = f"{one.each}." if one.each else ""
+        for verb in one.fields.values():
+            for path in (*verb.reads, *verb.rank):
+                if path.startswith("^."):
+                    paths[path[2:]] = None
+                elif path == "@value":
+                    paths[one.each or ""] = None
+                elif not path.startswith("@"):
+                    paths[f"{prefix}{path}.{verb.each}" if verb.each else prefix + path] = None
+        for path in one.where:
+            paths.setdefault(path, None)
+        for _, path in one.id_parts():
+            if not path.startswith(("@", "^")):
+                paths.setdefault(prefix + path, None)
+        for path, reason in (*mapping.ignored.get(one.stream, {}).items(), *one.drop.items()):
+            paths.setdefault(prefix + path, reason)
+
+    take(variant)
+    if not variant.each:
+        # Other kinds read the same rows too: a message's attachments, a ticket's first message.
+        for variants in mapping.kinds.values():
+            for other in variants:
+                if other.stream == variant.stream and other is not variant and (other.each or not other.where):
+                    take(other)
+    return paths
+
+
+def _leaves(structure: Any, path: str = "") -> Iterator[tuple[str, bool]]:
+    """Yield (path, below a list) for every leaf of DuckDB's structure of documents."""
+    if isinstance(structure, dict):
+        for key, below in structure.items():
+            yield from _leaves(below, f"{path}.{key}" if path else key)
+    elif isinstance(structure, list):
+        yield from _leaves(structure[0] if structure else "NULL", path)
+    else:
+        yield path, False
+
+
+def _owner(path: str, paths: dict[str, str | None]) -> str | None:
+    """Return the covering path that is the path itself or the nearest above it."""
+    steps = path.split(".")
+    for size in range(len(steps), 0, -1):
+        above = ".".join(steps[:size])
+        if above in paths:
+            return above
+    return None
+
+
+def measure(stage: Stage, mapping: Mapping, *, raw: str = "raw") -> tuple[list[Uncovered], list[Dropped]]:
+    """Return what the mapping leaves out of the staged records, and what it drops on purpose."""
+    uncovered: list[Uncovered] = []
+    dropped: list[Dropped] = []
+    for stream in mapping.streams():
+        relation = stage.raw(raw, stream)
+        mains = [
+            (kind, variant)
+            for kind, variants in mapping.kinds.items()
+            for variant in variants
+            if variant.stream == stream and not variant.each
+        ]
+        mains = [m for m in mains if m[1].where] or mains[:1]
+        seen = []
+        for kind, variant in mains:
+            where = _where(variant)
+            seen.append(where)
+            paths = covered(mapping, variant)
+            structure = stage.one(f"SELECT json_group_structure(body) FROM {relation} WHERE {where}")
+            if structure:
+                _sort_leaves(stage, relation, where, kind, stream, json.loads(structure), paths, uncovered, dropped)
+        rest = " AND ".join(f"NOT ({where})" for where in seen) or "TRUE"
+        count, example = stage.rows(f"SELECT count(*), min(id) FROM {relation} WHERE {rest}")[0]
+        if count:
+            uncovered.append(Uncovered(stream, "(no kind)", "(whole record)", int(count), f"id {example}"))
+    return uncovered, dropped
+
+
+def _where(variant: Variant) -> str:
+    tests = []
+    for conditions, word in ((variant.where, "IN"), (variant.unless, "NOT IN")):
+        for path, values in conditions.items():
+            listed = ", ".join(quoted(str(v).lower() if isinstance(v, bool) else str(v)) for v in values)
+            tests.append(f"COALESCE(json_extract_string(body, {quoted(json_path(path))}), '') {word} ({listed})")
+    return " AND ".join(tests) or "TRUE"
+
+
+def _sort_leaves(
+    stage: Stage,
+    relation: str,
+    where: str,
+    kind: str,
+    stream: str,
+    structure: Any,
+    paths: dict[str, str | None],
+    uncovered: list[Uncovered],
+    dropped: list[Dropped],
+) -> None:
+    reasons: dict[str, str] = {}
+    loose: list[str] = []
+    for path, _ in _leaves(structure):
+        if not path:
+            continue
+        owner = _owner(path, paths)
+        if owner is None:
+            loose.append(path)
+        elif paths[owner] is not None:
+            reasons[owner] = str(paths[owner])
+    for path in [*reasons, *loose]:
+        held = f"({_held(structure, path)})"
+        sql = checked(
+            f"SELECT count(*) AS n, min(left(CAST(v AS VARCHAR), 200)) AS example FROM "
+            f"(SELECT {held} AS v FROM {relation} WHERE {where}) WHERE v IS NOT NULL"
+        )
+        count, example = stage.rows(sql)[0]
+        if not count:
+            continue
+        if path in reasons:
+            dropped.append(Dropped(stream, kind, path, int(count), reasons[path]))
+        else:
+            uncovered.append(Uncovered(stream, kind, path, int(count), str(example)))
+
+
+def _held(structure: Any, path: str) -> str:
+    """Return the expression of what lies at a path, NULL where that is nothing; through lists, the first that holds any."""
+    wild, node = "$", structure
+    listed = False
+    for step in path.split("."):
+        if isinstance(node, list):
+            node, wild, listed = node[0], wild + "[*]", True
+        wild += f'."{step}"'
+        node = node.get(step) if isinstance(node, dict) else None
+    value = f"json_extract(body, {quoted(wild)})"
+    if listed:
+        some = f"list_filter({value}, lambda x: x IS NOT NULL AND CAST(x AS VARCHAR) NOT IN {EMPTY})"
+        return f"CASE WHEN len({some}) > 0 THEN {some}[1] END"
+    return f"CASE WHEN CAST({value} AS VARCHAR) NOT IN {EMPTY} THEN {value} END"

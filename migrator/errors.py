@@ -1,0 +1,86 @@
+"""Every exception, grouped by what the caller does next.
+
+MigratorError                 shown to the person, without a traceback; ``exit_code`` says which kind it was
+├── InputError                2  a file or an option is wrong: correct it (names file, line, remedy)
+├── AccessError               3  credentials or rights are missing
+├── PlanError                 4  the plan was refused: plan again, or name the losses
+├── VendorError               5  the vendor cannot be used now
+│   ├── RetryError               nothing was done: try again after ``after`` seconds
+│   ├── UnknownOutcomeError      a write may or may not have happened: look it up, never repeat it
+│   └── RefusedError             the vendor refused this record: quarantine it with the answer
+├── TruncatedError            6  fewer records arrived than the vendor itself counts
+└── WorkspaceError            7  the workspace cannot be read or written (disk full, locked by another run)
+"""
+
+from __future__ import annotations
+
+
+class MigratorError(Exception):
+    """A failure a person can act on."""
+
+    exit_code = 1
+
+
+class InputError(MigratorError):
+    """A file or an option is wrong; ``file:line: what; remedy``."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, file: str = "", line: int | None = None, remedy: str = "") -> None:
+        place = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
+        super().__init__(place + what + (f"; {remedy}" if remedy else ""))
+        self.file, self.line, self.remedy = file, line, remedy
+
+
+class AccessError(MigratorError):
+    """Credentials are missing or refused, or the account lacks a right."""
+
+    exit_code = 3
+
+
+class PlanError(MigratorError):
+    """The plan named is not the plan that lies in the workspace, or its losses were not accepted."""
+
+    exit_code = 4
+
+
+class VendorError(MigratorError):
+    """The vendor could not be used."""
+
+    exit_code = 5
+
+
+class RetryError(VendorError):
+    """Nothing was done; the call may be repeated after ``after`` seconds."""
+
+    def __init__(self, what: str, *, after: float | None = None, throttled: bool = False) -> None:
+        super().__init__(what)
+        self.after, self.throttled = after, throttled
+
+
+class UnknownOutcomeError(VendorError):
+    """No usable answer came to a write: it may have been carried out."""
+
+
+class RefusedError(VendorError):
+    """The vendor refused this record; ``status`` and ``answer`` are the vendor's own."""
+
+    def __init__(self, what: str, *, status: int = 0, answer: str = "") -> None:
+        super().__init__(what)
+        self.status, self.answer = status, answer
+
+
+class AbsentError(RefusedError):
+    """The address names nothing (404, 410)."""
+
+
+class TruncatedError(MigratorError):
+    """The vendor counts more records than it handed over."""
+
+    exit_code = 6
+
+
+class WorkspaceError(MigratorError):
+    """The workspace cannot be used: locked by another run, full, or read-only."""
+
+    exit_code = 7

@@ -1,0 +1,205 @@
+"""One client for every vendor: sessions, credentials, the pacer, and answers turned into errors by what may be done next."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.auth import AuthBase, HTTPBasicAuth
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+
+from migrator.errors import AbsentError, AccessError, RefusedError, RetryError, UnknownOutcomeError, VendorError
+from migrator.pacer import Pacer
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = (10, 60)  # to connect, between bytes
+ATTEMPTS = 8
+LONGEST_PAUSE_SECONDS = 60.0
+
+
+class Bearer(AuthBase):
+    """``Authorization: Bearer …``; the token is not shown by ``repr``."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+@dataclass
+class Client:
+    """Talks to one account. ``sleep`` and ``session`` are arguments, so that tests neither wait nor leave the machine."""
+
+    base_url: str
+    auth: AuthBase | HTTPBasicAuth | None
+    pacer: Pacer
+    session: requests.Session = field(default_factory=requests.Session)
+    sleep: Callable[[float], None] = time.sleep
+    attempts: int = ATTEMPTS
+    calls: int = 0
+
+    def read(self, path: str, params: Mapping[str, Any] | None = None) -> requests.Response:
+        """GET, repeated while that is safe. ``path`` may be a whole address of the same account.
+
+        Raises AccessError, AbsentError, RefusedError, or VendorError when the vendor stays out of reach.
+        """
+        return self._again(lambda: self._once("GET", path, params=params))
+
+    def write(self, method: str, path: str, **how: Any) -> requests.Response:
+        """Carry out one write. Repeated only where the vendor says that nothing was done (429).
+
+        Raises UnknownOutcomeError when no usable answer came: look the record up. Raises RefusedError with the answer.
+        """
+        return self._again(lambda: self._once(method, path, **how))
+
+    def download(self, url: str, *, most_bytes: int) -> Iterator[bytes]:
+        """Yield an attachment's bytes, following redirects; credentials go to the account's own host and nowhere else.
+
+        Raises RefusedError for an address inside a private network (unless the account itself is there), AbsentError.
+        """
+        response = self._again(lambda: self._fetch(url))
+        with response:
+            total = 0
+            for chunk in response.iter_content(1 << 16):
+                total += len(chunk)
+                if total > most_bytes:
+                    raise RefusedError(f"attachment larger than {most_bytes} bytes", status=200)
+                yield chunk
+            declared = response.headers.get("Content-Length")
+            if declared and declared.isdigit() and "Content-Encoding" not in response.headers and total != int(declared):
+                raise RetryError(f"attachment cut short: {total} of {declared} bytes")
+
+    def _fetch(self, url: str) -> requests.Response:
+        own = urlsplit(self.base_url)
+        for _ in range(6):
+            here = urlsplit(url)
+            if here.scheme not in ("https", own.scheme):
+                raise RefusedError(f"attachment address with scheme '{here.scheme}'")
+            mine = (here.scheme, here.netloc) == (own.scheme, own.netloc)
+            if not mine and _private(here.hostname or "") and not _private(own.hostname or ""):
+                raise RefusedError(f"attachment address in a private network: {here.hostname}")
+            if mine:
+                self.pacer.acquire(f"GET {here.path}")
+            self.calls += 1
+            try:
+                response = self.session.request(
+                    "GET",
+                    url,
+                    auth=self.auth if mine else _nobody,
+                    allow_redirects=False,
+                    stream=True,
+                    timeout=TIMEOUT_SECONDS,
+                )
+            except (requests.Timeout, requests.ConnectionError) as err:
+                raise RetryError(f"attachment at {here.hostname}: {type(err).__name__}") from err
+            if mine:
+                self.pacer.observe(response.headers)
+            if response.is_redirect:
+                url = urljoin(url, response.headers["Location"])
+                response.close()
+                continue
+            self._judge(response, "GET", f"attachment at {here.hostname}")
+            return response
+        raise RefusedError("attachment address redirects in a circle")
+
+    def _once(
+        self, method: str, path: str, *, params: Any = None, json: Any = None, data: Any = None, files: Any = None
+    ) -> requests.Response:
+        url = path if path.startswith(("http://", "https://")) else self.base_url.rstrip("/") + path
+        if urlsplit(url)[:2] != urlsplit(self.base_url)[:2]:
+            # Vendors hand out absolute addresses of their public host even behind a proxy or a sandbox.
+            parts = urlsplit(url)
+            url = urlsplit(self.base_url)._replace(path=parts.path, query=parts.query).geturl()
+        name = f"{method} {urlsplit(url).path}"
+        self.pacer.acquire(name)
+        self.calls += 1
+        try:
+            response = self.session.request(
+                method,
+                url,
+                params=params,
+                json=json,
+                data=data,
+                files=files,
+                auth=self.auth,
+                timeout=TIMEOUT_SECONDS,
+                allow_redirects=method == "GET",
+            )
+        except requests.ConnectTimeout as err:
+            raise RetryError(f"{name}: no connection") from err
+        except (requests.Timeout, requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as err:
+            if method != "GET" and not _never_sent(err):
+                raise UnknownOutcomeError(f"{name}: {type(err).__name__}, the answer never came") from err
+            raise RetryError(f"{name}: {type(err).__name__}") from err
+        self.pacer.observe(response.headers, name)
+        log.debug("call", extra={"call": name, "status": response.status_code})
+        self._judge(response, method, name)
+        return response
+
+    def _judge(self, response: requests.Response, method: str, name: str) -> None:
+        status = response.status_code
+        if status < 400:
+            return
+        if status == 429:
+            after = self.pacer.retry_after(response.headers)
+            self.pacer.hold(after if after is not None else 1.0)
+            raise RetryError(f"{name}: 429, too many calls", after=after, throttled=True)
+        if status >= 500 or status == 408:
+            if method == "GET":
+                raise RetryError(f"{name}: {status}", after=self.pacer.retry_after(response.headers))
+            raise UnknownOutcomeError(f"{name}: {status}, which may follow a write that was carried out")
+        answer = response.text[:4000]
+        if status in (401, 403):
+            what = "the credentials were refused" if status == 401 else "the account lacks the right"
+            raise AccessError(f"{name}: {what} ({status}); check the secrets and the role, then `migrator check`")
+        kind = AbsentError if status in (404, 410) else RefusedError
+        raise kind(f"{name}: refused ({status})", status=status, answer=answer)
+
+    def _again(self, call: Callable[[], requests.Response]) -> requests.Response:
+        for attempt in Retrying(
+            retry=retry_if_exception_type(RetryError),
+            wait=_pause,
+            stop=stop_after_attempt(self.attempts),
+            sleep=self.sleep,
+            reraise=True,
+        ):
+            with attempt:
+                return call()
+        raise VendorError("no attempt was made")  # unreachable: tenacity re-raises the last error
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    after = getattr(error, "after", None)
+    return min(LONGEST_PAUSE_SECONDS, after if after is not None else 0.5 * 2 ** (state.attempt_number - 1))
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Send nothing: not even what ~/.netrc holds for the host."""
+    request.headers.pop("Authorization", None)
+    return request
+
+
+def _never_sent(err: Exception) -> bool:
+    return "NewConnectionError" in repr(err) or "NameResolutionError" in repr(err)
+
+
+def _private(host: str) -> bool:
+    try:
+        addresses = [ipaddress.ip_address(host)]
+    except ValueError:
+        try:
+            addresses = [ipaddress.ip_address(info[4][0]) for info in socket.getaddrinfo(host, None)]
+        except OSError:
+            return False  # a host without an address cannot be reached at all
+    return any(a.is_private or a.is_loopback or a.is_link_local for a in addresses)

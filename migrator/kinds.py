@@ -1,0 +1,133 @@
+"""The canonical records: which kinds there are, their fields, types and references, and the order they are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Literal
+
+from pydantic import model_validator
+
+from migrator.documents import Document
+from migrator.errors import InputError
+
+Type = Literal["text", "html", "integer", "number", "boolean", "timestamp", "date", "list", "ref", "refs", "map", "blob"]
+
+COLUMN: Mapping[str, str] = {  # DuckDB's type for each of ours
+    "text": "VARCHAR",
+    "html": "VARCHAR",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "timestamp": "TIMESTAMP",
+    "date": "DATE",
+    "list": "VARCHAR[]",
+    "ref": "VARCHAR",
+    "refs": "VARCHAR[]",
+    "map": "VARCHAR",  # a JSON object: custom field id to value, keys sorted
+    "blob": "VARCHAR",  # a sha256 digest; the bytes lie in the blob store
+}
+
+
+class Skip(Document):
+    """Records with a true ``when`` are not written: ``because`` is the reason, ``unless_referenced`` keeps the needed ones."""
+
+    because: str
+    unless_referenced: bool = False
+
+
+class Field(Document):
+    """One field of a kind.
+
+    ``to``: the kinds a reference may name. ``owner``: the record lives inside the one it names. ``unordered``: a list
+    compared as a set. ``private``: kept in the stage for translation, never compared and never a loss. ``skip``: a boolean
+    that keeps its record from being written. ``keyed_by``: the kind whose ids are the keys of a map.
+    """
+
+    type: Type = "text"
+    doc: str = ""
+    required: bool = False
+    to: tuple[str, ...] = ()
+    owner: bool = False
+    unordered: bool = False
+    private: bool = False
+    skip: Skip | None = None
+    keyed_by: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: object) -> object:
+        return {"type": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _references_name_kinds(self) -> Field:
+        if (self.type in ("ref", "refs")) != bool(self.to):
+            raise ValueError("a ref (and only a ref) needs 'to', the kinds it may name")
+        return self
+
+    @property
+    def column(self) -> str:
+        """Return the DuckDB type."""
+        return COLUMN[self.type]
+
+
+class Kind(Document):
+    """One kind of record. ``match``: fields that make a record the same as one at the destination, whatever the case.
+
+    ``stands_in``: the kind a record is written as where the destination cannot take it as itself (a person without a seat).
+    ``label``: the field a person knows the record by.
+    """
+
+    doc: str = ""
+    label: str | None = None
+    match: tuple[str, ...] = ()
+    stands_in: str | None = None
+    fields: dict[str, Field]
+
+    @property
+    def owner(self) -> str | None:
+        """Return the field that names the record this one lives inside."""
+        return next((name for name, field in self.fields.items() if field.owner), None)
+
+    def references(self) -> Iterator[tuple[str, Field]]:
+        """Yield the fields that name other records."""
+        return ((name, field) for name, field in self.fields.items() if field.to)
+
+
+class Kinds(Document):
+    """A canonical file: the kinds of one field of work, such as help desks."""
+
+    title: str
+    kinds: dict[str, Kind]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Kinds:
+        for name, kind in self.kinds.items():
+            targets = {to for _, field in kind.references() for to in field.to}
+            targets |= {field.keyed_by for field in kind.fields.values() if field.keyed_by}
+            targets |= {kind.stands_in} if kind.stands_in else set()
+            for target in targets - set(self.kinds):
+                raise ValueError(f"{name} refers to the kind '{target}', which does not exist")
+            for match in kind.match:
+                if match not in kind.fields:
+                    raise ValueError(f"{name} is matched by '{match}', which is not a field of it")
+        return self
+
+    def in_order(self) -> list[str]:
+        """Return the kinds so that each comes after all it refers to (references to itself aside)."""
+        graph = {
+            name: {to for _, field in kind.references() for to in field.to}
+            | {field.keyed_by for field in kind.fields.values() if field.keyed_by}
+            for name, kind in self.kinds.items()
+        }
+        for name in graph:
+            graph[name] -= {name}
+        try:
+            return list(TopologicalSorter(graph).static_order())
+        except CycleError as err:
+            raise InputError(f"kinds refer to each other in a circle: {' -> '.join(err.args[1])}") from err
+
+    def root(self, name: str) -> str:
+        """Return the kind at the top of the chain of owners."""
+        owner = self.kinds[name].owner
+        return self.root(self.kinds[name].fields[owner].to[0]) if owner else name

@@ -1,0 +1,200 @@
+"""What was written, and what is in doubt: SQLite, durable at every step. The only module that opens the ledger file.
+
+A unit (one call) is ``sent`` before its call and ``done`` after it; a unit still ``sent`` after a crash may or may not have
+been carried out. Durability: WAL, synchronous=FULL. Calls of several workers share a commit (natural group commit).
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import sqlite3
+import threading
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from migrator.errors import WorkspaceError
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS unit (
+  plan TEXT NOT NULL, unit TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
+  sent_at TEXT, done_at TEXT, attempts INTEGER NOT NULL DEFAULT 0, answer TEXT, payload TEXT,
+  PRIMARY KEY (plan, unit)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS identity (
+  kind TEXT NOT NULL, source TEXT NOT NULL, destination TEXT NOT NULL, key TEXT, how TEXT NOT NULL, unit TEXT,
+  PRIMARY KEY (kind, source)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS run (plan TEXT, command TEXT, at TEXT, what TEXT);
+"""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A record's name at the destination: its id there, and its own key where it has one (a custom field's name)."""
+
+    kind: str
+    source: str
+    destination: str
+    key: str | None = None
+    how: str = "created"  # created, kept, merged
+
+
+class Ledger:
+    """One workspace's ledger. Every method is safe from any thread; a method that writes returns when it is durable."""
+
+    def __init__(self, path: Path | str) -> None:
+        try:
+            self._read = sqlite3.connect(path, check_same_thread=False, timeout=30, isolation_level=None)
+            self._read.execute("PRAGMA journal_mode=WAL")
+            self._read.execute("PRAGMA synchronous=FULL")
+            self._read.executescript(SCHEMA)
+        except sqlite3.Error as err:
+            raise WorkspaceError(f"{path} cannot be used as ledger: {err}") from err
+        self._lock = threading.Lock()
+        self._write = sqlite3.connect(path, check_same_thread=False, timeout=30, isolation_level=None)
+        self._write.execute("PRAGMA synchronous=FULL")
+        self._queue: queue.Queue[tuple[list[tuple[str, Any]], Future[None]] | None] = queue.Queue()
+        self._writer = threading.Thread(target=self._commit, daemon=True)
+        self._writer.start()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish what is under way and let go of the file."""
+        self._queue.put(None)
+        self._writer.join()
+        self._write.close()
+        self._read.close()
+
+    def sent(self, plan: str, unit: str, kind: str, at: str, payload: Any) -> None:
+        """Note, before its call, that a unit is about to be written."""
+        self._do(
+            [
+                (
+                    "INSERT INTO unit (plan, unit, kind, state, sent_at, attempts, payload) VALUES (?, ?, ?, 'sent', ?, 1, ?) "
+                    "ON CONFLICT (plan, unit) DO UPDATE SET state = 'sent', sent_at = excluded.sent_at, "
+                    "attempts = attempts + 1, payload = excluded.payload, answer = NULL",
+                    (plan, unit, kind, at, json.dumps(payload, ensure_ascii=False)),
+                )
+            ]
+        )
+
+    def done(self, plan: str, unit: str, at: str, identities: Iterable[Identity], *, state: str = "done") -> None:
+        """Note that a unit was carried out, and the names its records got."""
+        self._do(
+            [
+                ("UPDATE unit SET state = ?, done_at = ?, payload = NULL WHERE plan = ? AND unit = ?", (state, at, plan, unit)),
+                *(_identity(identity, unit) for identity in identities),
+            ]
+        )
+
+    def unsent(self, plan: str, unit: str) -> None:
+        """Note that a unit in doubt turned out not to have been carried out."""
+        self._do([("UPDATE unit SET state = 'open' WHERE plan = ? AND unit = ?", (plan, unit))])
+
+    def quarantine(self, plan: str, unit: str, kind: str, at: str, answer: str, payload: Any) -> None:
+        """Put a refused unit aside, with the vendor's answer and what was sent."""
+        self._do(
+            [
+                (
+                    "INSERT INTO unit (plan, unit, kind, state, sent_at, done_at, attempts, answer, payload) "
+                    "VALUES (?, ?, ?, 'quarantined', ?, ?, 1, ?, ?) ON CONFLICT (plan, unit) DO UPDATE SET "
+                    "state = 'quarantined', done_at = excluded.done_at, answer = excluded.answer, payload = excluded.payload",
+                    (plan, unit, kind, at, at, answer, json.dumps(payload, ensure_ascii=False)),
+                )
+            ]
+        )
+
+    def know(self, identities: Iterable[Identity]) -> None:
+        """Note the names of records that were there already."""
+        self._do([_identity(identity, None) for identity in identities])
+
+    def note(self, plan: str, command: str, at: str, what: str) -> None:
+        """Add a line to the history of runs."""
+        self._do([("INSERT INTO run VALUES (?, ?, ?, ?)", (plan, command, at, what))])
+
+    def find(self, kind: str, source: str) -> Identity | None:
+        """Return a record's name at the destination."""
+        found = self._rows("SELECT kind, source, destination, key, how FROM identity WHERE kind = ? AND source = ?", kind, source)
+        return Identity(*found[0]) if found else None
+
+    def identities(self) -> list[tuple[str, str, str, str | None, str]]:
+        """Return every (kind, source id, destination id, key, how)."""
+        return self._rows("SELECT kind, source, destination, key, how FROM identity")
+
+    def states(self, plan: str) -> dict[str, str]:
+        """Return the state of every unit of the plan that was begun: sent, done, open or quarantined."""
+        return dict(self._rows("SELECT unit, state FROM unit WHERE plan = ?", plan))
+
+    def in_doubt(self, plan: str) -> list[tuple[str, str, str]]:
+        """Return (unit, sent_at, payload) of the units whose outcome is unknown."""
+        return self._rows("SELECT unit, sent_at, payload FROM unit WHERE plan = ? AND state = 'sent'", plan)
+
+    def quarantined(self, plan: str | None = None) -> list[tuple[str, str, str, str]]:
+        """Return (unit, kind, the vendor's answer, payload) of the units put aside."""
+        return self._rows(
+            "SELECT unit, kind, answer, payload FROM unit WHERE state = 'quarantined' AND (? IS NULL OR plan = ?)", plan, plan
+        )
+
+    def known_ids(self, kind: str) -> set[str]:
+        """Return the destination ids already accounted for."""
+        return {row[0] for row in self._rows("SELECT destination FROM identity WHERE kind = ?", kind)}
+
+    def history(self) -> list[tuple[str, str, str, str]]:
+        """Return (plan, command, at, what) of all runs, oldest first."""
+        return self._rows("SELECT plan, command, at, what FROM run ORDER BY rowid")
+
+    def _rows(self, sql: str, *values: Any) -> list[Any]:
+        with self._lock:
+            return self._read.execute(sql, values).fetchall()
+
+    def _do(self, statements: list[tuple[str, Any]]) -> None:
+        if not statements:
+            return
+        done: Future[None] = Future()
+        self._queue.put((statements, done))
+        done.result()
+
+    def _commit(self) -> None:
+        while True:
+            first = self._queue.get()
+            if first is None:
+                return
+            batch, last = [first], False
+            while not self._queue.empty():
+                more = self._queue.get()
+                if more is None:
+                    last = True
+                    break
+                batch.append(more)
+            try:
+                self._write.execute("BEGIN IMMEDIATE")
+                for statements, _ in batch:
+                    for sql, values in statements:
+                        self._write.execute(sql, values)
+                self._write.execute("COMMIT")
+            except sqlite3.Error as err:
+                if self._write.in_transaction:
+                    self._write.execute("ROLLBACK")
+                failure = WorkspaceError(f"the ledger cannot be written: {err}; nothing more was sent")
+                for _, future in batch:
+                    future.set_exception(failure)
+            else:
+                for _, future in batch:
+                    future.set_result(None)
+            if last:
+                return
+
+
+def _identity(identity: Identity, unit: str | None) -> tuple[str, Any]:
+    return (
+        "INSERT INTO identity VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (kind, source) DO UPDATE SET "
+        "destination = excluded.destination, key = excluded.key, how = excluded.how, unit = excluded.unit",
+        (identity.kind, identity.source, identity.destination, identity.key, identity.how, unit),
+    )

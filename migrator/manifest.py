@@ -1,0 +1,223 @@
+"""A connector's ``connector.yaml``, typed: how to talk to the vendor, and what it can keep. Nothing declared, nothing written."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from migrator.documents import Document
+from migrator.mapping import Scalar
+
+
+class Cited(Document):
+    """Where a figure comes from."""
+
+    source: str = ""
+    date: str = ""
+
+
+class Auth(Document):
+    """``basic``: user and password, ``bearer``: a token; ``{name}`` stands for an account setting or a secret."""
+
+    basic: tuple[str, str] | None = None
+    bearer: str | None = None
+
+
+class QuotaRule(Cited):
+    """Calls a minute by plan, over the endpoints whose "METHOD /path" matches the regular expression ``matching``."""
+
+    name: str
+    matching: str = ""
+    per_minute: dict[str, int]
+
+
+class Quota(Document):
+    """The declared limits, and the headers by which the vendor tells its own (``remaining`` may be a decimal: "700.0")."""
+
+    default_plan: str
+    rules: tuple[QuotaRule, ...]
+    total: str | None = None
+    remaining: str | None = None
+    retry_after: str = "Retry-After"
+
+
+class Paging(Document):
+    """How a list goes on: ``none``; ``link`` header; ``cursor`` (incremental export: ``after_cursor``, ``end_of_stream``);
+    ``time`` (incremental by ``start_time``, repeats its last second); ``next`` (``next_page`` address in the body).
+
+    ``size`` records a page, asked for by ``size_param``. ``most``: pages after which the vendor stops (then ``window``).
+    """
+
+    style: Literal["none", "link", "cursor", "time", "next"] = "none"
+    size: int = 100
+    size_param: str = "per_page"
+    most: int | None = None
+
+
+class Stream(Document):
+    """A list of native records.
+
+    ``items``: the key that holds the list (none: the answer is the list). ``parent``: one list for each record of that
+    stream (only those where ``parent_has`` holds), ``{parent}`` in the path is its id. ``view``: each listed record is read again by its own address. ``each``: further fixed
+    variants of the query, read one after another. ``window``: the record's field and the query's parameter by which a list
+    that stops at ``paging.most`` pages goes on. ``absent``: 404 means an empty list. ``count``: where the vendor itself
+    counts them: path and key.
+    """
+
+    path: str
+    items: str | None = None
+    id: str = "id"
+    updated_at: str | None = "updated_at"
+    params: dict[str, Scalar] = {}
+    each: tuple[dict[str, Scalar], ...] = ({},)
+    parent: str | None = None
+    paging: Paging = Paging()
+    view: str | None = None
+    window: tuple[str, str] | None = None
+    absent: bool = False
+    count: tuple[str, str] | None = None
+    wrap: str | None = None  # key to put a one-record answer under
+    hook: str | None = None
+
+
+class Call(Document):
+    """One writing call: ``{name}`` in the path is a resolved reference of the record.
+
+    ``wrap``: the key the payload goes under. ``body``: a named function of ``hooks.py`` that shapes it first. ``id``/``key``: where the answer holds the new record's id and its own name.
+    """
+
+    method: Literal["POST", "PUT", "DELETE"] = "POST"
+    path: str
+    wrap: str | None = None
+    id: str = "id"
+    key: str | None = None
+    body: str | None = None
+
+
+class Find(Document):
+    """How a write whose answer never came is looked up: the ``stream`` is listed with ``params`` and compared by ``match``
+    (native path at the vendor to native path in the payload). ``{sent_at}`` and the references may stand in params.
+
+    ``path``: the stream's address for this record alone. ``key_in``: compare migrator's own key, held in this native map.
+    ``as_html``: compare as HTML means. ``lag_seconds``: a list that shows new records only after this long.
+    """
+
+    stream: str | None = None
+    params: dict[str, Scalar] = {}
+    match: dict[str, str] = {}
+    key_in: str | None = None
+    path: str | None = None
+    as_html: bool = False
+    lag_seconds: int = 0
+
+
+class Keep(Document):
+    """What the vendor does with one canonical field.
+
+    ``write``: ``always``, ``create`` (only then) or ``never``. ``max``: characters, or items of a list;
+    ``max_item``: characters of each item. ``type_max``: characters of custom values, by field type. ``one_of``: native
+    values it takes. ``default``: what it fills in when there is none; ``fills``: it may fill in something of its own.
+    ``follows``: not written, but read back as this reference's field. ``trim``/``lower``: the vendor does so itself.
+    ``loss``/``because``: how a difference is named in the report, and why.
+    """
+
+    write: Literal["always", "create", "never"] = "always"
+    max: int | None = None
+    max_item: int | None = None
+    one_of: tuple[Scalar, ...] = ()
+    default: Scalar | None = None
+    default_field: str | None = None
+    fills: bool = False
+    follows: tuple[str, str] | None = None
+    type_max: dict[str, int] = {}
+    trim: bool = False
+    lower: bool = False
+    unique: bool = False
+    loss: Literal["dropped", "truncated", "merged", "reset", "unresolved", "untranslated"] | None = None
+    because: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: object) -> object:
+        return {"write": value} if isinstance(value, str) else value
+
+
+class Embed(Document):
+    """Records of another kind that travel inside this one's call.
+
+    ``merge``: their payload becomes part of ours. ``files``: their bytes go along as multipart ``path``, and ``answer`` is
+    where the ids come back, in order. ``list``: the reference ``value`` of each, as
+    a list at ``path``. ``filler``: what stands at ``path`` where there is no such record.
+    """
+
+    how: Literal["merge", "files", "list"]
+    variant: str | None = None
+    path: str | None = None
+    value: str | None = None
+    answer: str | None = None
+    filler: dict[str, Scalar] = {}
+
+
+class MaxTotal(Document):
+    """Embedded bytes together: at most ``bytes`` for all that hang on one record of the kind ``per``."""
+
+    bytes: int
+    per: str
+
+
+class Write(Document):
+    """What the vendor keeps of one variant of a kind.
+
+    ``create`` (with ``find``): written by a call of its own; ``embedded``: only inside its owner; ``match_only``: never
+    created, only found (a seat costs money); ``skip``/``manual``: not written, with the reason.
+    ``key_field``: the set-up custom field that holds migrator's own key.
+    """
+
+    kind: str
+    variant: str | None = None
+    create: Call | None = None
+    find: Find | None = None
+    embedded: bool = False
+    match_only: bool = False
+    skip: str | None = None
+    manual: str | None = None
+    key_field: str | None = None
+    fields: dict[str, Keep] = {}
+    embeds: dict[str, Embed] = {}
+    constants: dict[str, Scalar] = {}
+    max_total: MaxTotal | None = None
+
+
+class Setup(Document):
+    """A record the connector itself needs at the vendor before it can load, planned and reported like every other."""
+
+    kind: str
+    id: str
+    fields: dict[str, Scalar | list[str]]
+
+
+class Manifest(Document):
+    """``connector.yaml``."""
+
+    vendor: str
+    title: str
+    canonical: str = "help_desk"
+    base_url: str
+    settings: dict[str, str] = {}  # account setting to what it is
+    secrets: dict[str, str] = {}  # secret to what it is
+    auth: Auth
+    check: Stream
+    rights: dict[str, str] = {}  # "METHOD /path" tried by `check` to what it is needed for
+    quota: Quota
+    streams: dict[str, Stream]
+    writes: tuple[Write, ...] = ()
+    setup: tuple[Setup, ...] = ()
+    unread: dict[str, str] = {}  # what the vendor has and this connector does not read, with the reason
+
+    def write(self, kind: str, variant: str | None = None) -> Write | None:
+        """Return what is declared for the kind (and variant)."""
+        for write in self.writes:
+            if write.kind == kind and (write.variant is None or variant is None or write.variant == variant):
+                return write
+        return None

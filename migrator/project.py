@@ -1,0 +1,248 @@
+"""``migration.yaml``, the workspace beside it, and secrets by name. A secret's value leaves this module only inside a client."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import requests
+from pydantic import Field as Option
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from migrator import documents, registry
+from migrator.declarative import Declarative
+from migrator.documents import Document, did_you_mean
+from migrator.errors import AccessError, InputError
+from migrator.http import Bearer, Client
+from migrator.mapping import Mapping, overlay
+from migrator.pacer import Limit, Pacer
+from migrator.registry import Connector
+
+
+class Account(Document):
+    """One side of the migration. ``secrets`` name where each secret is kept: ``env:NAME`` or ``keyring:SERVICE/USER``.
+
+    ``url`` replaces the vendor's address (a sandbox, a proxy). ``plan``: the vendor's plan, for its quota; ``share``: the
+    part of the quota migrator may use; ``per_minute``: a quota the vendor granted. ``options``: the connector's own.
+    """
+
+    vendor: str
+    settings: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    url: str | None = None
+    plan: str | None = None
+    share: float = Option(default=1.0, gt=0, le=1)
+    per_minute: int | None = Option(default=None, gt=0)
+    workers: int = Option(default=4, ge=1, le=32)
+    options: dict[str, str] = {}
+
+
+class Policies(Document):
+    """What a person decided once. ``people_without_seat``: an agent nobody matches becomes a contact, or is left to a person."""
+
+    people_without_seat: Literal["stand_in", "manual"] = "stand_in"
+    preface: bool = True
+
+
+class Thresholds(Document):
+    """Shares of a kind's records that may be lost or left over before a person must say so (``load --accept-losses``)."""
+
+    manual: float = 0.05
+    dropped: float = 1.0
+
+
+class Migration(Document):
+    """``migration.yaml``."""
+
+    name: str
+    source: Account
+    destination: Account
+    policies: Policies = Policies()
+    thresholds: Thresholds = Thresholds()
+    overlay: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with everything one migration knows."""
+
+    folder: Path
+
+    @property
+    def file(self) -> Path:
+        """Return ``migration.yaml``."""
+        return self.folder / "migration.yaml"
+
+    @property
+    def stage(self) -> Path:
+        """Return the staging file."""
+        return self.folder / "stage.duckdb"
+
+    @property
+    def ledger(self) -> Path:
+        """Return the ledger."""
+        return self.folder / "ledger.sqlite"
+
+    @property
+    def blobs(self) -> Path:
+        """Return the folder of attachments' bytes, named by digest."""
+        return self.folder / "blobs"
+
+    @property
+    def plan(self) -> Path:
+        """Return the plan's summary."""
+        return self.folder / "plan.json"
+
+    def blob(self, digest: str) -> Path:
+        """Return where the bytes with this sha256 lie."""
+        if not re.fullmatch(r"[0-9a-f]{64}", digest):
+            raise InputError(f"'{digest[:80]}' is not a digest")
+        return self.blobs / digest[:2] / digest
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side, ready: the connector with the customer's overlay, and the account."""
+
+    connector: Connector
+    mapping: Mapping
+    account: Account
+    file: str
+
+    def open(
+        self, *, session: requests.Session | None = None, sleep: Callable[[float], None] | None = None,
+        monotonic: Callable[[], float] | None = None,
+    ) -> Declarative:
+        """Return the account, ready to be read or written. Raises AccessError where a secret is missing."""
+        manifest = self.connector.manifest
+        quota, account = manifest.quota, self.account
+        plan = account.plan or quota.default_plan
+        limits = []
+        for rule in quota.rules:
+            if plan not in rule.per_minute:
+                raise InputError(f"{account.vendor} has no plan '{plan}'{did_you_mean(plan, rule.per_minute)}", file=self.file)
+            granted = account.per_minute or rule.per_minute[plan]
+            limits.append(Limit(rule.name, max(1, int(granted * account.share)), rule.matching))
+        pacer = Pacer(limits, quota.total, quota.remaining, quota.retry_after, account.share)
+        client = Client(self.base_url(), self._auth(), pacer)
+        if session is not None:
+            client.session = session
+        if sleep is not None:
+            client.sleep = pacer.sleep = sleep
+        if monotonic is not None:
+            pacer.monotonic = monotonic
+        return Declarative(
+            manifest, self.mapping, client, self.connector.hooks, workers=account.workers, options=account.options
+        )
+
+    def base_url(self) -> str:
+        """Return the account's address. Raises InputError where a setting is missing."""
+        if self.account.url:
+            url = self.account.url.rstrip("/")
+            path = re.sub(r"^https?://[^/]+", "", self.connector.manifest.base_url).rstrip("/")
+            return url if url.endswith(path) else url + path
+        return self._fill(self.connector.manifest.base_url)
+
+    def _fill(self, template: str) -> str:
+        def word(found: re.Match[str]) -> str:
+            name = found[1]
+            if name in self.account.settings:
+                return self.account.settings[name]
+            if name in self.account.secrets:
+                return secret(self.account.secrets[name], f"{self.account.vendor}'s {name}")
+            manifest = self.connector.manifest
+            if name in manifest.secrets:
+                raise InputError(
+                    f"{self.account.vendor} needs the secret '{name}'", file=self.file,
+                    remedy=f"add `secrets: {{{name}: env:SOME_VARIABLE}}` ({manifest.secrets[name]})",
+                )
+            raise InputError(
+                f"{self.account.vendor} needs the setting '{name}'", file=self.file,
+                remedy=f"add `settings: {{{name}: …}}` ({manifest.settings.get(name, '')})",
+            )
+
+        return re.sub(r"\{(\w+)\}", word, template)
+
+    def _auth(self) -> AuthBase | None:
+        auth = self.connector.manifest.auth
+        if auth.basic:
+            return HTTPBasicAuth(*(self._fill(part).encode() for part in auth.basic))
+        return Bearer(self._fill(auth.bearer)) if auth.bearer else None
+
+
+@dataclass(frozen=True)
+class Project:
+    """A workspace with its migration.yaml read and both sides found."""
+
+    workspace: Workspace
+    migration: Migration
+    source: Side
+    destination: Side
+
+
+def open_project(folder: Path) -> Project:
+    """Read a workspace. Raises InputError naming file, line and remedy."""
+    workspace = Workspace(folder)
+    loaded = documents.tree(workspace.file)
+    migration = documents.parse(loaded, Migration, str(workspace.file))
+    for account in (migration.source, migration.destination):
+        for name, where in account.secrets.items():
+            if not re.match(r"(env|keyring):.", where):
+                raise InputError(
+                    f"{account.vendor}: the secret '{name}' is not a name", file=str(workspace.file),
+                    line=documents.line_of(loaded, ("source" if account is migration.source else "destination", "secrets", name)),
+                    remedy="write env:VARIABLE or keyring:SERVICE/USER; never the secret itself",
+                )
+    source = side(migration.source, migration, str(workspace.file))
+    destination = side(migration.destination, migration, str(workspace.file))
+    if source.mapping.canonical != destination.mapping.canonical:
+        raise InputError(
+            f"{migration.source.vendor} holds {source.mapping.canonical} records, {migration.destination.vendor} "
+            f"{destination.mapping.canonical} records", file=str(workspace.file), remedy="choose two vendors of one trade",
+        )
+    return Project(workspace, migration, source, destination)
+
+
+def side(account: Account, migration: Migration | None, file: str) -> Side:
+    """Return one side with the customer's overlay applied."""
+    connector = registry.connector(account.vendor)
+    mapping = connector.mapping
+    changes = (migration.overlay if migration else {}).get(account.vendor, {})
+    if changes:
+        mapping = overlay(mapping, changes, file)
+    if migration and not migration.policies.preface:
+        mapping = _without_preface(mapping)
+    return Side(connector, mapping, account, file)
+
+
+def _without_preface(mapping: Mapping) -> Mapping:
+    kinds = {
+        kind: tuple(
+            variant.model_copy(
+                update={"fields": {k: verb.model_copy(update={"preface": None}) for k, verb in variant.fields.items()}}
+            )
+            for variant in variants
+        )
+        for kind, variants in mapping.kinds.items()
+    }
+    return mapping.model_copy(update={"kinds": kinds})
+
+
+def secret(where: str, what: str) -> str:
+    """Return a secret from the environment or the keyring. Raises AccessError, naming the place and never the value."""
+    scheme, _, name = where.partition(":")
+    if scheme == "env":
+        if not os.environ.get(name):
+            raise AccessError(f"{what}: the environment variable {name} is not set; export it and try again")
+        return os.environ[name]
+    import keyring
+
+    service, _, user = name.partition("/")
+    found = keyring.get_password(service, user)
+    if not found:
+        raise AccessError(f"{what}: the keyring holds nothing for {service}/{user}; `keyring set {service} {user}`")
+    return found

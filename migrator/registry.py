@@ -1,0 +1,123 @@
+"""Connectors, kinds and mappings: found, parsed, joined. A third party's connector is found by its entry point."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from migrator import documents
+from migrator.documents import did_you_mean
+from migrator.errors import InputError
+from migrator.kinds import Kinds
+from migrator.manifest import Manifest
+from migrator.mapping import Mapping, check
+
+ENTRY_POINTS = "migrator.connectors"
+
+
+@dataclass(frozen=True)
+class Connector:
+    """A vendor's folder, read: how to talk to it, what things mean, its odd functions."""
+
+    vendor: str
+    package: str
+    folder: Path
+    manifest: Manifest
+    mapping: Mapping
+    kinds: Kinds
+
+    @property
+    def hooks(self) -> ModuleType | None:
+        """Return ``hooks.py``, where there is one."""
+        return self._module("hooks")
+
+    @property
+    def sandbox(self) -> Any:
+        """Return the sandbox module: ``create``, ``seed``. Raises InputError where the vendor has none."""
+        found = self._module("sandbox")
+        if found is None:
+            raise InputError(f"{self.vendor} has no sandbox", remedy="a real server or account is its judge")
+        return found
+
+    def part(self, name: str) -> Any:
+        """Return another module of the folder, such as ``demo``. Raises InputError where there is none."""
+        found = self._module(name)
+        if found is None:
+            raise InputError(f"{self.vendor} has no {name}")
+        return found
+
+    def _module(self, name: str) -> ModuleType | None:
+        full = f"{self.package}.{name}"
+        return importlib.import_module(full) if importlib.util.find_spec(full) else None
+
+
+def mappings_folder() -> Path:
+    """Return where the mapping files lie: inside the package (a wheel) or beside it (a checkout)."""
+    inside = Path(__file__).parent / "mappings"
+    return inside if inside.is_dir() else Path(__file__).resolve().parents[1] / "mappings"
+
+
+def _found() -> Iterator[tuple[str, str, Path]]:
+    """Yield (vendor, package, folder) of every connector."""
+    package = importlib.import_module("migrator.connectors")
+    for module in pkgutil.iter_modules(package.__path__):
+        folder = Path(module.module_finder.path) / module.name  # type: ignore[union-attr]
+        if (folder / "connector.yaml").is_file():
+            yield module.name, f"migrator.connectors.{module.name}", folder
+    for point in entry_points(group=ENTRY_POINTS):
+        spec = importlib.util.find_spec(point.value)
+        if spec and spec.submodule_search_locations:
+            yield point.name, point.value, Path(next(iter(spec.submodule_search_locations)))
+
+
+@cache
+def vendors() -> dict[str, tuple[str, Path]]:
+    """Return every vendor's package and folder, by name."""
+    return {vendor: (package, folder) for vendor, package, folder in sorted(_found())}
+
+
+@cache
+def kinds(canonical: str) -> Kinds:
+    """Return a canonical file's kinds."""
+    return documents.read(mappings_folder() / "canonical" / f"{canonical}.yaml", Kinds)
+
+
+@cache
+def connector(vendor: str) -> Connector:
+    """Return a vendor's connector. Raises InputError for an unknown vendor or a faulty file."""
+    if vendor not in vendors():
+        raise InputError(f"no connector for '{vendor}'{did_you_mean(vendor, vendors())}", remedy="see `migrator connectors`")
+    package, folder = vendors()[vendor]
+    manifest = documents.read(folder / "connector.yaml", Manifest)
+    own = folder / "mapping.yaml"
+    file = own if own.is_file() else mappings_folder() / "vendors" / f"{vendor}.yaml"
+    mapping = documents.read(file, Mapping)
+    known = kinds(mapping.canonical)
+    check(mapping, known, str(file))
+    _agree(manifest, mapping, known, str(folder / "connector.yaml"))
+    return Connector(vendor, package, folder, manifest, mapping, known)
+
+
+def _agree(manifest: Manifest, mapping: Mapping, known: Kinds, file: str) -> None:
+    """Raise InputError where manifest and mapping speak of different things."""
+    for stream in mapping.streams():
+        if stream not in manifest.streams:
+            raise InputError(f"the mapping reads the stream '{stream}'{did_you_mean(stream, manifest.streams)}", file=file)
+    for write in manifest.writes:
+        if write.kind not in known.kinds:
+            raise InputError(f"'{write.kind}' is not a kind{did_you_mean(write.kind, known.kinds)}", file=file)
+        fields = known.kinds[write.kind].fields
+        for field in write.fields:
+            if field not in fields:
+                raise InputError(f"'{write.kind}' has no field '{field}'{did_you_mean(field, fields)}", file=file)
+        names = {variant.name for variant in mapping.kinds.get(write.kind, ())}
+        if write.variant and write.variant not in names:
+            raise InputError(f"{write.kind} has no variant '{write.variant}'{did_you_mean(write.variant, names)}", file=file)

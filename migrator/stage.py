@@ -1,0 +1,132 @@
+"""The staging file: raw, canonical and predicted records, and the plan, in one DuckDB. The only module that imports duckdb."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from migrator.compile import name
+from migrator.errors import WorkspaceError
+from migrator.kinds import Kind
+
+RAW = "id VARCHAR, parent VARCHAR, updated_at VARCHAR, body JSON"
+MEMORY = "2GB"
+SAFE_SCHEMES = ("http:", "https:", "mailto:", "tel:", "cid:", "data:")
+
+
+class Stage:
+    """One workspace's DuckDB file. One process at a time may hold it."""
+
+    def __init__(self, path: Path | str, *, read_only: bool = False, threads: int | None = None) -> None:
+        options: dict[str, Any] = {"memory_limit": MEMORY, "autoinstall_known_extensions": "false"}
+        if threads:
+            options["threads"] = threads
+        try:
+            self.connection = duckdb.connect(str(path), read_only=read_only, config=options)
+        except duckdb.IOException as err:
+            if "lock" in str(err).lower():
+                raise WorkspaceError(f"{path} is held by another run of migrator; wait for it or end it") from err
+            raise WorkspaceError(f"{path} cannot be opened: {str(err).splitlines()[0]}") from err
+        self.run("SET TimeZone = 'UTC'")
+        self.run("SET preserve_insertion_order = false")
+        self.connection.create_function("html_form", html_form, ["VARCHAR"], "VARCHAR")  # type: ignore[list-item,arg-type]
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.connection.close()
+
+    def run(self, sql: str, *values: Any) -> None:
+        """Carry out one statement. Raises WorkspaceError where the disk is full or the file read-only."""
+        try:
+            self.connection.execute(sql, list(values) or None)
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as err:
+            raise WorkspaceError(f"the stage cannot be written: {str(err).splitlines()[0]}") from err
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return all rows."""
+        return self.connection.execute(sql, list(values) or None).fetchall()
+
+    def stream(self, sql: str, *values: Any, size: int = 10_000) -> Iterator[tuple[Any, ...]]:
+        """Yield rows, ``size`` at a time, on a cursor of their own."""
+        cursor = self.connection.cursor()
+        cursor.execute(sql, list(values) or None)
+        while batch := cursor.fetchmany(size):
+            yield from batch
+
+    def one(self, sql: str, *values: Any) -> Any:
+        """Return the first column of the first row, or None."""
+        found = self.rows(sql, *values)
+        return found[0][0] if found else None
+
+    def schema(self, *names: str, fresh: bool = False) -> None:
+        """Make sure the schemas exist; ``fresh`` empties them first."""
+        for each in names:
+            if fresh:
+                self.run(f"DROP SCHEMA IF EXISTS {name(each)} CASCADE")
+            self.run(f"CREATE SCHEMA IF NOT EXISTS {name(each)}")
+
+    def tables_of(self, schema: str) -> set[str]:
+        """Return the names of a schema's tables."""
+        return {row[0] for row in self.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", schema)}
+
+    def raw(self, dataset: str, stream: str) -> str:
+        """Return the relation of a stream's staged bodies, making an empty one where nothing arrived."""
+        self.schema(dataset)
+        self.run(f"CREATE TABLE IF NOT EXISTS {name(dataset)}.{name(stream)} ({RAW})")
+        return f"{name(dataset)}.{name(stream)}"
+
+    def put(self, dataset: str, stream: str, rows: Iterable[tuple[str, str | None, str | None, str]]) -> None:
+        """Stage bodies directly, in place of those with the same id (small sets; extraction goes through dlt)."""
+        relation = self.raw(dataset, stream)
+        batch = list(rows)
+        if batch:
+            self.connection.executemany(f"DELETE FROM {relation} WHERE id = ?", [[row[0]] for row in batch])
+            self.connection.executemany(f"INSERT INTO {relation} (id, parent, updated_at, body) VALUES (?, ?, ?, ?)", batch)
+
+    def columns(self, kind: Kind) -> str:
+        """Return a kind's columns as DuckDB declares them."""
+        return ", ".join(f"{name(label)} {field.column}" for label, field in kind.fields.items())
+
+    def table(self, relation: str, columns: str) -> None:
+        """Make a table anew."""
+        self.run(f"DROP TABLE IF EXISTS {relation}")
+        self.run(f"CREATE TABLE {relation} ({columns})")
+
+    def insert(self, relation: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows of values."""
+        if rows:
+            marks = ", ".join("?" for _ in rows[0])
+            self.connection.executemany(f"INSERT INTO {relation} VALUES ({marks})", [list(row) for row in rows])
+
+
+def html_form(html: str) -> str:
+    """Return what HTML says, whatever its layout: its text with blanks folded, its links and its pictures.
+
+    Vendors rewrite markup when they store it; two bodies are the same when this is.
+    """
+    from selectolax.lexbor import LexborHTMLParser
+
+    tree = LexborHTMLParser(html)
+    for dead in tree.css("script, style, template, noscript, title"):
+        dead.decompose()
+    marks = []
+    for link in tree.css("a[href], img[src]"):
+        address = (link.attributes.get("href") if link.tag == "a" else link.attributes.get("src")) or ""
+        address = re.sub(r"\s", "", address)
+        if ":" not in address.split("/")[0] or address.lower().startswith(SAFE_SCHEMES):
+            marks.append(address)
+    root = tree.body or tree.root
+    text = root.text() if root is not None else ""
+    text = re.sub(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ufffd]", "", text)
+    return " ".join(text.split()) + json.dumps(marks)
