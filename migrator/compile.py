@@ -283,14 +283,16 @@ def native_sql(kind: Kind, variant: Variant, write: Write, *, rows: str, vendor:
             _plant(tree, verb.path, _followed(keep.follows, kind, joins))
         elif keep.write != "never":
             _plant(tree, verb.path, _native(label, spec, verb, keep, vendor, kind_name, fields, joins, write))
+    whole = next((label for label, verb in variant.fields.items() if verb.path == "@value"), None)
     for path, value in write.constants.items():
         _plant(tree, path, _json(value))
     if not variant.id.startswith(("@", "^")) and "{" not in variant.id:
         _plant(tree, variant.id, "to_json(c.id)")
     parent = f"c.{name(kind.owner)}" if kind.owner else "NULL"
+    body = f"to_json(c.{name(whole)})" if whole else _object(tree)
     return checked(
         f"WITH c AS (SELECT * FROM {rows}) "
-        f"SELECT c.id AS id, {parent} AS parent, {_object(tree)} AS body FROM c {' '.join(joins)}"
+        f"SELECT c.id AS id, {parent} AS parent, {body} AS body FROM c {' '.join(joins)}"
     )
 
 

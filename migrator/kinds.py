@@ -40,7 +40,8 @@ class Field(Document):
     """One field of a kind.
 
     ``to``: the kinds a reference may name. ``owner``: the record lives inside the one it names. ``unordered``: a list
-    compared as a set. ``private``: kept in the stage for translation, never compared and never a loss. ``skip``: a boolean
+    compared as a set. ``private``: kept in the stage for translation, never compared and never a loss. ``sequence``: the place of a
+    record among those of its owner, which are written in this order. ``skip``: a boolean
     that keeps its record from being written. ``keyed_by``: the kind whose ids are the keys of a map.
     """
 
@@ -51,6 +52,7 @@ class Field(Document):
     owner: bool = False
     unordered: bool = False
     private: bool = False
+    sequence: bool = False
     skip: Skip | None = None
     keyed_by: str | None = None
 
@@ -120,6 +122,9 @@ class Kinds(Document):
             | {field.keyed_by for field in kind.fields.values() if field.keyed_by}
             for name, kind in self.kinds.items()
         }
+        for name, kind in self.kinds.items():
+            if kind.stands_in:
+                graph[kind.stands_in].add(name)  # who stands in is known before the others of that kind are planned
         for name in graph:
             graph[name] -= {name}
         try:

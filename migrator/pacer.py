@@ -63,11 +63,13 @@ class Pacer:
             self.sleep(at - now)
 
     def observe(self, headers: Mapping[str, str], name: str = "") -> None:
-        """Follow what the vendor says of its own limits: the first (account-wide) limit takes the declared total."""
+        """Follow what the vendor says of its own limits: the last declared limit that covers the call is the one meant."""
         total = _number(headers.get(self.total_header)) if self.total_header else None
-        if total and self.limits:
+        if total:
             with self._lock:
-                self.limits[0].per_minute = max(1, int(total * self.share))
+                meant = [limit for limit in self.limits if re.search(limit.matching, name)]
+                if meant:
+                    meant[-1].per_minute = max(1, int(total * self.share))
 
     def retry_after(self, headers: Mapping[str, str]) -> float | None:
         """Return the seconds the vendor asks us to wait."""

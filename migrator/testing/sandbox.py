@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import requests
 from requests.adapters import BaseAdapter
@@ -248,7 +249,7 @@ class _Adapter(BaseAdapter):
             raise requests.ConnectionError(f"no sandbox answers for {host}")
         body = request.body or b""
         environ = EnvironBuilder(
-            path=requests.utils.unquote((request.path_url or "/").split("?")[0]),
+            path=unquote((request.path_url or "/").split("?")[0]),
             query_string=(request.url or "").partition("?")[2].partition("#")[0],
             base_url=f"http://{host}",
             method=request.method or "GET",

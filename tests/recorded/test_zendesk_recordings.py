@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from migrator.testing.sandbox import Sandbox, mount
 
+from migrator.testing.sandbox import Sandbox, mount
 from tests.support.connectors import connector
 from tests.support.openapi import Spec, specified
 from tests.support.vendor_data import vendor_file
 from tests.support.zendesk_recorded import HOST, recorded
-from tests.support.zendesk_replay import Recording, Replay, differences, recordings, case_of
+from tests.support.zendesk_replay import Recording, Replay, case_of, differences, recordings
 
 # records that were in the recorded account before the first recorded request, and texts of that account
 NOT_OURS = {
@@ -94,7 +94,9 @@ def test_every_recorded_answer_comes_back_byte_for_byte(account: Sandbox) -> Non
     seen, bodies = 0, {}
     for interaction in json.loads(_import_file().read_text("utf-8"))["interactions"]:
         text = interaction["response"]["body"].get("text")
-        if text is not None and not any(word in interaction["request"]["uri"] for word in ("incremental", "zdusercontent")):
+        if text is not None and not any(
+            word in interaction["request"]["uri"] for word in ("incremental", "zdusercontent")
+        ):
             bodies[interaction["request"]["uri"]] = (interaction["response"]["status"]["code"], text)
     for uri, (status, text) in bodies.items():
         answer = desk.get(uri, allow_redirects=False)

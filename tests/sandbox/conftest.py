@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import requests
-from migrator.testing.sandbox import Clock, Sandbox, mount
 
+from migrator.testing.sandbox import Clock, Sandbox, mount
 from tests.support.connectors import connector
 from tests.support.openapi import Spec
 from tests.support.vendor_data import vendor_file

@@ -44,8 +44,12 @@ class _Loader(yaml.CSafeLoader):
     """Knows the bare ``=`` of YAML 1.1, which vendors' files contain; leaves dates as text."""
 
 
-_Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: loader.construct_scalar(node))
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))
+def _as_text(loader: _Loader, node: yaml.ScalarNode) -> Any:
+    return loader.construct_scalar(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", _as_text)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_text)
 
 
 class Spec:
@@ -57,7 +61,7 @@ class Spec:
     """
 
     def __init__(self, path: Path, *, nulls: bool = True, prefix: str = "") -> None:
-        self.document: Document = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506
+        self.document: Document = yaml.load(path.read_text("utf-8"), Loader=_Loader)
         self.modern = str(self.document["openapi"]).startswith("3.1")
         self.prefix = prefix
         self.routes = [(_pattern(template), template) for template in self.document["paths"]]
@@ -110,7 +114,9 @@ class Spec:
         kind = next((name for name in response.get("content") or {} if "json" in name), None)
         if kind is None or "schema" not in response["content"][kind]:
             return [] if not exchange.answer else [f"{NOT_SPECIFIED}: answer of {exchange.method} {template}"]
-        pointer = _pointer("paths", template, exchange.method.lower(), "responses", str(code), "content", kind, "schema")
+        pointer = _pointer(
+            "paths", template, exchange.method.lower(), "responses", str(code), "content", kind, "schema"
+        )
         if reference:
             pointer = reference.lstrip("#") + _pointer("content", kind, "schema")
         try:
@@ -181,7 +187,7 @@ def _rooted(document: Document) -> Document:
 
 
 def _softened(node: Any, *, modern: bool) -> Any:
-    """Allow null wherever a type is given, and take ``oneOf`` as ``anyOf``: with null allowed several branches match."""
+    """Allow null wherever a type is given, and take ``oneOf`` as ``anyOf``: null would match several."""
     if isinstance(node, list):
         return [_softened(item, modern=modern) for item in node]
     if not isinstance(node, dict):

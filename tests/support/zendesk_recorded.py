@@ -1,4 +1,4 @@
-"""A real Zendesk account as it was recorded in 2022: its own answers byte for byte, the rest served from its records."""
+"""A real Zendesk account as recorded in 2022: its own answers byte for byte, the rest served from its records."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from migrator.testing.sandbox import Clock, Native, Sandbox
 from werkzeug.wrappers import Request, Response
 
+from migrator.testing.sandbox import Clock, Native, Sandbox
 from tests.support.connectors import connector
 
 HOST = "znunyhelp.zendesk.com"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+
 from migrator.testing.sandbox import Sandbox
 
 SERVED = re.compile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 from collections.abc import Iterable
 
@@ -148,9 +149,18 @@ def _admit(box: Sandbox, request: Request) -> Response | None:
 
 
 def _too_many(box: Sandbox, wait: float) -> Response:
+    """Answer 429: plain text for the account's limit (seen live, see facts.yaml), JSON for that of exports."""
     text = "Number of allowed API requests per minute exceeded"
-    seconds = str(max(1, -int(-wait // 1)))
-    return reply({"error": "APIRateLimitExceeded", "description": text}, 429, Retry_After=seconds)
+    seconds = str(max(1, math.ceil(wait)))
+    now = box.clock.monotonic()
+    exports_full = any(
+        quota.matching == INCREMENTAL and sum(moment > now - 60 for moment in quota.calls) >= quota.per_minute
+        for quota in box.quotas
+    )
+    if exports_full:
+        body = {"error": "APIRateLimitExceeded", "description": text.replace("API", "incremental export API")}
+        return reply(body, 429, Retry_After=seconds)
+    return Response(text, 429, {"Retry-After": seconds}, content_type="text/plain")
 
 
 def _finish(box: Sandbox, request: Request, response: Response) -> None:

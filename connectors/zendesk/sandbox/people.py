@@ -79,7 +79,8 @@ def write(box: Sandbox, request: Request, stream: str, given: Any, existing: Nat
     changes = {name: value for name, value in given.items() if name in known}
     record: Native = dict(existing) if existing else {**known, **FIXED.get(stream, {})}
     record.update(changes)
-    CHECKS.get(stream, lambda *_: None)(box, record, changes, existing)
+    if stream in CHECKS:
+        CHECKS[stream](box, record, changes, existing)
     for name, copies in COPIES.items():
         for copy in copies:
             if copy in known and copy not in changes and (name in changes or record.get(copy) is None):
@@ -137,7 +138,7 @@ def _choices(box: Sandbox, record: Native, stream: str, field: str) -> None:
 def _check_user(box: Sandbox, record: Native, changes: Native, existing: Native | None) -> None:
     if not str(record.get("name") or "").strip():
         raise invalid(name=("Name: is too short (minimum one character)", "ValueTooShort"))
-    if record.get("email") and not MAIL.match(record["email"]):
+    if record.get("email") and not MAIL.match(str(record["email"])):
         raise invalid(email=(f"Email: {record['email']} is not properly formatted", "InvalidFormat"))
     if record["role"] not in ("end-user", "agent", "admin"):
         raise invalid(role=("Role: is invalid", "InvalidValue"))

@@ -91,8 +91,8 @@ def _custom(box: Sandbox, given: Any, ticket: Native) -> None:
 def _comment(
     box: Sandbox, request: Request, ticket: Native, given: Native, *, dated: bool, via: str, first: bool
 ) -> Native:
-    text = given.get("html_body") or given.get("body") or given.get("value") or ""
-    if not str(text).strip():
+    text = str(given.get("html_body") or given.get("body") or given.get("value") or "")
+    if not text.strip():
         raise invalid(comment=("Comment: cannot be blank", "BlankValue"))
     if len(text) > MAX_COMMENT:
         raise invalid(comment=(f"Comment: is too long (maximum is {MAX_COMMENT} characters)", "ValueTooLong"))
@@ -103,7 +103,7 @@ def _comment(
         markup = re.sub(r"(?is)<script.*?(</script>|$)", "", str(given["html_body"]))
         plain = html.unescape(re.sub(r"<[^>]*>", "", markup))
     else:
-        plain = str(text)
+        plain = text
         markup = '<p dir="auto">' + html.escape(plain, quote=False).replace("\n", "<br>\n") + "</p>"
     number = box.next_id()
     files = claim(box, given.get("uploads"))

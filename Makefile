@@ -1,0 +1,55 @@
+# Needs make and Python 3.11 or newer, nothing else. `make demo` shows it, `make test` checks it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+AS_INSTALLED := $(BIN)/python scripts/as_installed.py
+
+help:
+	@echo 'make demo   moves a help desk between two sandboxes and shows what was kept and what was lost'
+	@echo 'make test   formats, lint, types, layers, then every test'
+	@echo 'make lint   the same without the tests'
+	@echo 'make bench  the measurements that the README quotes'
+	@echo 'make clean  removes the environment and all that was built'
+
+demo: $(VENV)/.installed
+	$(BIN)/migrator demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(AS_INSTALLED) mypy --config-file ../../pyproject.toml -p migrator
+	$(AS_INSTALLED) lint-imports --config ../../.importlinter --no-logo
+	$(BIN)/pre-commit validate-config .pre-commit-config.yaml
+
+bench: $(VENV)/.installed-dev
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.PHONY: help demo test lint bench clean
+
+# The environment is made once and filled again only when pyproject.toml has changed.
+# uv fills it in seconds; where it cannot (a mirror that only pip is told of), pip does.
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || { echo 'there is no $(PYTHON): install Python 3.11 or newer,' \
+	  'or name one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+	  "migrator needs Python 3.11 or newer and $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
+	  'Name a newer one: make PYTHON=python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo '$(PYTHON) cannot make environments (no venv).' \
+	  'On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@touch $@
+
+$(VENV)/.installed: EXTRA :=
+$(VENV)/.installed-dev: EXTRA := [dev]
+$(VENV)/.installed $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
+	@echo 'installing migrator$(EXTRA) in $(VENV)'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --editable '.$(EXTRA)' \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(EXTRA)'
+	@touch $@ $(VENV)/.installed

@@ -1,0 +1,187 @@
+"""The loss ledger: where a prediction differs from its source record, counted by field, named and explained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migrator.compile import name, quoted
+from migrator.kinds import Field, Kind, Kinds
+from migrator.manifest import Keep, Manifest
+from migrator.mapping import Mapping
+from migrator.stage import Stage
+
+HOWS = ("dropped", "truncated", "merged", "reset", "unresolved", "untranslated")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One field of a kind that does not arrive as it was, in ``count`` of ``of`` written records."""
+
+    kind: str
+    field: str
+    how: str
+    because: str
+    count: int
+    of: int
+    examples: list[tuple[str, str, str, str | None]]  # (id, label, was, becomes)
+
+
+def differs(spec: Field, was: str, becomes: str) -> str:
+    """Return the SQL test that two values of a field say something different."""
+    if spec.type == "html":
+        return f"({was} IS DISTINCT FROM {becomes} AND html_form({was}) IS DISTINCT FROM html_form({becomes}))"
+    return f"({was} IS DISTINCT FROM {becomes})"
+
+
+def _says(spec: Field, was: str) -> str:
+    return f"COALESCE({was}, FALSE)" if spec.type == "boolean" else f"{was} IS NOT NULL"
+
+
+def _how(spec: Field, keep: Keep | None, translated: bool, was: str, becomes: str) -> str:
+    """Return the SQL that names the loss, NULL where there is none."""
+    if keep and keep.loss:
+        named = quoted(keep.loss)
+    elif keep is None or (keep.write == "never" and not keep.follows):
+        named = "'dropped'"
+    else:
+        gone = "'unresolved'" if spec.to else "'untranslated'" if translated else "'dropped'"
+        cut = f"WHEN starts_with({was}, {becomes}) THEN 'truncated' " if spec.type in ("text", "html") and not translated else ""
+        changed = "'merged'" if translated else "'reset'" if spec.type != "list" else "'dropped'"
+        named = f"CASE WHEN {becomes} IS NULL THEN {gone} {cut}ELSE {changed} END"
+    return f"CASE WHEN {_says(spec, was)} AND {differs(spec, was, becomes)} THEN {named} END"
+
+
+def measure_losses(stage: Stage, kinds: Kinds, manifest: Manifest, mapping: Mapping) -> list[Loss]:
+    """Return every loss of the plan in the stage, largest first within its kind."""
+    losses: list[Loss] = []
+    for kind_name in kinds.in_order():
+        kind = kinds.kinds[kind_name]
+        variants = [r[0] for r in stage.rows(f"SELECT DISTINCT variant FROM predicted.{name(kind_name)} ORDER BY 1")]
+        for variant in variants:
+            losses += _of_variant(stage, kind_name, kind, variant, manifest, mapping, kinds)
+        losses += _kept(stage, kind_name, kind, manifest)
+    return _joined(losses)
+
+
+def _of_variant(
+    stage: Stage, kind_name: str, kind: Kind, variant: str, manifest: Manifest, mapping: Mapping, kinds: Kinds
+) -> list[Loss]:
+    write = manifest.write(kind_name, variant)
+    verbs = next((v.fields for v in mapping.kinds.get(kind_name, ()) if v.name == variant), {})
+    source = [kind_name, *(other for other, spec in kinds.kinds.items() if spec.stands_in == kind_name)]
+    found: list[Loss] = []
+    for origin in source:
+        origin_kind = kinds.kinds[origin]
+        pairs = (
+            f"canonical.{name(origin)} c JOIN plan.planned p ON p.id = c.id AND p.kind = {quoted(origin)} AND p.action = 'create' "
+            f"JOIN predicted.{name(kind_name)} r ON r.id = c.id AND r._kind = {quoted(origin)} AND r.variant = {quoted(variant)}"
+        )
+        of = int(stage.one(f"SELECT count(*) FROM {pairs}"))
+        if not of:
+            continue
+        hows, specs = [], {}
+        for label, spec in origin_kind.fields.items():
+            if spec.private or label == origin_kind.owner:
+                continue
+            keep = write.fields.get(label) if write else None
+            becomes = f"r.{name(label)}" if label in kind.fields else "NULL"
+            if spec.type == "map":
+                found += _custom(stage, origin, label, pairs, of, kind.fields[label].keyed_by or "", origin_kind)
+                continue
+            verb = verbs.get(label)
+            specs[label] = (spec, keep, becomes)
+            hows.append(f"histogram({_how(spec, keep, bool(verb and verb.values), f'c.{name(label)}', becomes)}) AS {name(label)}")
+        if not hows:
+            continue
+        for label, counted in zip(specs, stage.rows(f"SELECT {', '.join(hows)} FROM {pairs}")[0], strict=True):
+            spec, keep, becomes = specs[label]
+            for how, count in (counted or {}).items():
+                verb = verbs.get(label)
+                test = _how(spec, keep, bool(verb and verb.values), f"c.{name(label)}", becomes)
+                title = origin_kind.label
+                examples = stage.rows(
+                    f"SELECT c.id, {f'c.{name(title)}' if title else quoted('')}, left(CAST(c.{name(label)} AS VARCHAR), 300), "
+                    f"left(CAST({becomes} AS VARCHAR), 300) FROM {pairs} WHERE {test} = {quoted(how)} ORDER BY length(c.id), c.id LIMIT 3"
+                )
+                because = (keep.because if keep else "") or _because(manifest.title, spec, keep, how)
+                shown = [(str(i), str(t or ""), str(w), None if b is None else str(b)) for i, t, w, b in examples]
+                found.append(Loss(origin, label, how, because, int(count), of, shown))
+    return found
+
+
+def _because(title: str, spec: Field, keep: Keep | None, how: str) -> str:
+    if keep is None:
+        return f"{title} has no place for it"
+    if how == "truncated":
+        return f"{title} takes at most {keep.max} characters"
+    return {
+        "unresolved": "the record it names is not written",
+        "untranslated": f"{title} has no such value; map it in the overlay",
+        "merged": f"{title} has no value of its own for it; map it in the overlay",
+        "dropped": f"{title} does not take this value",
+    }.get(how, f"{title} stores it differently")
+
+
+def _custom(stage: Stage, kind_name: str, label: str, pairs: str, of: int, fields: str, kind: Kind) -> list[Loss]:
+    """Compare custom values one field at a time."""
+
+    def exploded(side: str) -> str:
+        return (
+            f"SELECT id, e.key AS k, CAST(e.value AS VARCHAR) AS v FROM (SELECT c.id, unnest(map_entries(CAST(CAST({side}.{name(label)} AS JSON) "
+            f"AS MAP(VARCHAR, JSON)))) AS e FROM {pairs} WHERE {side}.{name(label)} IS NOT NULL)"
+        )
+
+    rows = stage.rows(
+        f"SELECT s.k, max(f.title), CASE WHEN f.id IS NULL THEN 'unresolved' WHEN max(q.action) NOT IN ('create', 'keep', 'merge') THEN 'unresolved' "
+        f"WHEN max(d.v) IS NULL THEN 'dropped' WHEN bool_and(starts_with(trim(s.v, '\"'), trim(d.v, '\"'))) THEN 'truncated' ELSE 'reset' END AS how, count(*), "
+        f"list({{'id': s.id, 'was': left(s.v, 300), 'becomes': left(d.v, 300)}} ORDER BY length(s.id), s.id)[1:3] "
+        f"FROM ({exploded('c')}) s LEFT JOIN ({exploded('r')}) d ON d.id = s.id AND d.k = s.k LEFT JOIN canonical.{name(fields)} f ON f.id = s.k "
+        f"LEFT JOIN plan.planned q ON q.kind = {quoted(fields)} AND q.id = s.k WHERE s.v IS DISTINCT FROM d.v GROUP BY s.k, f.id, (d.v IS NULL) ORDER BY count(*) DESC"
+    )
+    because = {
+        "unresolved": "the custom field itself is not written",
+        "dropped": "not a value the field takes at the destination",
+        "truncated": "longer than the field takes at the destination",
+        "reset": "the field is of another type at the destination",
+    }
+    found = []
+    for key, title, how, count, some in rows:
+        examples = [(str(one["id"]), "", str(one["was"]), one["becomes"]) for one in some]
+        found.append(Loss(kind_name, f"{label}: {title or key}", how, because[how], int(count), of, examples))
+    return found
+
+
+def _kept(stage: Stage, kind_name: str, kind: Kind, manifest: Manifest) -> list[Loss]:
+    """A kept or merged record's own values stay where they differ from the source's."""
+    pairs = (
+        f"canonical.{name(kind_name)} c JOIN plan.planned p ON p.id = c.id AND p.kind = {quoted(kind_name)} AND p.action IN ('keep', 'merge') "
+        f"JOIN predicted.{name(kind_name)} r ON r.id = c.id AND r._kind = {quoted(kind_name)}"
+    )
+    of = int(stage.one(f"SELECT count(*) FROM {pairs}"))
+    found = []
+    for label, spec in kind.fields.items() if of else ():
+        if spec.private or spec.to or spec.type in ("map", "timestamp"):
+            continue
+        test = f"{_says(spec, f'c.{name(label)}')} AND {differs(spec, f'c.{name(label)}', f'r.{name(label)}')}"
+        rows = stage.rows(
+            f"SELECT c.id, {f'c.{name(kind.label)}' if kind.label else quoted('')}, left(CAST(c.{name(label)} AS VARCHAR), 300), "
+            f"left(CAST(r.{name(label)} AS VARCHAR), 300) FROM {pairs} WHERE {test} ORDER BY length(c.id), c.id"
+        )
+        if rows:
+            shown = [(str(i), str(t or ""), str(w), None if b is None else str(b)) for i, t, w, b in rows[:3]]
+            found.append(Loss(kind_name, label, "merged", "the record it is joined with keeps its own", len(rows), of, shown))
+    return found
+
+
+def _joined(losses: list[Loss]) -> list[Loss]:
+    """Add up the variants of a kind that lose the same for the same reason."""
+    sums: dict[tuple[str, str, str, str], Loss] = {}
+    for loss in losses:
+        key = (loss.kind, loss.field, loss.how, loss.because)
+        was = sums.get(key)
+        sums[key] = (
+            loss
+            if was is None
+            else Loss(*key, was.count + loss.count, was.of + loss.of, (was.examples + loss.examples)[:3])
+        )
+    return sorted(sums.values(), key=lambda loss: (loss.kind, -loss.count, loss.field))
