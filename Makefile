@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# A company's network may sign with its own certificate.
+export UV_SYSTEM_CERTS := 1
 AS_INSTALLED := $(BIN)/python scripts/as_installed.py
 
 help:
@@ -18,8 +20,8 @@ test: lint
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --output-format concise .
+	$(BIN)/ruff check --output-format concise .
 	$(AS_INSTALLED) mypy --config-file ../../pyproject.toml -p migrator
 	$(AS_INSTALLED) lint-imports --config ../../.importlinter --no-logo
 	$(BIN)/pre-commit validate-config .pre-commit-config.yaml

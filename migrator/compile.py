@@ -363,6 +363,8 @@ def _native(
         expression = f"to_json({column})"
     if keep.one_of:
         expression = f"CASE WHEN {expression} IN ({', '.join(_json(value) for value in keep.one_of)}) THEN {expression} END"
+    for other, values in keep.only_with.items():
+        expression = f"CASE WHEN c.{name(other)} IN ({', '.join(quoted(value) for value in values)}) THEN {expression} END"
     if keep.default_field:
         expression = f"COALESCE({expression}, to_json(c.{name(keep.default_field)}))"
     if keep.default is not None:
@@ -373,6 +375,8 @@ def _native(
 def _limited(column: str, keep: Keep) -> str:
     if keep.trim:
         column = f"NULLIF(regexp_replace({column}, '^\\s+|\\s+$', '', 'g'), '')"
+    if keep.last_part:
+        column = f"NULLIF(regexp_replace({column}, '^.*[/\\\\]', '', 's'), '')"
     if keep.lower:
         column = f"lower({column})"
     if keep.max:

@@ -36,6 +36,15 @@ class Dropped:
     because: str
 
 
+@dataclass(frozen=True)
+class Coverage:
+    """The whole account of leaves: ``mapped`` paths, those dropped on purpose, and those nobody spoke of."""
+
+    mapped: int
+    uncovered: list[Uncovered]
+    dropped: list[Dropped]
+
+
 def covered(mapping: Mapping, variant: Variant) -> dict[str, str | None]:
     """Return the paths a stream's rows of this variant are covered by: mapped (None) or dropped (the reason)."""
     paths: dict[str, str | None] = {}
@@ -90,10 +99,11 @@ def _owner(path: str, paths: dict[str, str | None]) -> str | None:
     return None
 
 
-def measure(stage: Stage, mapping: Mapping, *, raw: str = "raw") -> tuple[list[Uncovered], list[Dropped]]:
+def measure(stage: Stage, mapping: Mapping, *, raw: str = "raw") -> Coverage:
     """Return what the mapping leaves out of the staged records, and what it drops on purpose."""
     uncovered: list[Uncovered] = []
     dropped: list[Dropped] = []
+    mapped = 0
     for stream in mapping.streams():
         relation = stage.raw(raw, stream)
         mains = [
@@ -110,12 +120,12 @@ def measure(stage: Stage, mapping: Mapping, *, raw: str = "raw") -> tuple[list[U
             paths = covered(mapping, variant)
             structure = stage.one(f"SELECT json_group_structure(body) FROM {relation} WHERE {where}")
             if structure:
-                _sort_leaves(stage, relation, where, kind, stream, json.loads(structure), paths, uncovered, dropped)
+                mapped += _sort_leaves(stage, relation, where, kind, stream, json.loads(structure), paths, uncovered, dropped)
         rest = " AND ".join(f"NOT ({where})" for where in seen) or "TRUE"
         count, example = stage.rows(f"SELECT count(*), min(id) FROM {relation} WHERE {rest}")[0]
         if count:
             uncovered.append(Uncovered(stream, "(no kind)", "(whole record)", int(count), f"id {example}"))
-    return uncovered, dropped
+    return Coverage(mapped, uncovered, dropped)
 
 
 def _where(variant: Variant) -> str:
@@ -137,7 +147,9 @@ def _sort_leaves(
     paths: dict[str, str | None],
     uncovered: list[Uncovered],
     dropped: list[Dropped],
-) -> None:
+) -> int:
+    """Sort a stream's leaves into uncovered and dropped ones; return how many are mapped."""
+    mapped = 0
     reasons: dict[str, str] = {}
     loose: list[str] = []
     for path, _ in _leaves(structure):
@@ -148,6 +160,8 @@ def _sort_leaves(
             loose.append(path)
         elif paths[owner] is not None:
             reasons[owner] = str(paths[owner])
+        else:
+            mapped += 1
     for path in [*reasons, *loose]:
         if '"' in path or "\\" in path:  # a key no JSON path can name: say so rather than count nothing
             uncovered.append(Uncovered(stream, kind, path, int(stage.one(f"SELECT count(*) FROM {relation}")), "?"))
@@ -165,6 +179,7 @@ def _sort_leaves(
             dropped.append(Dropped(stream, kind, path, int(count), reasons[path]))
         else:
             uncovered.append(Uncovered(stream, kind, path, int(count), str(example)))
+    return mapped
 
 
 def _held(structure: Any, path: str) -> str:

@@ -186,8 +186,10 @@ class Declarative:
     def check(self) -> list[Finding]:
         """Try the credentials, then each right."""
         try:
-            self.client.read(self.manifest.check.path)
-        except MigratorError as err:
+            answer = self.client.read(self.manifest.check.path).json()
+            if at_path(answer, self.manifest.check.id) is None:  # Zendesk answers a stranger with 200 and an empty user
+                return [Finding("credentials", False, f"{self.client.base_url} takes them for nobody's; check the secrets")]
+        except (MigratorError, ValueError) as err:
             return [Finding("credentials", False, str(err))]
         findings = [Finding("credentials", True, self.client.base_url)]
         for call, purpose in self.manifest.rights.items():

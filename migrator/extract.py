@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +46,11 @@ def extract(
     streams: Iterable[str] | None = None,
     progress: Progress = lambda stream, records: None,
     chunk: int = CHUNK,
-    view: bool = True,
+    view: Collection[str] | None = None,
 ) -> Extracted:
     """Bring the streams into ``dataset``. A killed extract goes on from its last durable page when called again.
 
+    ``view``: the streams whose listed records are looked at one by one (all of them that the manifest says so).
     Raises TruncatedError where the vendor itself counts more records than arrived.
     """
     wanted = list(streams) if streams is not None else source.streams()
@@ -161,7 +162,7 @@ def _resource(
     restart: bool,
     seen: dict[str, int],
     progress: Progress,
-    view: bool,
+    view: Collection[str] | None,
 ) -> Any:
     """Return dlt's resource of one stream: Arrow tables of (id, parent, updated_at, body), the cursor in its state."""
     columns = {
@@ -177,7 +178,7 @@ def _resource(
             state["done"] = False
             if not _goes_on(state):
                 state["cursor"] = None
-        how = {} if view else {"view": False}
+        how = {} if view is None or stream in view else {"view": False}
         for page in source.pages(stream, state.get("cursor"), lambda parent: parents.get(parent, []), **how):
             # Before the yield: what follows it does not run when the chunk ends there.
             state["cursor"], state["done"] = page.cursor, page.done

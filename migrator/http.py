@@ -108,6 +108,8 @@ class Client:
                 url = urljoin(url, response.headers["Location"])
                 response.close()
                 continue
+            if response.status_code in (401, 403):
+                raise RefusedError(f"attachment at {here.hostname}: not allowed", status=response.status_code)
             self._judge(response, "GET", f"attachment at {here.hostname}")
             return response
         raise RefusedError("attachment address redirects in a circle")

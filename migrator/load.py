@@ -54,6 +54,7 @@ class _Row:
     as_kind: str
     variant: str
     unit: str
+    lane: str
     owner: str | None
     blob: str | None
     payload: dict[str, Any]
@@ -183,24 +184,16 @@ class Loader:
         """Yield lanes: lists of units in order, each unit a list of rows, its own record first."""
         marks = ", ".join("?" for _ in members)
         rows = (
-            _Row(kind, id, as_kind, variant, unit, owner, blob, json.loads(payload))
-            for kind, id, as_kind, variant, unit, owner, blob, payload, _ in self.stage.stream(
-                "SELECT kind, id, as_kind, variant, unit, owner, blob, CAST(payload AS VARCHAR), lane FROM (SELECT *, "
+            _Row(*columns, json.loads(payload))
+            for *columns, payload in self.stage.stream(
+                "SELECT kind, id, as_kind, variant, unit, lane, owner, blob, CAST(payload AS VARCHAR) FROM (SELECT *, "
                 "min(place) OVER (PARTITION BY unit) AS first FROM plan.planned WHERE action = 'create' AND "
                 f"as_kind IN ({marks})) ORDER BY lane, first, unit, place, length(id), id",
                 *members,
             )
         )
-        for _, lane in groupby(rows, key=lambda row: self._lane_of(row)):
+        for _, lane in groupby(rows, key=lambda row: row.lane):
             yield [list(unit) for _, unit in groupby(lane, key=lambda row: row.unit)]
-
-    def _lane_of(self, row: _Row) -> str:
-        root = self.kinds.root(row.as_kind)
-        if row.as_kind == root:
-            self._last_lane = row.unit
-        elif row.unit.split(":")[0] == root:
-            self._last_lane = row.unit
-        return self._last_lane if row.owner else row.unit
 
     def _lane(self, units: list[list[_Row]]) -> tuple[int, int]:
         done = quarantined = 0
@@ -273,12 +266,12 @@ class Loader:
     def _units(self, names: list[str]) -> Iterator[list[_Row]]:
         for unit in names:
             rows = self.stage.rows(
-                "SELECT kind, id, as_kind, variant, unit, owner, blob, CAST(payload AS VARCHAR) FROM plan.planned "
+                "SELECT kind, id, as_kind, variant, unit, lane, owner, blob, CAST(payload AS VARCHAR) FROM plan.planned "
                 "WHERE action = 'create' AND unit = ? ORDER BY place, length(id), id",
                 unit,
             )
             if rows:
-                yield [_Row(*row[:7], json.loads(row[7])) for row in rows]
+                yield [_Row(*columns, json.loads(payload)) for *columns, payload in rows]
 
     def _look_up(self, unit: Unit) -> Written | None:
         """Find what a call in doubt made, waiting out a list that shows new records late."""

@@ -18,7 +18,8 @@ class Cited(Document):
 
 
 class Auth(Document):
-    """``basic``: user and password, ``bearer``: a token; ``{name}`` stands for an account setting or a secret."""
+    """``basic``: user and password, ``bearer``: a token, which wins where its secret is given; ``{name}`` stands for an
+    account setting or a secret."""
 
     basic: tuple[str, str] | None = None
     bearer: str | None = None
@@ -38,6 +39,7 @@ class Quota(Document):
     default_plan: str
     rules: tuple[QuotaRule, ...]
     total: str | None = None
+    total_of: Literal["account", "endpoint"] = "account"
     remaining: str | None = None
     retry_after: str = "Retry-After"
 
@@ -118,7 +120,9 @@ class Keep(Document):
     ``write``: ``always``, ``create`` (only then) or ``never``. ``max``: characters, or items of a list;
     ``max_item``: characters of each item. ``type_max``: characters of custom values, by field type. ``one_of``: native
     values it takes. ``default``: what it fills in when there is none; ``fills``: it may fill in something of its own.
-    ``follows``: not written, but read back as this reference's field. ``trim``/``lower``: the vendor does so itself.
+    ``only_with``: written
+    only where other fields have these values. ``follows``: not written, but read back as this reference's field. ``trim``/``lower``: the vendor does so itself;
+    ``last_part``: of a path, only what stands after the last slash.
     ``loss``/``because``: how a difference is named in the report, and why.
     """
 
@@ -131,8 +135,10 @@ class Keep(Document):
     fills: bool = False
     follows: tuple[str, str] | None = None
     type_max: dict[str, int] = {}
+    only_with: dict[str, tuple[str, ...]] = {}
     trim: bool = False
     lower: bool = False
+    last_part: bool = False
     unique: bool = False
     loss: Literal["dropped", "truncated", "merged", "reset", "unresolved", "untranslated"] | None = None
     because: str = ""

@@ -37,6 +37,7 @@ class Pacer:
     remaining_header: str | None = None
     retry_header: str = "Retry-After"
     share: float = 1.0
+    by_endpoint: bool = False
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     held_until: float = 0.0
@@ -63,13 +64,13 @@ class Pacer:
             self.sleep(at - now)
 
     def observe(self, headers: Mapping[str, str], name: str = "") -> None:
-        """Follow what the vendor says of its own limits: the last declared limit that covers the call is the one meant."""
+        """Follow what the vendor says of its own limits: of the account (the first limit), or of the endpoint called."""
         total = _number(headers.get(self.total_header)) if self.total_header else None
         if total:
             with self._lock:
                 meant = [limit for limit in self.limits if re.search(limit.matching, name)]
                 if meant:
-                    meant[-1].per_minute = max(1, int(total * self.share))
+                    meant[-1 if self.by_endpoint else 0].per_minute = max(1, int(total * self.share))
 
     def retry_after(self, headers: Mapping[str, str]) -> float | None:
         """Return the seconds the vendor asks us to wait."""

@@ -157,7 +157,7 @@ class Planner:
         if self.found and kind.match:
             match_join = (
                 f"LEFT JOIN (SELECT {self._match_key(kind, 'f')} AS k, min(id) AS id FROM {self.found}.{name(kind_name)} f "
-                f"WHERE {self._match_key(kind, 'f')} IS NOT NULL GROUP BY ALL) there ON there.k = {key}"
+                f"WHERE {self._match_key(kind, 'f')} IS NOT NULL AND NOT {self._built_in(kind, 'f')} GROUP BY ALL) there ON there.k = {key}"
             )
         when = " ".join(f"WHEN {condition} THEN {{'a': {quoted(action)}, 'r': {reason}}}" for condition, action, reason in cases)
         decided = f"CASE {when} ELSE {{'a': 'create', 'r': ''}} END" if cases else "{'a': 'create', 'r': ''}"
@@ -209,6 +209,7 @@ class Planner:
                 f"ORDER BY _own DESC, length(id), id) AS first FROM {work} w WHERE {key} IS NOT NULL) f "
                 f"WHERE f.id = {work}.id AND f._kind = {work}._kind AND f.first <> {work}.id"
             )
+        self._make_way(kind, kind_name, work)
         write = self.manifest.write(kind_name)
         for label, spec in kind.references():
             # ``label`` keeps what the source says in the canonical table; here it becomes what arrives.
@@ -226,6 +227,22 @@ class Planner:
                     f"UPDATE {work} SET {column} = a.some FROM (SELECT id, list(x) AS some FROM (SELECT id, unnest({column}) AS x "
                     f"FROM {work}) WHERE x IN ({arrivals}) GROUP BY id) a WHERE a.id = {work}.id"
                 )
+
+    def _built_in(self, kind: Kind, alias: str) -> str:
+        """Return the SQL test for records the vendor brings along itself: never matched, never written."""
+        flags = [f"COALESCE({alias}.{name(label)}, FALSE)" for label, spec in kind.fields.items() if spec.skip]
+        return f"({' OR '.join(flags)})" if flags else "FALSE"
+
+    def _make_way(self, kind: Kind, kind_name: str, work: str) -> None:
+        """Give a record another name where the destination's own built-in one has it: ours would be refused, or mixed up."""
+        if not (self.found and kind.match and any(spec.skip for spec in kind.fields.values())):
+            return
+        label = name(kind.match[-1])
+        self.stage.run(
+            f"UPDATE {work} SET {label} = {label} || {quoted(f' ({self.source})')} WHERE NOT {self._built_in(kind, work)} AND "
+            f"{self._match_key(kind, work)} IN (SELECT {self._match_key(kind, 'f')} FROM {self.found}.{name(kind_name)} f "
+            f"WHERE {self._built_in(kind, 'f')} AND {self._match_key(kind, 'f')} IS NOT NULL)"
+        )
 
     def _cases_of_written(self, kind_name: str, kind: Kind, write: Write, cases: list[tuple[str, str, str]]) -> None:
         if kind.match:

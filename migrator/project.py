@@ -127,7 +127,9 @@ class Side:
                 raise InputError(f"{account.vendor} has no plan '{plan}'{did_you_mean(plan, rule.per_minute)}", file=self.file)
             granted = account.per_minute or rule.per_minute[plan]
             limits.append(Limit(rule.name, max(1, int(granted * account.share)), rule.matching))
-        pacer = Pacer(limits, quota.total, quota.remaining, quota.retry_after, account.share)
+        pacer = Pacer(
+            limits, quota.total, quota.remaining, quota.retry_after, account.share, quota.total_of == "endpoint"
+        )
         client = Client(self.base_url(), self._auth(), pacer)
         if session is not None:
             client.session = session
@@ -169,7 +171,8 @@ class Side:
 
     def _auth(self) -> AuthBase | None:
         auth = self.connector.manifest.auth
-        if auth.basic:
+        wanted = re.findall(r"\{(\w+)\}", auth.bearer or "")
+        if auth.basic and not (auth.bearer and all(name in self.account.secrets for name in wanted)):
             return HTTPBasicAuth(*(self._fill(part).encode() for part in auth.basic))
         return Bearer(self._fill(auth.bearer)) if auth.bearer else None
 

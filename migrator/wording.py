@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # categories a reader cannot see, or that turn the text around them
 _JOINERS = "\u200c\u200d"  # needed inside Persian words and composed emoji, and harmless
-_PICTURES = {code: chr(0x2400 + code) for code in range(32)} | {0x0A: "↵ ", 0x7F: "␡"}
+_PICTURES = {0x09: "⇥ ", 0x0A: "↵ "}
 _PLURALS = {"satisfaction": "satisfaction ratings", "person": "people", "settings": "settings"}
 _COMMON = 8  # characters two values must share at one end before only their difference is marked
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One side of a comparison: what both sides share stands around ``changed``; ``note`` says what the eye cannot see."""
+    """One side of a comparison: ``changed`` and what both sides share around it; ``note`` says what one cannot see."""
 
     before: str = ""
     changed: str = ""
@@ -41,7 +41,7 @@ def _mark(char: str) -> str:
     noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
     if char in _JOINERS or not (noncharacter or unicodedata.category(char) in _HIDDEN):
         return char
-    return f"‹U+{code:04X}›"
+    return f"[U+{code:04X}]"
 
 
 def clipped(value: object, limit: int) -> str:
@@ -75,15 +75,24 @@ def _shared(left: str, right: str) -> tuple[int, int]:
     """Return how many characters both share at the start and at the end, in whole words; (0, 0) if too few."""
     if left == right:
         return 0, 0
-    start = len(os.path.commonprefix([left, right]))
-    while start and left[start - 1].isalnum():
+    start = _alike(left, right)
+    while start and (_inside_word(left, start) or _inside_word(right, start)):
         start -= 1
-    shortest = min(len(left), len(right)) - start
-    end = len(os.path.commonprefix([left[start:][::-1], right[start:][::-1]]))
-    end = min(end, shortest)
-    while end and left[-end].isalnum():
+    end = _alike(left[start:][::-1], right[start:][::-1])
+    while end and (_inside_word(left, len(left) - end) or _inside_word(right, len(right) - end)):
         end -= 1
     return (start, end) if start + end >= _COMMON else (0, 0)
+
+
+def _alike(left: str, right: str) -> int:
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(left), len(right)))
+
+
+def _inside_word(text: str, at: int) -> bool:
+    if not 0 < at < len(text):
+        return False
+    return (text[at - 1].isalnum() and text[at].isalnum()) or bool(unicodedata.combining(text[at]))
 
 
 def _side(value: object, text: str, start: int, end: int, limit: int) -> Sample:
@@ -92,12 +101,18 @@ def _side(value: object, text: str, start: int, end: int, limit: int) -> Sample:
     before, changed, after = text[:start], text[start : len(text) - end], text[len(text) - end :]
     wing = limit // 4
     shown = (
-        clipped(before, wing) if len(before) <= wing else "…" + visible(before[-wing:])[-wing:],
+        clipped(before, wing) if len(before) <= wing else "…" + visible(_whole_words(before[-wing:]))[-wing:],
         _middle(changed, limit),
         clipped(after, wing),
     )
     short = max(len(before) - wing, len(changed) - limit, len(after) - wing) > 0
     return Sample(*shown, note=f"{number(len(text))} characters" if short else "")
+
+
+def _whole_words(text: str) -> str:
+    """Return the text from its first whole word on, unless that word is long."""
+    space = text.find(" ")
+    return text[space + 1 :] if 0 <= space < 16 else text
 
 
 def _middle(text: str, limit: int) -> str:
@@ -169,3 +184,14 @@ def counted(count: int, kind: str) -> str:
     if count != 1:
         return f"{number(count)} {kinds(kind)}"
     return "1 satisfaction rating" if kind == "satisfaction" else f"1 {clipped(kind, 60).replace('_', ' ')}"
+
+
+def listed(words: Iterable[str]) -> str:
+    """Return the words as a sentence lists them: "a, b and c"."""
+    *front, last = words
+    return f"{', '.join(front)} and {last}" if front else last
+
+
+def either(count: int, one: str, many: str) -> str:
+    """Return the form that goes with the number."""
+    return one if count == 1 else many

@@ -44,8 +44,9 @@ def main(command: list[str]) -> int:
     beside = Path(sys.executable).parent  # the tools of this environment, activated or not
     tool = beside / command[0] if (beside / command[0]).is_file() else command[0]
     env = os.environ | {"MYPY_CACHE_DIR": str(ROOT / ".mypy_cache")}
-    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    run = subprocess.run([tool, *command[1:]], cwd=TREE, env=env, check=False, **piped)
+    run = subprocess.run(
+        [tool, *command[1:]], cwd=TREE, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     vendors = "|".join(re.escape(path.name) for path in (ROOT / "connectors").iterdir())
     print(re.sub(rf"\bmigrator/connectors/(?={vendors})", "connectors/", run.stdout), end="")
     return run.returncode

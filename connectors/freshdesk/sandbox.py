@@ -210,6 +210,7 @@ def _finish(box: Sandbox, request: Request, response: Response) -> None:
     response.headers["Content-Type"] = "application/json; charset=utf-8"
     response.headers["X-Freshdesk-Api-Version"] = "latest=v2; requested=v2"
     response.headers["X-Request-Id"] = str(uuid.uuid4())
-    response.headers["X-RateLimit-Total"] = f"{total}.0"
-    response.headers["X-RateLimit-Remaining"] = str(left)
-    response.headers["X-RateLimit-Used-CurrentRequest"] = str(used)
+    if box.state["limits"]:
+        response.headers["X-RateLimit-Total"] = f"{total}.0"
+        response.headers["X-RateLimit-Remaining"] = str(left)
+        response.headers["X-RateLimit-Used-CurrentRequest"] = str(used)

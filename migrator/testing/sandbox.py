@@ -165,7 +165,7 @@ class Sandbox:
     @property
     def base_url(self) -> str:
         """Return the address in process; ``serve`` gives the one of a socket."""
-        return f"http://{self.host}"
+        return str(self.state.get("served_at") or f"http://{self.host}")
 
     def next_id(self) -> int:
         """Return a new id, unique in this sandbox."""

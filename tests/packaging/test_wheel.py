@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,20 +87,25 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
-@pytest.fixture(scope="module", params=["wheel", "editable install", "bare checkout"])
-def environment(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    folder = tmp_path_factory.mktemp("environment")
-    empty = tmp_path_factory.mktemp("empty")
-    run(sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, folder / "venv", cwd=empty)
-    made = Environment(folder / "venv", empty)
-    if request.param == "editable install":
-        install(made.python, "--editable", ROOT)
-        return made
+@pytest.fixture(scope="module")
+def dependencies(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Return an environment that holds what the wheel asks for and nothing of ours but the wheel."""
+    made = Environment(tmp_path_factory.mktemp("environment") / "venv", tmp_path_factory.mktemp("empty"))
+    run(sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, made.folder, cwd=made.empty)
     install(made.python, wheel)
+    return made
+
+
+@pytest.fixture(scope="module", params=["wheel", "editable install", "bare checkout"])
+def environment(request: pytest.FixtureRequest, wheel: Path, dependencies: Environment) -> Environment:
     if request.param == "wheel":
-        return made
-    run(sys.executable, "-m", "uv", "pip", "uninstall", "--python", made.python, "migrator", cwd=empty)
-    return Environment(made.folder, empty, path=str(ROOT))
+        install(dependencies.python, "--no-deps", "--force-reinstall", wheel)
+    if request.param == "editable install":
+        install(dependencies.python, "--no-deps", "--force-reinstall", "--editable", ROOT)
+    if request.param == "bare checkout":
+        run(sys.executable, "-m", "uv", "pip", "uninstall", "--python", dependencies.python, "migrator", cwd=ROOT)
+        return replace(dependencies, path=str(ROOT))
+    return dependencies
 
 
 @pytest.fixture
@@ -109,15 +115,14 @@ def rival(environment: Environment) -> Iterator[None]:
         environment.site / "connectors" / "__init__.py": "raise ImportError('the rival was imported')\n",
         environment.site / "connectors" / VENDORS[0] / "__init__.py": "",
         environment.site / "connectors" / VENDORS[0] / "connector.yaml": "rival: true\n",
+        environment.site / "connectors" / "rival" / "__init__.py": "",
+        environment.site / "connectors" / "rival" / "connector.yaml": "rival: true\n",
     }
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     yield
-    for path in files:
-        path.unlink()
-    for path in list(files)[1::-1]:
-        path.parent.rmdir()
+    shutil.rmtree(environment.site / "connectors")
 
 
 def test_the_wheel_holds_every_file_of_the_three_folders_and_nothing_else(wheel: Path) -> None:
@@ -149,7 +154,9 @@ def test_every_connector_and_its_mapping_is_found_from_an_empty_folder(environme
 def test_a_rival_package_named_connectors_changes_nothing(environment: Environment, rival: None) -> None:
     found = environment.found()
     assert sorted(found) == VENDORS
-    assert not [facts["folder"] for facts in found.values() if facts["folder"].startswith(f"{environment.site}/connectors")]
+    assert not [
+        facts for facts in found.values() if Path(facts["folder"]).is_relative_to(environment.site / "connectors")
+    ]
 
 
 def test_the_command_answers_from_an_empty_folder(environment: Environment) -> None:

@@ -1,0 +1,43 @@
+"""The commented ``migration.yaml`` that ``migrator init`` writes."""
+
+from __future__ import annotations
+
+from migrator import registry
+
+
+def starter(project: str, source: str, destination: str) -> str:
+    """Return the file's text for two vendors. Raises InputError for an unknown one."""
+    sides = []
+    for label, vendor in (("source", source), ("destination", destination)):
+        manifest = registry.connector(vendor).manifest
+        plans = " | ".join(manifest.quota.rules[0].per_minute)
+        lines = [f"{label}:", f"  vendor: {vendor}", "  settings:"]
+        lines += [f"    {name}: CHANGE-ME        # {what}" for name, what in manifest.settings.items()]
+        lines += ["  secrets:                     # where each is kept: env:VARIABLE or keyring:SERVICE/USER, never itself"]
+        named = list(manifest.secrets.items())
+        lines += [f"    {name}: env:{vendor.upper()}_{name.upper()}   # {what}" for name, what in named[:1]]
+        lines += [f"    # {name}: env:{vendor.upper()}_{name.upper()}   # {what}" for name, what in named[1:]]
+        lines += [f"  plan: {manifest.quota.default_plan}                 # {plans}: decides the quota"]
+        lines += ["  share: 0.8                   # the part of the quota migrator may use; the rest is for your other integrations"]
+        sides.append("\n".join(lines))
+    return f"""# A migration from {source} to {destination}. Next: `migrator check`, `extract`, `plan`, `rehearse`, `load --plan DIGEST`, `verify`.
+name: {project}
+
+{sides[0]}
+
+{sides[1]}
+
+policies:
+  people_without_seat: stand_in  # an agent nobody matches becomes a contact (stand_in), or is left to a person (manual)
+  preface: true                  # original author, date and id stand above each message, where the vendor resets them
+
+thresholds:                      # beyond these, `load` wants --accept-losses
+  manual: 0.05                   # share of a kind that may be left to a person
+  dropped: 1.0                   # share of a kind in which a field may be dropped
+
+# Your own choices of values, over ours. For example: a custom status of the destination (its id 6) that means "hold".
+# overlay:
+#   {destination}:
+#     ticket:
+#       status: {{values: {{6: hold}}, write: {{hold: 6}}}}
+"""

@@ -1,0 +1,145 @@
+"""The report's data: plan, ledger, verification and coverage of a workspace, joined into one plain document."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from migrator.compile import name
+from migrator.ledger import Ledger
+from migrator.stage import Stage
+from migrator.steps import Steps, now
+
+COLUMNS = ("created", "kept", "updated", "merged", "skipped", "manual", "quarantined", "pending")
+SHOWN = {"skip": "skipped", "merge": "merged", "manual": "manual", "keep": "kept"}
+
+
+def summarize(steps: Steps) -> dict[str, Any]:
+    """Return everything the report shows, as JSON-ready data. Raises InputError where there is no plan."""
+    plan = steps.saved_plan()
+    folder = steps.workspace.folder
+    coverage = _read(folder / "coverage.json") or {"mapped": 0, "uncovered": [], "dropped": [], "unreadable": []}
+    verification = _read(folder / "verify.json")
+    extracted = _read(folder / "extract.json") or {}
+    source, destination = steps.project.source, steps.project.destination
+    kinds = source.connector.kinds
+    with Ledger(steps.workspace.ledger) as ledger:
+        states = ledger.states(plan["digest"])
+        quarantined = ledger.quarantined(plan["digest"])
+        history = ledger.history()
+        identities = ledger.identities()
+    begun = bool(states)
+    with Stage(steps.workspace.stage) as stage:
+        written = _written(stage, begun, identities, {unit for unit, *_ in quarantined})
+        labels = {unit: _label(stage, steps, unit) for unit, *_ in quarantined}
+    counts: dict[str, dict[str, int]] = {}
+    for line in plan["dispositions"]:
+        row = counts.setdefault(line["kind"], dict.fromkeys(COLUMNS, 0))
+        if line["action"] in SHOWN:
+            row[SHOWN[line["action"]]] += line["count"]
+    for (kind_name, column), count in written.items():
+        counts.setdefault(kind_name, dict.fromkeys(COLUMNS, 0))[column] += count
+    shown = [{"kind": k, "source": plan["counts"][k], **counts[k]} for k in kinds.in_order() if counts.get(k)]
+    streams = {k: {v.stream for v in variants} for k, variants in source.mapping.kinds.items()}
+    alone = {k: next(iter(s)) for k, s in streams.items() if len(s) == 1 and sum(s == other for other in streams.values()) == 1}
+    balance = []
+    for row in shown:
+        accounted = sum(int(row[column]) for column in COLUMNS)  # type: ignore[call-overload]
+        counted = extracted.get("counted", {}).get(alone.get(str(row["kind"]), ""))
+        balance.append(
+            {"kind": row["kind"], "source": row["source"], "accounted": accounted, "vendor_count": counted, "ok": accounted == row["source"]}
+        )
+    stage_name = "verified" if verification and verification["plan"] == plan["digest"] else "planned"
+    if begun and stage_name != "verified":
+        stage_name = "loading" if any(row["pending"] for row in shown) else "loaded"
+    return {
+        "name": steps.project.migration.name,
+        "source": _side(source, plan, "source"),
+        "destination": _side(destination, plan, "destination"),
+        "created_at": now(),
+        "digest": plan["digest"],
+        "stage": stage_name,
+        "kinds": shown,
+        "balance": balance,
+        "reasons": [
+            {"kind": d["kind"], "action": SHOWN[d["action"]], "reason": d["reason"], "count": d["count"],
+             "examples": [{"id": i, "label": label} for i, label in d["examples"]]}
+            for d in plan["dispositions"] if d["action"] in SHOWN
+        ],
+        "losses": [
+            {**{k: loss[k] for k in ("kind", "field", "how", "because", "count", "of")},
+             "examples": [dict(zip(("id", "label", "was", "becomes"), e, strict=True)) for e in loss["examples"]]}
+            for loss in plan["losses"]
+        ],
+        "coverage": coverage,
+        "calls": [{"endpoint": e, "calls": n} for e, n in plan["calls"]["endpoints"].items()],
+        "quota": [dict(zip(("name", "per_minute", "calls", "minutes"), q, strict=True)) for q in plan["calls"]["quota"]],
+        "hours": plan["hours"],
+        "bottleneck": plan["bottleneck"],
+        "todo": _todo(plan, quarantined, coverage),
+        "verification": _verification(verification) if stage_name == "verified" else None,
+        "quarantine": [
+            {"unit": unit, "kind": kind_name, "label": labels[unit], "answer": (answer or "")[:2000],
+             "remedy": "correct the mapping or the record, then plan and load again"}
+            for unit, kind_name, answer, _ in quarantined
+        ],
+        "runs": [{"at": at, "command": command, "what": what} for _, command, at, what in history],
+    }
+
+
+def _written(
+    stage: Stage, begun: bool, identities: list[tuple[str, str, str, str | None, str]], aside: set[str]
+) -> dict[tuple[str, str], int]:
+    """Return how many records to create are created, pending or quarantined, by kind."""
+    stage.run("CREATE OR REPLACE TEMP TABLE known (kind VARCHAR, id VARCHAR, d VARCHAR, k VARCHAR, h VARCHAR)")
+    stage.insert("known", identities)
+    stage.run("CREATE OR REPLACE TEMP TABLE aside (unit VARCHAR)")
+    stage.insert("aside", [(unit,) for unit in sorted(aside)])
+    pending = "'pending'" if begun else "'created'"
+    return {
+        (kind_name, column): int(count)
+        for kind_name, column, count in stage.rows(
+            f"SELECT p.kind, CASE WHEN k.id IS NOT NULL THEN 'created' WHEN p.unit IN (SELECT unit FROM aside) THEN 'quarantined' "
+            f"ELSE {pending} END, count(*) FROM plan.planned p LEFT JOIN known k ON k.kind = p.kind AND k.id = p.id "
+            "WHERE p.action = 'create' AND NOT p.own GROUP BY ALL"
+        )
+    }
+
+
+def _label(stage: Stage, steps: Steps, unit: str) -> str:
+    as_kind, _, id = unit.partition(":")
+    title = steps.project.source.connector.kinds.kinds[as_kind].label
+    return str(stage.one(f"SELECT {name(title)} FROM canonical.{name(as_kind)} WHERE id = ?", id) or "") if title else ""
+
+
+def _side(side: Any, plan: dict[str, Any], which: str) -> dict[str, str]:
+    return {"vendor": side.account.vendor, "title": side.connector.manifest.title, "account": plan["account"][which]}
+
+
+def _todo(plan: dict[str, Any], quarantined: list[Any], coverage: dict[str, Any]) -> list[dict[str, Any]]:
+    todo = [
+        {"what": f"{d['kind'].replace('_', ' ')}: {d['reason']}", "count": d["count"], "how": "set up by hand at the destination"}
+        for d in plan["dispositions"] if d["action"] == "manual"
+    ]
+    seats = sum(d["count"] for d in plan["dispositions"] if d["action"] == "stand_in")
+    if seats:
+        todo.append({"what": "agents without a seat stand in as contacts", "count": seats, "how": "give them seats at the destination; their messages stay theirs"})
+    if quarantined:
+        todo.append({"what": "records the vendor refused lie in quarantine", "count": len(quarantined), "how": "read the vendor's answer below, correct, plan and load again"})
+    if coverage["uncovered"]:
+        todo.append({"what": "source fields no mapping speaks of", "count": len(coverage["uncovered"]), "how": "see the appendix; map or drop them in the overlay"})
+    for loss in plan["losses"]:
+        if "by hand" in loss["because"]:
+            todo.append({"what": f"{loss['kind'].replace('_', ' ')}, {loss['field']}: {loss['because']}", "count": loss["count"], "how": "at the destination"})
+    return todo
+
+
+def _verification(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {"at": found["at"], "records": found["records"], "equal": found["equal"], "missing": found["missing"],
+            "count": found["discrepancies"], "discrepancies": found["differences"]}
+
+
+def _read(path: Any) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
