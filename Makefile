@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # A company's network may sign with its own certificate.
 export UV_SYSTEM_CERTS := 1
+BENCHMARKS := $(wildcard benchmarks/[a-z]*.py)
 AS_INSTALLED := $(BIN)/python scripts/as_installed.py
 
 help:
@@ -27,7 +28,8 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/pre-commit validate-config .pre-commit-config.yaml
 
 bench: $(VENV)/.installed-dev
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+	@test -n '$(BENCHMARKS)' || { echo 'there is nothing in benchmarks/' >&2; exit 1; }
+	@for file in $(BENCHMARKS); do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

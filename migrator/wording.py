@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # categories a reader canno
 _JOINERS = "\u200c\u200d"  # needed inside Persian words and composed emoji, and harmless
 _PICTURES = {0x09: "⇥ ", 0x0A: "↵ "}
 _PLURALS = {"satisfaction": "satisfaction ratings", "person": "people", "settings": "settings"}
+_WORD = 24  # characters; a longer run of letters is not a word, and is cut anywhere
 _COMMON = 8  # characters two values must share at one end before only their difference is marked
 
 
@@ -76,17 +77,20 @@ def _shared(left: str, right: str) -> tuple[int, int]:
     if left == right:
         return 0, 0
     start = _alike(left, right)
-    while start and (_inside_word(left, start) or _inside_word(right, start)):
-        start -= 1
+    start -= _back(start, lambda by: _inside_word(left, start - by) or _inside_word(right, start - by))
     end = _alike(left[start:][::-1], right[start:][::-1])
-    while end and (_inside_word(left, len(left) - end) or _inside_word(right, len(right) - end)):
-        end -= 1
+    end -= _back(end, lambda by: any(_inside_word(text, len(text) - end + by) for text in (left, right)))
     return (start, end) if start + end >= _COMMON else (0, 0)
 
 
 def _alike(left: str, right: str) -> int:
     pairs = enumerate(zip(left, right, strict=False))
     return next((at for at, (one, other) in pairs if one != other), min(len(left), len(right)))
+
+
+def _back(at: int, inside: Callable[[int], bool]) -> int:
+    """Return how far the nearest edge of a word lies back, 0 if the word is too long to be one."""
+    return next((by for by in range(min(at, _WORD) + 1) if not inside(by)), 0)
 
 
 def _inside_word(text: str, at: int) -> bool:

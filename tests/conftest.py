@@ -1,4 +1,4 @@
-"""Marks every test by the folder it lies in: ``pytest -m sandbox``."""
+"""Marks every test by the folder it lies in, ``unit`` where it lies in none: ``pytest -m sandbox``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-FOLDERS = ("unit", "sandbox", "recorded", "servers", "packaging")
+FOLDERS = ("sandbox", "recorded", "servers", "packaging")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.relative_to(HERE).parts[0]
-        if folder in FOLDERS:
-            item.add_marker(folder)
+        item.add_marker(folder if folder in FOLDERS else "unit")
