@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-FOLDERS = ("sandbox", "recorded", "servers", "packaging")
+MARKERS = {
+    "conformance": "sandbox",
+    "packaging": "packaging",
+    "recorded": "recorded",
+    "sandbox": "sandbox",
+    "servers": "servers",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        folder = item.path.relative_to(HERE).parts[0]
-        item.add_marker(folder if folder in FOLDERS else "unit")
+        item.add_marker(MARKERS.get(item.path.relative_to(HERE).parts[0], "unit"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from migrator.testing.sandbox import Sandbox
+from migrator.testing.sandbox import Sandbox, mount
 
 from . import sandbox_agents as agents
 from . import sandbox_fields as fields
 from . import sandbox_rules as rules
+from .sandbox import TOKEN
 
 SEATS = ("admin@zendesk.sandbox", "agent1@desk.example", "agent2@desk.example", "agent3@desk.example")
 
@@ -32,3 +33,30 @@ def furnish(box: Sandbox, seats: tuple[str, ...] = SEATS) -> None:
         "auto_ticket_assign": 0,
         "agent_ids": members[:2],
     }
+
+
+def fill(box: Sandbox, tickets: int = 30) -> Sandbox:
+    """Make up an account through the sandbox's own API: contacts beyond a page, tickets, one with more than a page of notes."""
+    furnish(box)
+    with mount(box) as session:
+        session.auth = (TOKEN, "X")
+
+        def post(path: str, **how: object) -> int:
+            answer = session.post(f"{box.base_url}/api/v2{path}", **how)  # type: ignore[arg-type]
+            answer.raise_for_status()
+            return int(answer.json()["id"])
+
+        firm = post("/companies", json={"name": "Firm", "domains": ["firm.example"]})
+        people = [
+            post("/contacts", json={"name": f"Person {n}", "email": f"p{n}@some.example", "company_id": firm, "tags": ["a"]})
+            for n in range(110)
+        ]
+        for n in range(tickets):
+            body = {"subject": f"Ticket {n}", "description": f"Text {n}", "requester_id": people[n], "status": 2, "priority": 1}
+            ticket = post("/tickets", json=body | {"tags": ["x"]})
+            for note in range(105 if n == 3 else 1):
+                post(f"/tickets/{ticket}/notes", json={"body": f"Note {note}", "user_id": people[n]})
+            if n % 10 == 0:
+                post(f"/tickets/{ticket}/satisfaction_ratings", json={"ratings": {"default_question": 103}})
+                post(f"/tickets/{ticket}/notes", data={"body": "file"}, files={"attachments[]": ("a.txt", b"text")})
+    return box

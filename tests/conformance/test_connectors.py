@@ -1,0 +1,28 @@
+"""Our own connectors, held to the suite that other people's run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from migrator import registry
+from migrator.testing.conformance import Check, Suite, checks
+from migrator.testing.sandbox import Sandbox
+
+
+def small_zendesk(box: Sandbox) -> Any:
+    """Fill a Zendesk sandbox with a small made-up account."""
+    return registry.connector("zendesk").part("demo").fill(box, tickets=12)
+
+
+SUITES = {"freshdesk": Suite("freshdesk"), "zendesk": Suite("zendesk", fill=small_zendesk)}
+
+
+def test_every_connector_has_a_suite() -> None:
+    assert set(SUITES) == set(registry.vendors())
+
+
+@pytest.mark.parametrize("check", [pytest.param(c, id=f"{v}: {c}") for v, s in SUITES.items() for c in checks(s)])
+def test_conformance(check: Check, tmp_path: Path) -> None:
+    check(tmp_path)
