@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from migrator.kinds import Field, Kind
 from migrator.manifest import Keep, Write
-from migrator.mapping import Scalar, Variant, Verb
+from migrator.mapping import Keyed, Scalar, Variant, Verb, word
 
 BIG = 8  # value maps longer than this become a hash join instead of a CASE
 
@@ -45,7 +45,12 @@ def checked(sql: str) -> str:
 
 def json_path(path: str) -> str:
     """Return DuckDB's JSON path for a dotted one; ``@value`` is the element itself."""
-    return "$" if path == "@value" else "$" + "".join(f'."{step}"' for step in path.split("."))
+    return "$" if path == "@value" else "$" + "".join(json_step(step) for step in path.split("."))
+
+
+def json_step(key: str) -> str:
+    """Return one step of DuckDB's JSON path, whatever is in the key."""
+    return '."' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 @dataclass
@@ -88,9 +93,16 @@ def problems_sql(kind: Kind, variant: Variant, relation: str) -> str | None:
     for label, spec in kind.fields.items():
         verb = variant.fields.get(label)
         fussy = spec.type in ("integer", "number", "boolean", "timestamp", "date")
-        if verb is None or not verb.path or verb.each or verb.not_empty or not (fussy or (verb.values and verb.otherwise == "none")):
+        if verb is None or not verb.path or verb.each or verb.not_empty:
+            continue
+        if not (fussy or verb.keyed or (verb.values and verb.otherwise == "none")):
             continue
         raw = reader.at(verb.path)
+        if verb.keyed:
+            parts.append(
+                f"{{'field': {quoted(label)}, 'raw': CASE WHEN {raw} NOT IN ('', '[]', '{{}}') AND {_keyed_raw(verb.keyed, raw)} IS NULL THEN {raw} END}}"
+            )
+            continue
         parts.append(
             f"{{'field': {quoted(label)}, 'raw': CASE WHEN NULLIF({raw}, '') IS NOT NULL AND NOT ({_none(verb, raw)}) "
             f"AND ({_value(spec, verb, reader, joins)}) IS NULL THEN {raw} END}}"
@@ -134,28 +146,24 @@ def _rows(variant: Variant, relation: str, reader: _Reader, given: bool) -> str:
         return "[" + ", ".join(quoted(json_path(path)) for path in wanted) + "]"
 
     tests = []
-    for conditions, word in ((variant.where, "IN"), (variant.unless, "NOT IN")):
+    for conditions, test in ((variant.where, "IN"), (variant.unless, "NOT IN")):
         for path, values in conditions.items() if not given else ():
-            listed = ", ".join(quoted(_word(value)) for value in values)
-            tests.append(f"COALESCE(json_extract_string(body, {quoted(json_path(path))}), '') {word} ({listed})")
+            listed = ", ".join(quoted(word(value)) for value in values)
+            tests.append(f"COALESCE(json_extract_string(body, {quoted(json_path(path))}), '') {test} ({listed})")
     where = f" WHERE {' AND '.join(tests)}" if tests else ""
-    inner = f", json_extract_string({{doc}}, {paths(reader.inner)}) AS s" if reader.inner else ""
+    inner = f", json_extract_string({'e' if variant.each and not given else 'body'}, {paths(reader.inner)}) AS s" if reader.inner else ""
     if variant.each and not given:
         outer = f", json_extract_string(body, {paths(reader.outer)}) AS o" if reader.outer else ""
         each = quoted(json_path(variant.each) + "[*]")
         rows = f'SELECT id AS "@id", parent AS "@parent"{outer}, unnest(json_extract(body, {each})) AS e FROM {relation}{where}'
-        return f'SELECT *{inner.format(doc="e")} FROM ({rows})'
+        return f"SELECT *{inner} FROM ({rows})"
     outer = ", CAST([] AS VARCHAR[]) AS o" if reader.outer else ""
-    return f'SELECT id AS "@id", parent AS "@parent"{outer}{inner.format(doc="body")} FROM {relation}{where}'
+    return f'SELECT id AS "@id", parent AS "@parent"{outer}{inner} FROM {relation}{where}'
 
 
 def _id(variant: Variant, reader: _Reader) -> str:
     parts = [f"{quoted(text)} || {reader.at(path)}" if text else reader.at(path) for text, path in variant.id_parts()]
     return " || ".join(parts)
-
-
-def _word(value: Scalar) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _none(verb: Verb, raw: str) -> str:
@@ -165,7 +173,7 @@ def _none(verb: Verb, raw: str) -> str:
 def _value(spec: Field, verb: Verb, reader: _Reader, joins: list[str]) -> str:
     """Return the expression of one field: canonical, or NULL where the record says nothing (or nothing readable)."""
     if verb.constant is not None:
-        return quoted(_word(verb.constant))
+        return quoted(word(verb.constant))
     raws = [reader.at(path) for path in verb.reads]
     raw = raws[0] if len(raws) == 1 else "COALESCE(" + ", ".join(f"NULLIF({r}, '')" for r in raws) + ")"
     if verb.not_empty:
@@ -173,12 +181,12 @@ def _value(spec: Field, verb: Verb, reader: _Reader, joins: list[str]) -> str:
     if verb.none:
         raw = f"CASE WHEN {_none(verb, raw)} THEN NULL ELSE {raw} END"
     if verb.values is not None:
-        pairs = {str(native): _word(canonical) for native, canonical in verb.values.items()}
-        otherwise = {"keep": raw, "none": "NULL"}.get(str(verb.otherwise), quoted(_word(verb.otherwise)))
+        pairs = {word(native): word(canonical) for native, canonical in verb.values.items()}
+        otherwise = {"keep": raw, "none": "NULL"}.get(str(verb.otherwise), quoted(word(verb.otherwise)))
         raw = _lookup(raw, {k: quoted(v) for k, v in pairs.items()}, otherwise, joins)
     if spec.type in ("list", "refs"):
         listed = (
-            f"json_extract_string({raw}, '$[*].\"{verb.each}\"')"
+            f"json_extract_string({raw}, {quoted('$[*]' + json_step(verb.each))})"
             if verb.each
             else f"string_split({raw}, {quoted(verb.split)})"
             if verb.split
@@ -194,7 +202,9 @@ def _value(spec: Field, verb: Verb, reader: _Reader, joins: list[str]) -> str:
         return f"NOT TRY_CAST({raw} AS BOOLEAN)"
     if spec.type == "timestamp":
         return f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
-    if spec.type in ("integer", "number", "boolean", "date"):
+    if spec.type == "integer":
+        return _whole(raw)
+    if spec.type in ("number", "boolean", "date"):
         return f"TRY_CAST({raw} AS {spec.column})"
     if spec.type == "html" and verb.preface:
         return f"NULLIF(regexp_replace({raw}, {quoted(STRIP_PREFACE)}, '\\1'), '')"
@@ -202,6 +212,11 @@ def _value(spec: Field, verb: Verb, reader: _Reader, joins: list[str]) -> str:
         escaped = f"replace(replace(replace({raw}, '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
         return f"NULLIF(replace({escaped}, chr(10), '<br>'), '')"
     return f"NULLIF({raw}, '')"
+
+
+def _whole(raw: str) -> str:
+    """Return a whole number; 1.5 is none, where DuckDB's own cast would round it."""
+    return f"CASE WHEN regexp_full_match({raw}, '[+-]?[0-9]+([.]0*)?') THEN TRY_CAST({raw} AS BIGINT) END"
 
 
 def _lookup(raw: str, pairs: Mapping[str, str], otherwise: str, joins: list[str]) -> str:
@@ -229,10 +244,10 @@ def _keyed_join(label: str, verb: Verb, fields: str, reader: _Reader, joins: lis
     assert keyed is not None
     alias = f"k{len(joins)}"
     if keyed.style == "list":
-        entry = f"unnest(json_extract({raw}, '$[*]'))"
+        entry = f"unnest(json_extract({_keyed_raw(keyed, raw)}, '$[*]'))"
         key, value = "json_extract_string(e, '$.id')", "json_extract(e, '$.value')"
     else:
-        entry = f"unnest(map_entries(CAST(CAST({raw} AS JSON) AS MAP(VARCHAR, JSON))))"
+        entry = f"unnest(map_entries({_keyed_raw(keyed, raw)}))"
         key, value = "e.key", "e.value"
     exploded = f'SELECT v."@id" AS rid, {entry} AS e FROM v WHERE {raw} IS NOT NULL'
     text = "json_extract_string(value, '$')"
@@ -246,20 +261,28 @@ def _keyed_join(label: str, verb: Verb, fields: str, reader: _Reader, joins: lis
         WHEN {text} = '' OR (f.type = 'checkbox' AND {text} = 'false') THEN NULL
         WHEN f.type = 'multiselect' THEN to_json([{choice.format(text)}])
         WHEN f.type = 'dropdown' THEN to_json({choice.format(text)})
-        WHEN f.type = 'integer' THEN to_json(COALESCE(CAST(TRY_CAST({text} AS BIGINT) AS VARCHAR), {text}))
+        WHEN f.type = 'integer' THEN to_json(COALESCE(CAST({_whole(text)} AS VARCHAR), {text}))
         WHEN f.type = 'decimal' THEN to_json(COALESCE(CAST(TRY_CAST({text} AS DOUBLE) AS VARCHAR), {text}))
         WHEN f.type = 'date' THEN to_json(COALESCE(CAST(TRY_CAST(left({text}, 10) AS DATE) AS VARCHAR), {text}))
         ELSE to_json({text}) END"""
     by = "id" if keyed.by == "id" else "key"
     joins.append(
         f"LEFT JOIN (SELECT rid, CAST(to_json(map_from_entries(list({{'k': k, 'v': w}} ORDER BY k))) AS VARCHAR) AS w FROM ("
-        f"SELECT rid, COALESCE(f.id, 'unknown:' || x.key) AS k, {canonical} AS w FROM ("
+        f"SELECT rid, k, min(w) AS w FROM (SELECT rid, COALESCE(f.id, 'unknown:' || x.key) AS k, {canonical} AS w FROM ("
         f"SELECT rid, {key} AS key, {value} AS value FROM ({exploded})) x "
         f"LEFT JOIN (SELECT * FROM {fields} WHERE applies_to = {quoted(keyed.applies_to)}) f ON f.{by} = x.key "
-        f"WHERE value IS NOT NULL AND json_type(value) <> 'NULL') WHERE w IS NOT NULL GROUP BY rid) {alias} "
+        f"WHERE x.key IS NOT NULL AND value IS NOT NULL AND json_type(value) <> 'NULL') WHERE w IS NOT NULL GROUP BY rid, k) GROUP BY rid) {alias} "
         f'ON {alias}.rid = v."@id"'
     )
     return f"{alias}.w"
+
+
+def _keyed_raw(keyed: Keyed, raw: str) -> str:
+    """Return what holds custom values, as DuckDB takes it apart; NULL where it is not what the mapping says."""
+    json = f"TRY_CAST({raw} AS JSON)"
+    if keyed.style == "list":
+        return f"CASE WHEN json_type({json}) = 'ARRAY' THEN {json} END"
+    return f"TRY_CAST({json} AS MAP(VARCHAR, JSON))"
 
 
 # ---- the way back ---------------------------------------------------------------------------------------------------
@@ -355,6 +378,10 @@ def _native(
         expression = f"to_json({_preface(verb, vendor, joins)} || {_limited(column, keep)})"
     elif spec.type == "boolean" and verb.invert:
         expression = f"to_json(NOT {column})"
+    elif verb.not_empty:
+        expression = f"CASE WHEN {column} THEN to_json(TRUE) END"
+    elif spec.type == "html" and verb.text:
+        expression = f"to_json({_limited(_words(column), keep)})"
     elif spec.type in ("text", "html"):
         expression = f"to_json({_limited(column, keep)})"
         if verb.else_key:
@@ -372,6 +399,12 @@ def _native(
     return expression
 
 
+def _words(column: str) -> str:
+    """Return HTML as plain text: lines, words, and nothing of the markup."""
+    lines = f"regexp_replace(regexp_replace({column}, '<br *\\/?>', chr(10), 'gi'), '<[^>]*>', '', 'g')"
+    return f"replace(replace(replace({lines}, '&lt;', '<'), '&gt;', '>'), '&amp;', '&')"
+
+
 def _limited(column: str, keep: Keep) -> str:
     if keep.trim:
         column = f"NULLIF(regexp_replace({column}, '^\\s+|\\s+$', '', 'g'), '')"
@@ -382,7 +415,7 @@ def _limited(column: str, keep: Keep) -> str:
     if keep.max:
         column = f"left({column}, {keep.max})"
         if keep.trim:
-            column = f"rtrim({column})"
+            column = f"regexp_replace({column}, '\\s+$', '')"
     return column
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.compile import json_path, quoted
-from migrator.mapping import Mapping, Variant
+from migrator.compile import json_path, json_step, quoted
+from migrator.mapping import Mapping, Variant, word
 from migrator.stage import Stage
 
 EMPTY = "('null', '[]', '{}', '\"\"')"
@@ -77,26 +77,29 @@ def covered(mapping: Mapping, variant: Variant) -> dict[str, str | None]:
     return paths
 
 
-def _leaves(structure: Any, path: str = "") -> Iterator[tuple[str, bool]]:
-    """Yield (path, below a list) for every leaf of DuckDB's structure of documents."""
-    if isinstance(structure, dict):
+Steps = tuple[str, ...]  # the keys that lead to a leaf; lists on the way are passed through
+UNNAMED = ("", "*")  # keys no JSON path of DuckDB can name
+
+
+def _leaves(structure: Any, steps: Steps = ()) -> Iterator[Steps]:
+    """Yield the keys that lead to every leaf of DuckDB's structure of documents."""
+    while isinstance(structure, list):
+        structure = structure[0] if structure else "NULL"
+    if isinstance(structure, dict) and structure:
         for key, below in structure.items():
-            key = key.replace(".", '".') if "." in key else key  # cannot be split again: reported as it is
-            yield from _leaves(below, f"{path}.{key}" if path else key)
-    elif isinstance(structure, list):
-        yield from _leaves(structure[0] if structure else "NULL", path)
+            yield from _leaves(below, (*steps, key))
     else:
-        yield path, False
+        yield steps
 
 
-def _owner(path: str, paths: dict[str, str | None]) -> str | None:
+def _shown(steps: Steps) -> str:
+    """Return a path as people write it, keys with dots and the like in quotation marks."""
+    return ".".join(step if step and not set(step) & set('."*') else json.dumps(step, ensure_ascii=False) for step in steps)
+
+
+def _owner(steps: Steps, paths: dict[Steps, str | None]) -> Steps | None:
     """Return the covering path that is the path itself or the nearest above it."""
-    steps = path.split(".")
-    for size in range(len(steps), 0, -1):
-        above = ".".join(steps[:size])
-        if above in paths:
-            return above
-    return None
+    return next((steps[:size] for size in range(len(steps), 0, -1) if steps[:size] in paths), None)
 
 
 def measure(stage: Stage, mapping: Mapping, *, raw: str = "raw") -> Coverage:
@@ -130,10 +133,10 @@ def measure(stage: Stage, mapping: Mapping, *, raw: str = "raw") -> Coverage:
 
 def _where(variant: Variant) -> str:
     tests = []
-    for conditions, word in ((variant.where, "IN"), (variant.unless, "NOT IN")):
+    for conditions, test in ((variant.where, "IN"), (variant.unless, "NOT IN")):
         for path, values in conditions.items():
-            listed = ", ".join(quoted(str(v).lower() if isinstance(v, bool) else str(v)) for v in values)
-            tests.append(f"COALESCE(json_extract_string(body, {quoted(json_path(path))}), '') {word} ({listed})")
+            listed = ", ".join(quoted(word(value)) for value in values)
+            tests.append(f"COALESCE(json_extract_string(body, {quoted(json_path(path))}), '') {test} ({listed})")
     return " AND ".join(tests) or "TRUE"
 
 
@@ -150,46 +153,45 @@ def _sort_leaves(
 ) -> int:
     """Sort a stream's leaves into uncovered and dropped ones; return how many are mapped."""
     mapped = 0
-    reasons: dict[str, str] = {}
-    loose: list[str] = []
-    for path, _ in _leaves(structure):
-        if not path:
-            continue
-        owner = _owner(path, paths)
+    covering = {tuple(path.split(".")): reason for path, reason in paths.items()}
+    reasons: dict[Steps, str] = {}
+    loose: list[Steps] = []
+    for steps in _leaves(structure):
+        owner = _owner(steps, covering)
         if owner is None:
-            loose.append(path)
-        elif paths[owner] is not None:
-            reasons[owner] = str(paths[owner])
+            loose.append(steps)
+        elif (reason := covering[owner]) is not None:
+            reasons[owner] = reason
         else:
             mapped += 1
-    for path in [*reasons, *loose]:
-        if '"' in path or "\\" in path:  # a key no JSON path can name: say so rather than count nothing
-            uncovered.append(Uncovered(stream, kind, path, int(stage.one(f"SELECT count(*) FROM {relation}")), "?"))
-            continue
-        held = f"({_held(structure, path)})"
-        # Not through sqlglot: it writes json_extract as ->, which DuckDB takes for a lambda inside list_filter.
-        sql = (
-            f"SELECT count(*) AS n, min(left(CAST(v AS VARCHAR), 200)) AS example FROM "
-            f"(SELECT {held} AS v FROM {relation} WHERE {where}) WHERE v IS NOT NULL"
-        )
-        count, example = stage.rows(sql)[0]
+    for steps in [*reasons, *loose]:
+        if set(steps) & set(UNNAMED):  # say so rather than count nothing
+            count, example = stage.one(f"SELECT count(*) FROM {relation} WHERE {where}"), "?"
+        else:
+            held = f"({_held(structure, steps)})"
+            # Not through sqlglot: it writes json_extract as ->, which DuckDB takes for a lambda inside list_filter.
+            sql = (
+                f"SELECT count(*) AS n, min(left(CAST(v AS VARCHAR), 200)) AS example FROM "
+                f"(SELECT {held} AS v FROM {relation} WHERE {where}) WHERE v IS NOT NULL"
+            )
+            count, example = stage.rows(sql)[0]
         if not count:
             continue
-        if path in reasons:
-            dropped.append(Dropped(stream, kind, path, int(count), reasons[path]))
+        if steps in reasons:
+            dropped.append(Dropped(stream, kind, _shown(steps), int(count), reasons[steps]))
         else:
-            uncovered.append(Uncovered(stream, kind, path, int(count), str(example)))
+            uncovered.append(Uncovered(stream, kind, _shown(steps), int(count), str(example)))
     return mapped
 
 
-def _held(structure: Any, path: str) -> str:
+def _held(structure: Any, steps: Steps) -> str:
     """Return the expression of what lies at a path, NULL where that is nothing; through lists, the first that holds any."""
     wild, node = "$", structure
     listed = False
-    for step in path.split("."):
-        if isinstance(node, list):
-            node, wild, listed = node[0], wild + "[*]", True
-        wild += f'."{step}"'
+    for step in steps:
+        while isinstance(node, list):
+            node, wild, listed = node[0] if node else None, wild + "[*]", True
+        wild += json_step(step)
         node = node.get(step) if isinstance(node, dict) else None
     value = f"json_extract(body, {quoted(wild)})"
     if listed:

@@ -42,7 +42,8 @@ class Field(Document):
     ``to``: the kinds a reference may name. ``owner``: the record lives inside the one it names. ``unordered``: a list
     compared as a set. ``private``: kept in the stage for translation, never compared and never a loss. ``sequence``: the place of a
     record among those of its owner, which are written in this order. ``skip``: a boolean
-    that keeps its record from being written. ``keyed_by``: the kind whose ids are the keys of a map.
+    that keeps its record from being written. ``keyed_by``: the kind whose ids are the keys of a map. ``examples``: what a
+    text that is not free looks like.
     """
 
     type: Type = "text"
@@ -55,6 +56,7 @@ class Field(Document):
     sequence: bool = False
     skip: Skip | None = None
     keyed_by: str | None = None
+    examples: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -128,7 +130,7 @@ class Kinds(Document):
         for name in graph:
             graph[name] -= {name}
         try:
-            return list(TopologicalSorter(graph).static_order())
+            return list(TopologicalSorter({name: sorted(of) for name, of in graph.items()}).static_order())  # the same every run
         except CycleError as err:
             raise InputError(f"kinds refer to each other in a circle: {' -> '.join(err.args[1])}") from err
 

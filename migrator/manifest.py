@@ -121,7 +121,8 @@ class Keep(Document):
     ``max_item``: characters of each item. ``type_max``: characters of custom values, by field type. ``one_of``: native
     values it takes. ``default``: what it fills in when there is none; ``fills``: it may fill in something of its own.
     ``only_with``: written
-    only where other fields have these values. ``follows``: not written, but read back as this reference's field. ``trim``/``lower``: the vendor does so itself;
+    only where other fields have these values. ``follows``: not written, but read back as this reference's field. ``unique``: a value in a list
+    belongs to one record only. ``trim``/``lower``: the vendor does so itself;
     ``last_part``: of a path, only what stands after the last slash.
     ``loss``/``because``: how a difference is named in the report, and why.
     """
@@ -177,6 +178,7 @@ class Write(Document):
 
     ``create`` (with ``find``): written by a call of its own; ``embedded``: only inside its owner; ``match_only``: never
     created, only found (a seat costs money); ``skip``/``manual``: not written, with the reason.
+    ``match_among``: kinds whose records at the destination are the same too (an employee who asks, and has a seat there).
     ``key_field``: the set-up custom field that holds migrator's own key.
     """
 
@@ -186,6 +188,7 @@ class Write(Document):
     find: Find | None = None
     embedded: bool = False
     match_only: bool = False
+    match_among: tuple[str, ...] = ()
     skip: str | None = None
     manual: str | None = None
     key_field: str | None = None

@@ -18,6 +18,11 @@ from migrator.kinds import Kinds
 Scalar = str | int | float | bool
 
 
+def word(value: Scalar) -> str:
+    """Return a value as it stands in JSON text: ``true``, not Python's ``True``."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 class Keyed(Document):
     """How custom values are stored: a list of ``{id, value}`` or an object; keyed by the field's id or its own key.
 
@@ -94,8 +99,8 @@ class Verb(Document):
         """Return canonical to native: the values turned round, the first native value of each winning, then ``write``."""
         turned: dict[str, Scalar] = {}
         for native, canonical in (self.values or {}).items():
-            turned.setdefault(str(canonical).lower() if isinstance(canonical, bool) else str(canonical), native)
-        return {**turned, **{str(canonical): native for canonical, native in self.write.items()}}
+            turned.setdefault(word(canonical), native)
+        return {**turned, **{word(canonical): native for canonical, native in self.write.items()}}
 
 
 class Variant(Document):

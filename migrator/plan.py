@@ -159,6 +159,14 @@ class Planner:
                 f"LEFT JOIN (SELECT {self._match_key(kind, 'f')} AS k, min(id) AS id FROM {self.found}.{name(kind_name)} f "
                 f"WHERE {self._match_key(kind, 'f')} IS NOT NULL AND NOT {self._built_in(kind, 'f')} GROUP BY ALL) there ON there.k = {key}"
             )
+            if write and write.match_among:
+                others = " UNION ALL ".join(
+                    f"SELECT {self._match_key(kind, 'f')} AS k, id FROM {self.found}.{name(other)} f" for other in write.match_among
+                )
+                match_join += f" LEFT JOIN (SELECT k, min(id) AS id FROM ({others}) WHERE k IS NOT NULL GROUP BY k) among ON among.k = {key}"
+                who = " or ".join(write.match_among).replace("_", " ")
+                place = next(at for at, case in enumerate(cases) if case[0].startswith("there.id"))
+                cases.insert(place, ("among.id IS NOT NULL", "keep", quoted(f"{self.manifest.title} has it already, as {who}")))
         when = " ".join(f"WHEN {condition} THEN {{'a': {quoted(action)}, 'r': {reason}}}" for condition, action, reason in cases)
         decided = f"CASE {when} ELSE {{'a': 'create', 'r': ''}} END" if cases else "{'a': 'create', 'r': ''}"
         owner_join = f"LEFT JOIN plan.planned o ON o.id = w.{name(kind.owner)} AND o.as_kind = {quoted(kind.fields[kind.owner].to[0])}" if kind.owner else ""
@@ -167,7 +175,7 @@ class Planner:
         blob = next((label for label, spec in kind.fields.items() if spec.type == "blob"), None)
         embedded = self._embedded_case(kind_name)
         own_unit = f"{quoted(kind_name + ':')} || w.id"
-        there = "there.id" if match_join else "NULL"
+        there = "NULL" if not match_join else "COALESCE(among.id, there.id)" if write and write.match_among else "there.id"
         target = f"CASE d.a WHEN 'keep' THEN {there} WHEN 'merge' THEN w._first END"
         if write and write.embedded and kind.owner:
             target = f"CASE d.a WHEN 'keep' THEN {self._pair(kind_name, kind)} END"
@@ -180,6 +188,11 @@ class Planner:
             f"{owner_join} {match_join}"
         )
         self._limit_bytes(kind_name, write)
+        for other in write.match_among if write and self.found else ():
+            stage.run(
+                f"UPDATE plan.planned SET as_kind = {quoted(other)} WHERE as_kind = {quoted(kind_name)} AND action = 'keep' "
+                f"AND target IN (SELECT id FROM {self.found}.{name(other)}) AND target NOT IN (SELECT id FROM {self.found}.{name(kind_name)})"
+            )
         if write and write.match_only and kind.stands_in:
             stage.run(f"UPDATE plan.planned SET as_kind = {quoted(kind.stands_in)} WHERE kind = {quoted(kind_name)} AND action = 'stand_in'")
 
@@ -211,6 +224,11 @@ class Planner:
             )
         self._make_way(kind, kind_name, work)
         write = self.manifest.write(kind_name)
+        for label, keep in (write.fields if write else {}).items():
+            if keep.unique and kind.fields[label].type == "list":
+                self._once(kind_name, label, work)
+            elif keep.unique:
+                self._first(label, work)
         for label, spec in kind.references():
             # ``label`` keeps what the source says in the canonical table; here it becomes what arrives.
             if write is None or write.skip or write.manual or label == kind.owner:
@@ -227,6 +245,29 @@ class Planner:
                     f"UPDATE {work} SET {column} = a.some FROM (SELECT id, list(x) AS some FROM (SELECT id, unnest({column}) AS x "
                     f"FROM {work}) WHERE x IN ({arrivals}) GROUP BY id) a WHERE a.id = {work}.id"
                 )
+
+    def _once(self, kind_name: str, label: str, work: str) -> None:
+        """Leave each value of a list to the record that has it first: those at the destination, then ours in order."""
+        column = name(label)
+        there = f"SELECT lower(unnest({column})) FROM {self.found}.{name(kind_name)}" if self.found else "SELECT '' WHERE FALSE"
+        self.stage.run(
+            f"UPDATE {work} SET {column} = o.some FROM (SELECT w.id, w._kind, list(x.one ORDER BY x.one) AS some FROM {work} w LEFT JOIN ("
+            f"SELECT id, _kind, one, row_number() OVER (PARTITION BY lower(one) ORDER BY length(id), id) AS n FROM "
+            f"(SELECT id, _kind, unnest({column}) AS one FROM {work}) WHERE lower(one) NOT IN ({there})) x "
+            f"ON x.id = w.id AND x._kind = w._kind AND x.n = 1 WHERE w.{column} IS NOT NULL GROUP BY ALL) o "
+            f"WHERE o.id = {work}.id AND o._kind = {work}._kind"
+        )
+        self.stage.run(f"UPDATE {work} SET {column} = list_filter({column}, lambda x: x IS NOT NULL) WHERE {column} IS NOT NULL")
+        self.stage.run(f"UPDATE {work} SET {column} = NULL WHERE len({column}) = 0")
+
+    def _first(self, label: str, work: str) -> None:
+        """Leave a value that must be unique to the first record that has it."""
+        column = name(label)
+        self.stage.run(
+            f"UPDATE {work} SET {column} = NULL FROM (SELECT id, _kind, row_number() OVER (PARTITION BY lower(trim({column})) "
+            f"ORDER BY length(id), id) AS n FROM {work} WHERE {column} IS NOT NULL) o "
+            f"WHERE o.id = {work}.id AND o._kind = {work}._kind AND o.n > 1"
+        )
 
     def _built_in(self, kind: Kind, alias: str) -> str:
         """Return the SQL test for records the vendor brings along itself: never matched, never written."""
@@ -403,7 +444,7 @@ class Planner:
             columns = ", ".join("NULL" if c in references or kind.fields[c].type == "map" else f"f.{name(c)}" for c in kind.fields)
             stage.run(
                 f"INSERT INTO {table} SELECT p.id, f.variant, {columns}, p.kind FROM plan.planned p JOIN {self.found}.{name(kind_name)} f "
-                f"ON f.id = p.target WHERE p.kind = ? AND p.action = 'keep'", kind_name
+                f"ON f.id = p.target WHERE p.as_kind = ? AND p.action = 'keep'", kind_name
             )
         columns = ", ".join(f"f.{name(c)}" for c in kind.fields)
         stage.run(
