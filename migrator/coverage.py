@@ -94,6 +94,8 @@ def _leaves(structure: Any, steps: Steps = ()) -> Iterator[Steps]:
 
 def _shown(steps: Steps) -> str:
     """Return a path as people write it, keys with dots and the like in quotation marks."""
+    if not steps:
+        return "(whole record)"
     return ".".join(step if step and not set(step) & set('."*') else json.dumps(step, ensure_ascii=False) for step in steps)
 
 

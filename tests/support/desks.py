@@ -61,3 +61,80 @@ def small_desk(clock: Clock | None = None, *, tickets: int = 4) -> tuple[Sandbox
     new = freshdesk.sandbox.create(clock=clock, limits=False)
     zendesk.part("demo").fill(old, tickets=tickets)
     return old, new
+
+
+def tiny_desk(clock: Clock | None = None) -> tuple[Sandbox, Sandbox]:
+    """Return a Zendesk account of a dozen records with one of everything, and a new Freshdesk account."""
+    clock = clock or Clock()
+    module = registry.connector("zendesk").sandbox
+    old = module.create(clock=clock, limits=False)
+    new = registry.connector("freshdesk").sandbox.create(clock=clock, limits=False)
+    at = {"created_at": "2024-01-01T08:00:00Z", "updated_at": "2024-01-02T08:00:00Z"}
+    person = {"active": True, "suspended": False, "verified": True, "tags": [], "user_fields": {}, "locale": "en-US", **at}
+    module.seed(old, "organizations", [{"id": 10, "name": "Firm", "tags": [], "domain_names": ["firm.example"], "organization_fields": {}, **at}])
+    module.seed(old, "groups", [{"id": 20, "name": "Support", "description": "", "deleted": False, "default": True, **at}])
+    module.seed(
+        old,
+        "users",
+        [
+            {"id": 1, "name": "Ada", "email": "ada@firm.example", "role": "end-user", "organization_id": 10, **person},
+            {"id": 2, "name": "Bea", "email": "bea@desk.example", "role": "agent", "organization_id": None, **person},
+        ],
+    )
+    module.seed(
+        old,
+        "ticket_fields",
+        [{"id": 30, "type": "text", "title": "Order", "active": True, "required": False, "position": 1, "description": "", **at}],
+    )
+    tickets, comments = [], []
+    for number in (100, 101):
+        tickets.append(
+            {
+                "id": number,
+                "subject": f"Question {number}",
+                "status": "open",
+                "priority": "high",
+                "type": "question",
+                "via": {"channel": "email"},
+                "requester_id": 1,
+                "submitter_id": 1,
+                "assignee_id": 2,
+                "group_id": 20,
+                "organization_id": 10,
+                "tags": ["a"],
+                "custom_fields": [{"id": 30, "value": f"A-{number}"}],
+                "generated_timestamp": 1704182400,
+                **at,
+            }
+        )
+        for place, (author, public) in enumerate(((1, True), (2, True), (2, False))):
+            id = number * 10 + place
+            file = {
+                "id": id + 5000,
+                "file_name": "note.txt",
+                "content_type": "text/plain",
+                "size": 5,
+                "inline": False,
+                "content_url": f"{old.base_url}/attachments/token/t{id}/?name=note.txt",
+            }
+            module.put_bytes(old, f"t{id}", b"bytes")
+            comment = {
+                "id": id,
+                "type": "Comment",
+                "author_id": author,
+                "html_body": "<p>ok</p>",  # the same text each time: only order and authorship tell them apart
+                "body": "ok",
+                "public": public,
+                "attachments": [file] if place < 2 else [],
+                "via": {"channel": "email"},
+                "created_at": f"2024-01-01T0{place}:00:00Z",
+            }
+            comments.append({"ticket_id": number, "comment": comment})
+    module.seed(old, "tickets", tickets)
+    module.seed(old, "ticket_comments", comments)
+    module.seed(
+        old,
+        "satisfaction_ratings",
+        [{"id": 40, "ticket_id": 100, "score": "good", "comment": "thanks", "requester_id": 1, "assignee_id": 2, "group_id": 20, **at}],
+    )
+    return old, new

@@ -432,7 +432,7 @@ def test_a_hostile_mapping_compiles_to_one_select_over_the_same_tables(verb: dic
 
     plain = tables("plain")
     evil = ["'; DROP TABLE x;--", "x'), (SELECT count(*) FROM secrets), ('", '"]\'), read_text(\'/etc/passwd\') --', "' UNION SELECT 1 --", '" || x || "']
-    for text in [*evil, *(text for text in HOSTILE if "." not in text)]:
+    for text in [*evil, *(text for text in HOSTILE if "." not in text and "@" not in text)]:
         assert tables(text) == plain, text
 
 

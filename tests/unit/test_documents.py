@@ -1,0 +1,172 @@
+"""What is wrong in one of our YAML files is said with file, line and remedy; nothing is guessed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from migrator import documents
+from migrator.errors import InputError
+from migrator.project import Migration, open_project
+
+GOOD = """\
+name: move
+source:
+  vendor: zendesk
+  settings: {account: a, user: u@example.com}
+  secrets: {token: env:A}
+destination:
+  vendor: freshdesk
+  settings: {account: b}
+  secrets: {token: env:B}
+policies: {preface: true}
+thresholds: {manual: 0.5}
+"""
+
+
+def refused(folder: Path, text: str | bytes) -> InputError:
+    file = folder / "migration.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError) as caught:
+        open_project(folder)
+    assert str(file) in str(caught.value)
+    return caught.value
+
+
+def test_the_good_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "migration.yaml").write_text(GOOD)
+    assert open_project(tmp_path).migration.source.vendor == "zendesk"
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "line", "says"),
+    [
+        ("name: move", "name: move\nname: again", 2, "duplicate key"),
+        ("  vendor: zendesk", "\tvendor: zendesk", 3, "tab|token"),
+        ("name: move", "name: [move", None, "expected|sequence"),
+        ("  secrets: {token: env:B}", "  secrets: {token: env:B}\n  workrs: 3", 10, "'workrs' is not a key here; did you mean 'workers'"),
+        ("policies:", "polices:", 10, "'polices' is not a key here; did you mean 'policies'"),
+        ("source:", "sorce:", 2, "'sorce' is not a key here; did you mean 'source'"),
+        ("  vendor: zendesk", "  vendr: zendesk", 3, "'vendr' is not a key here; did you mean 'vendor'"),
+        ("  vendor: zendesk\n", "", 2, "'source.vendor' is missing"),
+        ("name: move\n", "", 1, "'name' is missing"),
+        ("name: move", "name: [1, 2]", 1, "valid string"),
+        ("name: move", "name: 5", 1, "valid string"),
+        ("preface: true", "preface: yes", 10, "boolean"),
+        ("preface: true", "preface: on", 10, "boolean"),
+        ("preface: true", 'preface: "true"', 10, "boolean"),
+        ("preface: true", "preface: 1", 10, "boolean"),
+        ("preface: true", "people_without_seat: perhaps", 10, "stand_in"),
+        ("  vendor: freshdesk", "  vendor: freshdesk\n  share: 1.5", 8, "less than or equal to 1"),
+        ("  vendor: freshdesk", "  vendor: freshdesk\n  workers: 0", 8, "greater than or equal to 1"),
+        ("manual: 0.5", "manual: much", 11, "number"),
+        ("source:", "? [a, b]\n: 1\nsource:", 2, ""),
+        (GOOD, "", 1, "mapping of keys"),
+        (GOOD, "- a\n- b\n", 1, "mapping of keys"),
+        (GOOD, "just text", 1, "mapping of keys"),
+        (GOOD, GOOD + "---\nname: second\n", 12, "single document|document"),
+        ("name: move", "name: *nobody", 1, "alias"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_what_to_do(tmp_path: Path, was: str, becomes: str, line: int | None, says: str) -> None:
+    assert was in GOOD
+    error = refused(tmp_path, GOOD.replace(was, becomes, 1))
+    if line is not None:
+        assert error.line == line
+        assert f"migration.yaml:{line}: " in str(error)
+    assert any(part in str(error) for part in says.split("|"))
+
+
+def test_bytes_that_are_not_utf_8_are_refused(tmp_path: Path) -> None:
+    assert "utf-8" in str(refused(tmp_path, GOOD.encode() + b"# caf\xe9\n"))
+
+
+def test_a_control_character_is_refused(tmp_path: Path) -> None:
+    assert "special characters are not allowed" in str(refused(tmp_path, GOOD.replace("move", "mo\x07ve")))
+
+
+def test_a_folder_in_the_files_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "migration.yaml").mkdir()
+    with pytest.raises(InputError, match="cannot be read"):
+        open_project(tmp_path)
+
+
+def test_a_missing_file_is_refused_with_the_command_that_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"migration.yaml: no such file; `migrator init` writes one"):
+        open_project(tmp_path)
+
+
+def test_a_document_that_contains_itself_is_refused(tmp_path: Path) -> None:
+    refused(tmp_path, GOOD + "overlay: &o {a: *o}\n")
+
+
+def test_anchors_that_blow_up_are_refused(tmp_path: Path) -> None:
+    bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    refused(tmp_path, bomb + GOOD)
+
+
+@given(text=st.text(st.sampled_from("ab:{}[]-#&*!|>'\"%@`,? \n\t\\0x.~"), max_size=25) | st.text(max_size=15))
+def test_whatever_stands_in_a_file_the_answer_is_an_input_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.yaml"
+    file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(InputError):
+        documents.read(file, Migration)
+
+
+# ---- whatever key is misspelt, its line is named ----------------------------------------------------------------------
+
+WHOLE: dict[str, Any] = {
+    "name": "move",
+    "source": {
+        "vendor": "zendesk", "settings": {"account": "a", "user": "u@example.com"}, "secrets": {"token": "env:A"}, "plan": "team",
+        "share": 0.5, "workers": 2, "per_minute": 100, "url": "https://example.com", "options": {},
+    },
+    "destination": {"vendor": "freshdesk", "settings": {"account": "b"}, "secrets": {"token": "env:B"}},
+    "policies": {"people_without_seat": "manual", "preface": False},
+    "thresholds": {"manual": 0.1, "dropped": 0.2},
+    "overlay": {
+        "freshdesk": {"ticket": {"status": {"values": {6: "hold"}, "write": {"hold": 6}}, "type": {"otherwise": "none"}}, "contact": {"language": {"otherwise": "none"}}},
+        "zendesk": {"ticket": {"priority": {"values": {"p1": "urgent"}}}},
+    },
+}  # fmt: skip
+FREE = {"values", "write"}  # below these, keys are the customer's own
+
+
+def _keys(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    if not isinstance(node, dict) or (path and path[-1] in FREE):
+        return []
+    return [found for key, below in node.items() for found in ((*path, key), *_keys(below, (*path, key)))]
+
+
+def _text(node: dict[Any, Any], misspelt: tuple[Any, ...], as_: str, path: tuple[Any, ...] = (), lines: list[str] | None = None) -> tuple[list[str], int]:
+    """Return the file's lines with one key misspelt, and that key's line."""
+    lines, at = [] if lines is None else lines, 0
+    for key, below in node.items():
+        here = (*path, key)
+        shown = as_ if here == misspelt else key
+        if here == misspelt:
+            at = len(lines) + 1
+        indent = "  " * len(path)
+        if isinstance(below, dict) and below:
+            lines.append(f"{indent}{shown}:")
+            at = _text(below, misspelt, as_, here, lines)[1] or at
+        else:
+            lines.append(f"{indent}{shown}: {'{}' if below == {} else str(below).lower() if isinstance(below, bool) else below}")
+    return lines, at
+
+
+def test_the_whole_file_is_good(tmp_path: Path) -> None:
+    (tmp_path / "migration.yaml").write_text("\n".join(_text(WHOLE, (), "")[0]))
+    open_project(tmp_path)
+
+
+@pytest.mark.parametrize("key", _keys(WHOLE), ids=lambda key: ".".join(map(str, key)))
+def test_whatever_key_is_misspelt_the_line_of_the_error_is_that_keys(tmp_path: Path, key: tuple[Any, ...]) -> None:
+    for wrong in (f"{key[-1]}x", f"x{key[-1]}", str(key[-1])[::-1]):
+        lines, at = _text(WHOLE, key, wrong)
+        error = refused(tmp_path, "\n".join(lines))
+        assert error.line == at, str(error)
+        assert wrong in str(error)
