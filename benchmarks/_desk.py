@@ -1,6 +1,6 @@
 """A help desk made up by ourselves: Zendesk-like tickets of about 2 KB, and a raw server that hands them out from memory.
 
-    python benchmarks/_desk.py --tickets 1000    prints its port, and serves until it is ended
+python benchmarks/_desk.py --tickets 1000    prints its port, and serves until it is ended
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def pages(count: int, size: int) -> list[bytes]:
         if len(some) == size or at == count:
             last = at == count
             after = "null" if last else f'"{len(made) + 1}"'
-            end = f'],"after_url":null,"after_cursor":{after},"before_cursor":null,"end_of_stream":{str(last).lower()}}}'
+            end = (
+                f'],"after_url":null,"after_cursor":{after},"before_cursor":null,"end_of_stream":{str(last).lower()}}}'
+            )
             made.append(b'{"tickets":[' + b",".join(some) + end.encode())
             some = []
     return made

@@ -43,7 +43,11 @@ def run(file: str, contender: str, *arguments: str) -> Run:
     began = time.monotonic()
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = subprocess.Popen(
-            [sys.executable, file, "--contender", contender, *arguments], stdout=out, stderr=err, text=True, env=environment()
+            [sys.executable, file, "--contender", contender, *arguments],
+            stdout=out,
+            stderr=err,
+            text=True,
+            env=environment(),
         )
         # Not subprocess's own wait: it would throw away the resources used.
         _, status, used = os.wait4(process.pid, 0)

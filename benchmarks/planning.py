@@ -108,13 +108,16 @@ def connectors() -> tuple[Connector, Connector]:
         (ticket,) = mapping.kinds["ticket"]
         fields = {label: verb for label, verb in ticket.fields.items() if label != "custom"}
         fields |= {label: Verb.model_validate(verb) for label, verb in verbs.items()}
-        return mapping.model_copy(update={"kinds": {**mapping.kinds, "ticket": (ticket.model_copy(update={"fields": fields}),)}})
+        return mapping.model_copy(
+            update={"kinds": {**mapping.kinds, "ticket": (ticket.model_copy(update={"fields": fields}),)}}
+        )
 
     source, destination = connector("zendesk"), connector("freshdesk")
     source = replace(
         source,
         mapping=changed(
-            source.mapping, {"status": {"path": "custom_status_id", "values": STATUSES}, "type": {"path": "type", "values": TYPES}}
+            source.mapping,
+            {"status": {"path": "custom_status_id", "values": STATUSES}, "type": {"path": "type", "values": TYPES}},
         ),
     )
     writes = []
@@ -127,7 +130,8 @@ def connectors() -> tuple[Connector, Connector]:
         destination,
         manifest=destination.manifest.model_copy(update={"writes": tuple(writes)}),
         mapping=changed(
-            destination.mapping, {"status": {"path": "status", "values": STATUS_CODES}, "type": {"path": "type", "values": TYPE_WORDS}}
+            destination.mapping,
+            {"status": {"path": "status", "values": STATUS_CODES}, "type": {"path": "type", "values": TYPE_WORDS}},
         ),
     )
     return source, destination
@@ -150,10 +154,13 @@ def compiled(folder: Path) -> None:
     """Read, resolve, make the payloads and predict, with the SQL that `migrator plan` runs for its tickets."""
     from migrator.compile import canonical_sql, native_sql
     from migrator.plan import Planner
-    from migrator.stage import Stage
 
     source, destination = connectors()
-    kind, (theirs,), (ours,) = source.kinds.kinds["ticket"], source.mapping.kinds["ticket"], destination.mapping.kinds["ticket"]
+    kind, (theirs,), (ours,) = (
+        source.kinds.kinds["ticket"],
+        source.mapping.kinds["ticket"],
+        destination.mapping.kinds["ticket"],
+    )
     write = destination.manifest.write("ticket")
     assert write is not None
     clock = Clock()
@@ -198,7 +205,9 @@ def digest(stage: Stage, relation: str) -> list[str]:
     """Return the rows of a table counted and hashed, whatever their order."""
     columns = [row[0] for row in stage.rows(f"DESCRIBE {relation}")]
     listed = ", ".join(f'CAST("{column}" AS VARCHAR)' for column in columns)
-    return [str(value) for value in stage.rows(f"SELECT count(*), bit_xor(hash({listed})) FROM {relation}")[0]] + columns
+    return [
+        str(value) for value in stage.rows(f"SELECT count(*), bit_xor(hash({listed})) FROM {relation}")[0]
+    ] + columns
 
 
 def whole(folder: Path) -> None:
@@ -225,7 +234,9 @@ def whole(folder: Path) -> None:
                     f"INSERT INTO {relation} BY NAME SELECT id, kind AS variant, {around[kind_name]}, FALSE AS deleted, "
                     "TIMESTAMP '2020-01-01' AS created_at, TIMESTAMP '2020-01-01' AS updated_at FROM plan.planned WHERE kind = ?", kind_name
                 )  # fmt: skip
-        sql = canonical_sql(kinds["ticket"], source.mapping.kinds["ticket"], lambda _: "raw.tickets", "canonical.custom_field")
+        sql = canonical_sql(
+            kinds["ticket"], source.mapping.kinds["ticket"], lambda _: "raw.tickets", "canonical.custom_field"
+        )
         stage.run(f"INSERT INTO canonical.ticket BY NAME {sql}")
         stage.run("CHECKPOINT")
 
@@ -484,7 +495,9 @@ def main() -> None:
     """Measure every contender."""
     parser = _measure.parser(__doc__)
     parser.add_argument("--tickets", type=int, default=1_000_000)
-    parser.add_argument("--loop-tickets", type=int, default=50_000, help="tickets for the loop, whose time is then scaled by row")
+    parser.add_argument(
+        "--loop-tickets", type=int, default=50_000, help="tickets for the loop, whose time is then scaled by row"
+    )
     parser.add_argument("--no-whole", action="store_true", help="leave out the whole plan")
     args = parser.parse_args()
     if args.contender:
@@ -509,7 +522,12 @@ def main() -> None:
     slower, faster = ours.seconds / hand.seconds, figures["loop"].seconds / ours.seconds
     most = max(one.rss_mb for one in (ours, *runs["whole"]))
     aims = [
-        Aim("compiled against SQL by hand", "<= 1.5x", f"{slower:.2f}x ({ours.work_cpu / hand.work_cpu:.2f}x CPU)", slower <= 1.5),
+        Aim(
+            "compiled against SQL by hand",
+            "<= 1.5x",
+            f"{slower:.2f}x ({ours.work_cpu / hand.work_cpu:.2f}x CPU)",
+            slower <= 1.5,
+        ),
         Aim("compiled against the loop", ">= 10x faster", f"{faster:.1f}x", faster >= 10),
         Aim("peak memory of ours (DuckDB's limit is 2 GB)", "< 2,500 MB", f"{most:,.0f} MB", most < 2500),
     ]

@@ -39,7 +39,11 @@ def migrator(url: str, folder: Path) -> None:
 
     os.environ["BENCHMARK_TOKEN"] = "none"
     account = Account(
-        vendor="zendesk", url=url, per_minute=10**9, secrets={"token": "env:BENCHMARK_TOKEN"}, settings={"user": "nobody"}
+        vendor="zendesk",
+        url=url,
+        per_minute=10**9,
+        secrets={"token": "env:BENCHMARK_TOKEN"},
+        settings={"user": "nobody"},
     )
 
     def work() -> dict[str, Any]:
@@ -67,7 +71,11 @@ def requests_plainly(url: str, folder: Path) -> None:
             found = page["tickets"]
             db.execute(
                 "INSERT INTO tickets SELECT unnest(?), unnest(?), unnest(?)",
-                [[str(one["id"]) for one in found], [one["updated_at"] for one in found], [json.dumps(one) for one in found]],
+                [
+                    [str(one["id"]) for one in found],
+                    [one["updated_at"] for one in found],
+                    [json.dumps(one) for one in found],
+                ],
             )
             if page["end_of_stream"]:
                 break
@@ -156,7 +164,10 @@ def main() -> None:
     parser.add_argument("--tickets", type=int, default=100_000)
     parser.add_argument("--page", type=int, default=1000)
     parser.add_argument(
-        "--default-tickets", type=int, default=10_000, help="tickets for dlt's default, which needs 16 GB and 7 minutes for 100,000"
+        "--default-tickets",
+        type=int,
+        default=10_000,
+        help="tickets for dlt's default, which needs 16 GB and 7 minutes for 100,000",
     )
     parser.add_argument("--url", help="an address to read from (contenders only)")
     args = parser.parse_args()
@@ -175,7 +186,15 @@ def main() -> None:
     big = scaled(small, args.tickets)
     lines = [line(TITLES["migrator"], ours, ours), line(TITLES["requests"], plain, ours)]
     if fewer < args.tickets:
-        scale = [f"{fewer:,} tickets, one run", f"{small.rows / small.wall:,.0f}", f"{small.cpu:.1f}", "", f"{small.wall:.1f}", "", f"{small.rss_mb:,.0f}"]
+        scale = [
+            f"{fewer:,} tickets, one run",
+            f"{small.rows / small.wall:,.0f}",
+            f"{small.cpu:.1f}",
+            "",
+            f"{small.wall:.1f}",
+            "",
+            f"{small.rss_mb:,.0f}",
+        ]
         title = f"{TITLES['default']}: time scaled by row from {fewer:,}, memory as there"
         lines += [line(title, big, ours), scale]
     else:

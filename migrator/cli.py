@@ -72,12 +72,25 @@ class _Bars:
 
     def __init__(self, *, quiet: bool = False) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
         self.progress = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(), transient=False,
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=Console(stderr=True),
+            disable=quiet or not sys.stderr.isatty(),
+            transient=False,
         )
         self.tasks: dict[str, Any] = {}
 
@@ -146,7 +159,12 @@ def connectors(as_json: AsJson = False) -> None:
 
     table = Table("vendor", "name", "as", "kinds", box=None, header_style="bold")
     for line in found:
-        table.add_row(line["vendor"], line["title"], ", ".join(line["roles"]), ", ".join(k.replace("_", " ") for k in line["kinds"]))
+        table.add_row(
+            line["vendor"],
+            line["title"],
+            ", ".join(line["roles"]),
+            ", ".join(k.replace("_", " ") for k in line["kinds"]),
+        )
     _console().print(table)
 
 
@@ -161,15 +179,32 @@ def compare(source: str, destination: str, as_json: AsJson = False) -> None:
     one, other = registry.connector(source), registry.connector(destination)
     lines = compared(one, other)
     if as_json:
-        _json({"source": source, "destination": destination, "lines": [asdict(line) for line in lines], "unread": one.manifest.unread})
+        _json(
+            {
+                "source": source,
+                "destination": destination,
+                "lines": [asdict(line) for line in lines],
+                "unread": one.manifest.unread,
+            }
+        )
         return
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("kind", "field", "verdict", "why", box=None, header_style="bold", title=f"{one.manifest.title} to {other.manifest.title}")
+    table = Table(
+        "kind",
+        "field",
+        "verdict",
+        "why",
+        box=None,
+        header_style="bold",
+        title=f"{one.manifest.title} to {other.manifest.title}",
+    )
     colours = {"arrives": "green", "changes": "yellow", "lost": "red", "by hand": "magenta"}
     for line in lines:
-        table.add_row(line.kind.replace("_", " "), line.field or "(all)", Text(line.verdict, colours[line.verdict]), line.because)
+        table.add_row(
+            line.kind.replace("_", " "), line.field or "(all)", Text(line.verdict, colours[line.verdict]), line.because
+        )
     console = _console()
     console.print(table)
     for what, why in one.manifest.unread.items():
@@ -203,7 +238,9 @@ def extract(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
     if as_json:
         _json({"rows": dict(brought.rows), "counted": dict(brought.counted)})
         return
-    _say(f"{sum(brought.rows.values()):,} records staged in {steps.workspace.stage}; next: `migrator plan -w {workspace}`")
+    _say(
+        f"{sum(brought.rows.values()):,} records staged in {steps.workspace.stage}; next: `migrator plan -w {workspace}`"
+    )
 
 
 @app.command()
@@ -237,7 +274,9 @@ def rehearse(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
     if as_json:
         _json({"loaded": vars(loaded), "verified": vars(verified), "differences": differences})
     else:
-        _say(f"rehearsed: {loaded.written:,} calls, {loaded.quarantined} refused, {verified.equal:,} of {verified.records:,} records as predicted")
+        _say(
+            f"rehearsed: {loaded.written:,} calls, {loaded.quarantined} refused, {verified.equal:,} of {verified.records:,} records as predicted"
+        )
         _differences(differences)
     if not (loaded.finished and verified.proven):
         raise typer.Exit(1)
@@ -245,7 +284,9 @@ def rehearse(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
 
 @app.command()
 def load(
-    plan_digest: Annotated[str, typer.Option("--plan", metavar="DIGEST", help="The plan you read and approve (12 characters are enough).")],
+    plan_digest: Annotated[
+        str, typer.Option("--plan", metavar="DIGEST", help="The plan you read and approve (12 characters are enough).")
+    ],
     workspace: Workspace = Path("."),
     accept_losses: Annotated[bool, typer.Option(help="Load although more is lost than migration.yaml allows.")] = False,
     as_json: AsJson = False,
@@ -258,7 +299,9 @@ def load(
     if as_json:
         _json(vars(loaded))
     else:
-        _say(f"{loaded.written:,} calls carried out, {loaded.before:,} before; {loaded.settled} in doubt looked up; {loaded.quarantined} in quarantine")
+        _say(
+            f"{loaded.written:,} calls carried out, {loaded.before:,} before; {loaded.settled} in doubt looked up; {loaded.quarantined} in quarantine"
+        )
         _say(f"report: {report_file}\nnext: `migrator verify -w {workspace}`")
     if not loaded.finished:
         raise typer.Exit(1)
@@ -275,7 +318,9 @@ def verify(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
     if as_json:
         _json({**vars(verified), "differences": differences})
     else:
-        _say(f"{verified.equal:,} of {verified.records:,} records read back as predicted; {verified.missing} missing, {verified.pending} not written yet")
+        _say(
+            f"{verified.equal:,} of {verified.records:,} records read back as predicted; {verified.missing} missing, {verified.pending} not written yet"
+        )
         _differences(differences)
         _say(f"report: {report_file}")
     if not verified.proven:
@@ -284,7 +329,9 @@ def verify(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
 
 def _differences(differences: list[dict[str, Any]]) -> None:
     for line in differences[:20]:
-        _say(f"  {line['kind']} {line['id']} {line['field']}: expected {line['expected']!r:.120}, found {line['found']!r:.120}")
+        _say(
+            f"  {line['kind']} {line['id']} {line['field']}: expected {line['expected']!r:.120}, found {line['found']!r:.120}"
+        )
     if len(differences) > 20:
         _say(f"  and {len(differences) - 20:,} more, in the report")
 
@@ -299,7 +346,9 @@ def _report(steps: Steps) -> Path:
     from migrator.report import html
 
     data = _summary(steps)
-    steps.workspace.folder.joinpath("report.json").write_text(json.dumps(data, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
+    steps.workspace.folder.joinpath("report.json").write_text(
+        json.dumps(data, ensure_ascii=False, indent=1, default=str), encoding="utf-8"
+    )
     file = steps.workspace.folder / "report.html"
     file.write_text(html(data), encoding="utf-8")
     return file
@@ -336,8 +385,12 @@ def status(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
             states = Counter(ledger.states(made["digest"]).values()) if made else states
             history = ledger.history()
     found = {
-        "extracted": folder.stage.is_file(), "plan": made["digest"] if made else None, "units": made["units"] if made else 0,
-        "done": states["done"], "in_doubt": states["sent"], "quarantined": states["quarantined"],
+        "extracted": folder.stage.is_file(),
+        "plan": made["digest"] if made else None,
+        "units": made["units"] if made else 0,
+        "done": states["done"],
+        "in_doubt": states["sent"],
+        "quarantined": states["quarantined"],
         "history": [{"at": at, "command": command, "what": what} for _, command, at, what in history],
     }
     if as_json:
@@ -346,7 +399,9 @@ def status(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
     _say(f"extracted: {'yes' if found['extracted'] else 'no'}")
     _say(f"plan: {made['digest'][:12]}, {made['units']:,} calls" if made else "plan: none")
     if made:
-        _say(f"load: {states['done']:,} of {made['units']:,} done, {states['sent']} in doubt, {states['quarantined']} in quarantine")
+        _say(
+            f"load: {states['done']:,} of {made['units']:,} done, {states['sent']} in doubt, {states['quarantined']} in quarantine"
+        )
     for _, command, at, what in history[-5:]:
         _say(f"  {at}  {command}: {what}")
 
@@ -373,7 +428,13 @@ def demo(
     from migrator.demo import run
 
     with _Bars(quiet=as_json) as bars:
-        steps, loaded, verified, seconds = run(workspace, tickets, reading=bars.reading, loading=bars.loading, say=lambda text: bars.progress.console.print(text, markup=False) if not as_json else None)
+        steps, loaded, verified, seconds = run(
+            workspace,
+            tickets,
+            reading=bars.reading,
+            loading=bars.loading,
+            say=lambda text: bars.progress.console.print(text, markup=False) if not as_json else None,
+        )
         bars.end()
     file = _report(steps)
     if as_json:

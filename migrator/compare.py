@@ -37,11 +37,15 @@ def compare(source: Connector, destination: Connector) -> list[Line]:
             lines.append(Line(kind_name, "", "by hand", f"{title} has no place for it"))
             continue
         if write.manual or write.skip:
-            lines.append(Line(kind_name, "", "by hand" if write.manual else "arrives", write.manual or write.skip or ""))
+            lines.append(
+                Line(kind_name, "", "by hand" if write.manual else "arrives", write.manual or write.skip or "")
+            )
             continue
         if write.match_only:
             stands = f"; who has none becomes a {kind.stands_in}" if kind.stands_in else ""
-            lines.append(Line(kind_name, "", "changes", f"matched by {' and '.join(kind.match)}, never created (a seat){stands}"))
+            lines.append(
+                Line(kind_name, "", "changes", f"matched by {' and '.join(kind.match)}, never created (a seat){stands}")
+            )
             continue
         theirs = [
             (v, w)
@@ -53,7 +57,8 @@ def compare(source: Connector, destination: Connector) -> list[Line]:
             if label not in read or spec.private or label == kind.owner:
                 continue
             fates = [
-                _fate(spec, v.fields.get(label), w.fields.get(label), variants[0].fields.get(label), title) for v, w in theirs
+                _fate(spec, v.fields.get(label), w.fields.get(label), variants[0].fields.get(label), title)
+                for v, w in theirs
             ]
             worst = max(fates, key=lambda fate: ("arrives", "changes", "lost").index(fate[0]), default=("lost", ""))
             best = min(fates, key=lambda fate: ("arrives", "changes", "lost").index(fate[0]), default=worst)

@@ -151,7 +151,11 @@ def _rows(variant: Variant, relation: str, reader: _Reader, given: bool) -> str:
             listed = ", ".join(quoted(word(value)) for value in values)
             tests.append(f"COALESCE(json_extract_string(body, {quoted(json_path(path))}), '') {test} ({listed})")
     where = f" WHERE {' AND '.join(tests)}" if tests else ""
-    inner = f", json_extract_string({'e' if variant.each and not given else 'body'}, {paths(reader.inner)}) AS s" if reader.inner else ""
+    inner = (
+        f", json_extract_string({'e' if variant.each and not given else 'body'}, {paths(reader.inner)}) AS s"
+        if reader.inner
+        else ""
+    )
     if variant.each and not given:
         outer = f", json_extract_string(body, {paths(reader.outer)}) AS o" if reader.outer else ""
         each = quoted(json_path(variant.each) + "[*]")
@@ -252,9 +256,7 @@ def _keyed_join(label: str, verb: Verb, fields: str, reader: _Reader, joins: lis
     exploded = f'SELECT v."@id" AS rid, {entry} AS e FROM v WHERE {raw} IS NOT NULL'
     text = "json_extract_string(value, '$')"
     items = "from_json(value, '[\"VARCHAR\"]')"
-    choice = (
-        "COALESCE(f.options[list_position(f.option_keys, {0})], {0})" if keyed.choice == "key" else "{0}"
-    )
+    choice = "COALESCE(f.options[list_position(f.option_keys, {0})], {0})" if keyed.choice == "key" else "{0}"
     listed = f"list_transform({items}, lambda x: {choice.format('x')})"
     canonical = f"""CASE
         WHEN json_type(value) = 'ARRAY' THEN CASE WHEN len({items}) > 0 THEN to_json({listed}) END
@@ -288,7 +290,9 @@ def _keyed_raw(keyed: Keyed, raw: str) -> str:
 # ---- the way back ---------------------------------------------------------------------------------------------------
 
 
-def native_sql(kind: Kind, variant: Variant, write: Write, *, rows: str, vendor: str, kind_name: str, fields: str) -> str:
+def native_sql(
+    kind: Kind, variant: Variant, write: Write, *, rows: str, vendor: str, kind_name: str, fields: str
+) -> str:
     """Return the SELECT of what is written: ``id, parent, body``, the body shaped as the vendor will give it back.
 
     ``rows``: canonical records whose references all arrive. References stay source ids; ``load`` resolves them.
@@ -389,9 +393,13 @@ def _native(
     else:
         expression = f"to_json({column})"
     if keep.one_of:
-        expression = f"CASE WHEN {expression} IN ({', '.join(_json(value) for value in keep.one_of)}) THEN {expression} END"
+        expression = (
+            f"CASE WHEN {expression} IN ({', '.join(_json(value) for value in keep.one_of)}) THEN {expression} END"
+        )
     for other, values in keep.only_with.items():
-        expression = f"CASE WHEN c.{name(other)} IN ({', '.join(quoted(value) for value in values)}) THEN {expression} END"
+        expression = (
+            f"CASE WHEN c.{name(other)} IN ({', '.join(quoted(value) for value in values)}) THEN {expression} END"
+        )
     if keep.default_field:
         expression = f"COALESCE({expression}, to_json(c.{name(keep.default_field)}))"
     if keep.default is not None:

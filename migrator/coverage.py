@@ -96,7 +96,9 @@ def _shown(steps: Steps) -> str:
     """Return a path as people write it, keys with dots and the like in quotation marks."""
     if not steps:
         return "(whole record)"
-    return ".".join(step if step and not set(step) & set('."*') else json.dumps(step, ensure_ascii=False) for step in steps)
+    return ".".join(
+        step if step and not set(step) & set('."*') else json.dumps(step, ensure_ascii=False) for step in steps
+    )
 
 
 def _owner(steps: Steps, paths: dict[Steps, str | None]) -> Steps | None:
@@ -125,7 +127,9 @@ def measure(stage: Stage, mapping: Mapping, *, raw: str = "raw") -> Coverage:
             paths = covered(mapping, variant)
             structure = stage.one(f"SELECT json_group_structure(body) FROM {relation} WHERE {where}")
             if structure:
-                mapped += _sort_leaves(stage, relation, where, kind, stream, json.loads(structure), paths, uncovered, dropped)
+                mapped += _sort_leaves(
+                    stage, relation, where, kind, stream, json.loads(structure), paths, uncovered, dropped
+                )
         rest = " AND ".join(f"NOT ({where})" for where in seen) or "TRUE"
         count, example = stage.rows(f"SELECT count(*), min(id) FROM {relation} WHERE {rest}")[0]
         if count:

@@ -90,9 +90,7 @@ class Declarative:
         """Return the whole list of one parent."""
         try:
             pages = self._list(spec, spec.path.replace("{parent}", parent), dict(spec.params), None)
-            return [
-                Raw(record.id, record.body, record.updated_at, parent) for page in pages for record in page.records
-            ]
+            return [Raw(record.id, record.body, record.updated_at, parent) for page in pages for record in page.records]
         except AbsentError:
             if spec.absent:
                 return []
@@ -146,7 +144,9 @@ class Declarative:
         if style == "next":
             return {"of": of, "url": envelope.next_page} if envelope.next_page else None
         if style == "link":
-            following = next((part["url"] for part in parse_header_links(link or "") if part.get("rel") == "next"), None)
+            following = next(
+                (part["url"] for part in parse_header_links(link or "") if part.get("rel") == "next"), None
+            )
             pages = int(at.get("pages", 1))
             if not following:
                 return None
@@ -188,7 +188,9 @@ class Declarative:
         try:
             answer = self.client.read(self.manifest.check.path).json()
             if at_path(answer, self.manifest.check.id) is None:  # Zendesk answers a stranger with 200 and an empty user
-                return [Finding("credentials", False, f"{self.client.base_url} takes them for nobody's; check the secrets")]
+                return [
+                    Finding("credentials", False, f"{self.client.base_url} takes them for nobody's; check the secrets")
+                ]
         except (MigratorError, ValueError) as err:
             return [Finding("credentials", False, str(err))]
         findings = [Finding("credentials", True, self.client.base_url)]
@@ -218,7 +220,9 @@ class Declarative:
             answer = response.json()
             return self._written(write, unit, answer.get(call.wrap, answer) if call.wrap else answer)
         except (ValueError, KeyError, TypeError, AttributeError) as err:
-            raise UnknownOutcomeError(f"{call.method} {path}: {response.status_code}, with an unreadable answer") from err
+            raise UnknownOutcomeError(
+                f"{call.method} {path}: {response.status_code}, with an unreadable answer"
+            ) from err
 
     def find(self, unit: Unit, known: set[str]) -> Written | None:
         """Look up what a call in doubt made."""
@@ -324,12 +328,17 @@ def _decoders(items: str | None, id: str, updated_at: str | None) -> tuple[Any, 
         page = msgspec.defstruct("Envelope", [*fields, (items, raws, msgspec.field(default_factory=list))])
     keys = msgspec.defstruct(
         "Key",
-        [("id", str | int, msgspec.field(name=id)), ("updated_at", str | int | None, msgspec.field(name=updated_at or "-", default=None))],
+        [
+            ("id", str | int, msgspec.field(name=id)),
+            ("updated_at", str | int | None, msgspec.field(name=updated_at or "-", default=None)),
+        ],
     )
     return msgspec.json.Decoder(page), msgspec.json.Decoder(keys)
 
 
-def split(content: bytes, items: str | None, id: str = "id", updated_at: str | None = "updated_at") -> tuple[Any, list[Raw]]:
+def split(
+    content: bytes, items: str | None, id: str = "id", updated_at: str | None = "updated_at"
+) -> tuple[Any, list[Raw]]:
     """Return the envelope and the records of a page, each body left whole; a page is parsed once, and not into objects.
 
     Raises msgspec.MsgspecError for what is not such a page.

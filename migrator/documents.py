@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Strict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
 
 from migrator.errors import InputError
 
@@ -22,6 +23,7 @@ class Document(BaseModel):
 
 
 D = TypeVar("D", bound=Document)
+Flag = Annotated[bool, Strict()]  # ``true`` or ``false``; pydantic's own bool takes "yes" and 1 too
 
 
 def read(path: Path, model: type[D]) -> D:
@@ -38,6 +40,9 @@ def tree(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as err:
         raise InputError(f"cannot be read ({err})", file=str(path)) from err
     try:
+        for event in YAML(typ="safe", pure=True).parse(text):
+            if isinstance(event, AliasEvent):  # a few lines of them unfold into gigabytes, or into themselves
+                raise InputError("an alias", file=str(path), line=event.start_mark.line + 1, remedy="write it out")
         loaded = YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as err:
         mark = err.problem_mark
@@ -52,11 +57,16 @@ def tree(path: Path) -> Any:
 
 def parse(loaded: Any, model: type[D], file: str) -> D:
     """Check what ``tree`` returned against ``model``; the first error becomes an InputError with its line."""
+    return check(plain(loaded), model, file, lambda where: line_of(loaded, where))
+
+
+def check(value: Any, model: type[D], file: str, line: Callable[[Iterable[Any]], int | None]) -> D:
+    """Check plain data against ``model``; ``line`` finds the line of a place in it. A misspelt key goes before what it leaves missing."""
     try:
-        return model.model_validate(plain(loaded))
+        return model.model_validate(value)
     except ValidationError as err:
-        first = min(err.errors(), key=lambda e: (line_of(loaded, e["loc"]) or 0))
-        raise InputError(_explain(first, model), file=file, line=line_of(loaded, first["loc"])) from err
+        first = min(err.errors(), key=lambda e: (e["type"] != "extra_forbidden", line(e["loc"]) or 0))
+        raise InputError(_explain(first, model), file=file, line=line(first["loc"])) from err
 
 
 def plain(value: Any) -> Any:

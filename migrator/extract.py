@@ -149,7 +149,9 @@ def _parents(workspace: Workspace, dataset: str, source: Source, rank: list[str]
         return {}
     with Stage(workspace.stage) as stage:
         return {
-            parent: [row[0] for row in stage.rows(f"SELECT id FROM {stage.raw(dataset, parent)} ORDER BY length(id), id")]
+            parent: [
+                row[0] for row in stage.rows(f"SELECT id FROM {stage.raw(dataset, parent)} ORDER BY length(id), id")
+            ]
             for parent in needed
         }
 
@@ -298,7 +300,9 @@ def download(
     return failed
 
 
-def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> tuple[str, str | None, int | None, str | None]:
+def _fetch(
+    source: Source, workspace: Workspace, row: tuple[str, str]
+) -> tuple[str, str | None, int | None, str | None]:
     id, url = row
     workspace.blobs.mkdir(parents=True, exist_ok=True)
     for attempt in (1, 2):

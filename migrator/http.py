@@ -76,7 +76,12 @@ class Client:
                     raise RefusedError(f"attachment larger than {most_bytes} bytes", status=200)
                 yield chunk
             declared = response.headers.get("Content-Length")
-            if declared and declared.isdigit() and "Content-Encoding" not in response.headers and total != int(declared):
+            if (
+                declared
+                and declared.isdigit()
+                and "Content-Encoding" not in response.headers
+                and total != int(declared)
+            ):
                 raise RetryError(f"attachment cut short: {total} of {declared} bytes")
 
     def _fetch(self, url: str) -> requests.Response:

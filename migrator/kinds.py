@@ -8,10 +8,12 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from migrator.documents import Document
+from migrator.documents import Document, Flag
 from migrator.errors import InputError
 
-Type = Literal["text", "html", "integer", "number", "boolean", "timestamp", "date", "list", "ref", "refs", "map", "blob"]
+Type = Literal[
+    "text", "html", "integer", "number", "boolean", "timestamp", "date", "list", "ref", "refs", "map", "blob"
+]
 
 COLUMN: Mapping[str, str] = {  # DuckDB's type for each of ours
     "text": "VARCHAR",
@@ -33,7 +35,7 @@ class Skip(Document):
     """Records with a true ``when`` are not written: ``because`` is the reason, ``unless_referenced`` keeps the needed ones."""
 
     because: str
-    unless_referenced: bool = False
+    unless_referenced: Flag = False
 
 
 class Field(Document):
@@ -48,12 +50,12 @@ class Field(Document):
 
     type: Type = "text"
     doc: str = ""
-    required: bool = False
+    required: Flag = False
     to: tuple[str, ...] = ()
-    owner: bool = False
-    unordered: bool = False
-    private: bool = False
-    sequence: bool = False
+    owner: Flag = False
+    unordered: Flag = False
+    private: Flag = False
+    sequence: Flag = False
     skip: Skip | None = None
     keyed_by: str | None = None
     examples: tuple[str, ...] = ()
@@ -130,7 +132,9 @@ class Kinds(Document):
         for name in graph:
             graph[name] -= {name}
         try:
-            return list(TopologicalSorter({name: sorted(of) for name, of in graph.items()}).static_order())  # the same every run
+            return list(
+                TopologicalSorter({name: sorted(of) for name, of in graph.items()}).static_order()
+            )  # the same every run
         except CycleError as err:
             raise InputError(f"kinds refer to each other in a circle: {' -> '.join(err.args[1])}") from err
 

@@ -89,7 +89,10 @@ class Ledger:
         """Note that a unit was carried out, and the names its records got."""
         self._do(
             [
-                ("UPDATE unit SET state = ?, done_at = ?, payload = NULL WHERE plan = ? AND unit = ?", (state, at, plan, unit)),
+                (
+                    "UPDATE unit SET state = ?, done_at = ?, payload = NULL WHERE plan = ? AND unit = ?",
+                    (state, at, plan, unit),
+                ),
                 *(_identity(identity, unit) for identity in identities),
             ]
         )
@@ -121,7 +124,9 @@ class Ledger:
 
     def find(self, kind: str, source: str) -> Identity | None:
         """Return a record's name at the destination."""
-        found = self._rows("SELECT kind, source, destination, key, how FROM identity WHERE kind = ? AND source = ?", kind, source)
+        found = self._rows(
+            "SELECT kind, source, destination, key, how FROM identity WHERE kind = ? AND source = ?", kind, source
+        )
         return Identity(*found[0]) if found else None
 
     def identities(self) -> list[tuple[str, str, str, str | None, str]]:
@@ -139,7 +144,9 @@ class Ledger:
     def quarantined(self, plan: str | None = None) -> list[tuple[str, str, str, str]]:
         """Return (unit, kind, the vendor's answer, payload) of the units put aside."""
         return self._rows(
-            "SELECT unit, kind, answer, payload FROM unit WHERE state = 'quarantined' AND (? IS NULL OR plan = ?)", plan, plan
+            "SELECT unit, kind, answer, payload FROM unit WHERE state = 'quarantined' AND (? IS NULL OR plan = ?)",
+            plan,
+            plan,
         )
 
     def known_ids(self, kind: str) -> set[str]:

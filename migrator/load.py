@@ -17,7 +17,15 @@ from itertools import groupby
 from typing import Any
 
 from migrator.connector import Child, Destination, Unit, Written
-from migrator.errors import AccessError, MigratorError, PlanError, RefusedError, RetryError, UnknownOutcomeError, WorkspaceError
+from migrator.errors import (
+    AccessError,
+    MigratorError,
+    PlanError,
+    RefusedError,
+    RetryError,
+    UnknownOutcomeError,
+    WorkspaceError,
+)
 from migrator.kinds import Kinds
 from migrator.ledger import Identity, Ledger
 from migrator.manifest import Manifest
@@ -109,7 +117,9 @@ class Loader:
     # ---- what is known ----------------------------------------------------------------------------------------------
 
     def _know_kept(self) -> None:
-        rows = self.stage.rows("SELECT kind, id, as_kind, target FROM plan.planned WHERE action = 'keep' AND target IS NOT NULL")
+        rows = self.stage.rows(
+            "SELECT kind, id, as_kind, target FROM plan.planned WHERE action = 'keep' AND target IS NOT NULL"
+        )
         keyed = {spec.keyed_by for kind in self.kinds.kinds.values() for spec in kind.fields.values() if spec.keyed_by}
         known = []
         for kind_name, id, as_kind, target in rows:
@@ -229,7 +239,9 @@ class Loader:
                 if found is None:
                     self.ledger.unsent(self.plan, main.unit)
                     if attempt == TRIES:
-                        raise UnknownOutcomeError(f"{main.unit}: {err}; sent {TRIES} times and never carried out") from err
+                        raise UnknownOutcomeError(
+                            f"{main.unit}: {err}; sent {TRIES} times and never carried out"
+                        ) from err
                     continue
                 written = found
             except (RetryError, AccessError):
@@ -297,7 +309,9 @@ class Loader:
         for row in rows[1:]:
             blob = self.workspace.blob(row.blob) if row.blob else None
             if blob and not blob.is_file():
-                raise WorkspaceError(f"the bytes {row.blob} of {row.kind} {row.id} are not in the workspace; extract again")
+                raise WorkspaceError(
+                    f"the bytes {row.blob} of {row.kind} {row.id} are not in the workspace; extract again"
+                )
             children.append(Child(row.kind, row.id, row.variant, self._resolved(row, {}, inside=main), blob))
         key = f"{self.source}:{main.as_kind}:{main.id}"
         return Unit(main.as_kind, main.id, main.variant, payload, refs, key, self._own_keys(), tuple(children))
@@ -310,7 +324,9 @@ class Loader:
                     self._keys[own.id] = found.key or found.destination
         return self._keys
 
-    def _resolved(self, row: _Row, refs: dict[str, str], *, within: str = "", inside: _Row | None = None) -> dict[str, Any]:
+    def _resolved(
+        self, row: _Row, refs: dict[str, str], *, within: str = "", inside: _Row | None = None
+    ) -> dict[str, Any]:
         kind = self.kinds.kinds[row.as_kind]
         variant = next(v for v in self.mapping.kinds[row.as_kind] if v.name == row.variant)
         payload = json.loads(json.dumps(row.payload))
@@ -343,7 +359,9 @@ class Loader:
             found = self.ledger.find(kind_name, source)
             if found:
                 return found.destination
-        raise RefusedError(f"{row.kind} {row.id}: its {label} ({source}) was not written; see the quarantine, then retry")
+        raise RefusedError(
+            f"{row.kind} {row.id}: its {label} ({source}) was not written; see the quarantine, then retry"
+        )
 
     def _rekey(self, payload: dict[str, Any], verb: Verb) -> None:
         """Name custom values the way the destination does."""

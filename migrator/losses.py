@@ -45,7 +45,11 @@ def _how(spec: Field, keep: Keep | None, translated: bool, was: str, becomes: st
         named = "'dropped'"
     else:
         gone = "'unresolved'" if spec.to else "'untranslated'" if translated else "'dropped'"
-        cut = f"WHEN starts_with({was}, {becomes}) THEN 'truncated' " if spec.type in ("text", "html") and not translated else ""
+        cut = (
+            f"WHEN starts_with({was}, {becomes}) THEN 'truncated' "
+            if spec.type in ("text", "html") and not translated
+            else ""
+        )
         changed = "'merged'" if translated else "'reset'" if spec.type != "list" else "'dropped'"
         named = f"CASE WHEN {becomes} IS NULL THEN {gone} {cut}ELSE {changed} END"
     return f"CASE WHEN {_says(spec, was)} AND {differs(spec, was, becomes)} THEN {named} END"
@@ -90,7 +94,9 @@ def _of_variant(
                 continue
             verb = verbs.get(label)
             specs[label] = (spec, keep, becomes)
-            hows.append(f"histogram({_how(spec, keep, bool(verb and verb.values), f'c.{name(label)}', becomes)}) AS {name(label)}")
+            hows.append(
+                f"histogram({_how(spec, keep, bool(verb and verb.values), f'c.{name(label)}', becomes)}) AS {name(label)}"
+            )
         if not hows:
             continue
         for label, counted in zip(specs, stage.rows(f"SELECT {', '.join(hows)} FROM {pairs}")[0], strict=True):
@@ -169,7 +175,9 @@ def _kept(stage: Stage, kind_name: str, kind: Kind, manifest: Manifest) -> list[
         )
         if rows:
             shown = [(str(i), str(t or ""), str(w), None if b is None else str(b)) for i, t, w, b in rows[:3]]
-            found.append(Loss(kind_name, label, "merged", "the record it is joined with keeps its own", len(rows), of, shown))
+            found.append(
+                Loss(kind_name, label, "merged", "the record it is joined with keeps its own", len(rows), of, shown)
+            )
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from migrator.documents import Document
+from migrator.documents import Document, Flag
 from migrator.mapping import Scalar
 
 
@@ -77,7 +77,7 @@ class Stream(Document):
     paging: Paging = Paging()
     view: str | None = None
     window: tuple[str, str] | None = None
-    absent: bool = False
+    absent: Flag = False
     count: tuple[str, str] | None = None
     wrap: str | None = None  # key to put a one-record answer under
     hook: str | None = None
@@ -110,7 +110,7 @@ class Find(Document):
     match: dict[str, str] = {}
     key_in: str | None = None
     path: str | None = None
-    as_html: bool = False
+    as_html: Flag = False
     lag_seconds: int = 0
 
 
@@ -133,14 +133,14 @@ class Keep(Document):
     one_of: tuple[Scalar, ...] = ()
     default: Scalar | None = None
     default_field: str | None = None
-    fills: bool = False
+    fills: Flag = False
     follows: tuple[str, str] | None = None
     type_max: dict[str, int] = {}
     only_with: dict[str, tuple[str, ...]] = {}
-    trim: bool = False
-    lower: bool = False
-    last_part: bool = False
-    unique: bool = False
+    trim: Flag = False
+    lower: Flag = False
+    last_part: Flag = False
+    unique: Flag = False
     loss: Literal["dropped", "truncated", "merged", "reset", "unresolved", "untranslated"] | None = None
     because: str = ""
 
@@ -186,8 +186,8 @@ class Write(Document):
     variant: str | None = None
     create: Call | None = None
     find: Find | None = None
-    embedded: bool = False
-    match_only: bool = False
+    embedded: Flag = False
+    match_only: Flag = False
     match_among: tuple[str, ...] = ()
     skip: str | None = None
     manual: str | None = None

@@ -6,12 +6,14 @@ The file says what things *mean*; how to talk to the vendor is the manifest's. `
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 from pydantic import Field as Option
 from pydantic import model_validator
 
-from migrator.documents import Document, did_you_mean
+from migrator import documents
+from migrator.documents import Document, Flag, did_you_mean
 from migrator.errors import InputError
 from migrator.kinds import Kinds
 
@@ -69,14 +71,14 @@ class Verb(Document):
     each: str | None = None
     split: str | None = None
     keyed: Keyed | None = None
-    else_key: bool = False
+    else_key: Flag = False
     preface: Preface | None = None
     prefix: str = ""
-    text: bool = False
+    text: Flag = False
     rank: tuple[str, ...] = ()
     start: int = 1
-    not_empty: bool = False
-    invert: bool = False
+    not_empty: Flag = False
+    invert: Flag = False
     hook: str | None = None
 
     @model_validator(mode="before")
@@ -169,24 +171,33 @@ def check(mapping: Mapping, kinds: Kinds, file: str) -> None:
                     raise InputError(f"{name}, variant '{variant.name}': '{field}' is required", file=file)
 
 
-def overlay(mapping: Mapping, changes: dict[str, dict[str, dict[str, object]]], file: str) -> Mapping:
-    """Return the mapping with the customer's own choices: ``{kind: {field: {verb: …}}}``; maps are merged, the rest replaced."""
+def overlay(
+    mapping: Mapping,
+    changes: dict[str, dict[str, dict[str, object]]],
+    file: str,
+    line: Callable[[Iterable[Any]], int | None] = lambda where: None,
+) -> Mapping:
+    """Return the mapping with the customer's own choices: ``{kind: {field: {verb: …}}}``; maps are merged, the rest replaced.
+
+    ``line`` finds the line of a place in ``changes``. Raises InputError where they name what does not exist.
+    """
     kinds = dict(mapping.kinds)
     for kind, fields in changes.items():
         if kind not in kinds:
-            raise InputError(f"the overlay names the kind '{kind}'{did_you_mean(kind, kinds)}", file=file)
+            raise InputError(f"the overlay names the kind '{kind}'{did_you_mean(kind, kinds)}", file=file, line=line([kind]))
         variants = []
         for variant in kinds[kind]:
             mine = dict(variant.fields)
             for field, change in fields.items():
                 if field not in mine:
                     if not any(field in v.fields for v in kinds[kind]):
-                        raise InputError(f"the overlay names {kind}.{field}{did_you_mean(field, mine)}", file=file)
+                        what = f"the overlay names {kind}.{field}{did_you_mean(field, mine)}"
+                        raise InputError(what, file=file, line=line([kind, field]))
                     continue
                 was = mine[field].model_dump(exclude_defaults=True)
                 for key, value in change.items():
-                    was[key] = {**was[key], **value} if isinstance(value, dict) and key in was else value
-                mine[field] = Verb.model_validate(was)
+                    was[key] = {**was[key], **value} if isinstance(value, dict) and isinstance(was.get(key), dict) else value
+                mine[field] = documents.check(was, Verb, file, lambda where, at=(kind, field): line([*at, *where]))  # type: ignore[misc]
             variants.append(variant.model_copy(update={"fields": mine}))
         kinds[kind] = tuple(variants)
     return mapping.model_copy(update={"kinds": kinds})

@@ -52,7 +52,8 @@ class Pacer:
                 now = self.monotonic()
                 mine = [limit for limit in self.limits if re.search(limit.matching, name)]
                 at, why = max(
-                    [(limit.free_at(now), f"quota '{limit.name}'") for limit in mine] + [(self.held_until, "the vendor's pause")]
+                    [(limit.free_at(now), f"quota '{limit.name}'") for limit in mine]
+                    + [(self.held_until, "the vendor's pause")]
                 )
                 if at <= now:
                     for limit in mine:

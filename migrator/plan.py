@@ -102,7 +102,9 @@ class Planner:
         self._labels()
         for kind_name in self.kinds.in_order():
             kind = self.kinds.kinds[kind_name]
-            stage.run(f"CREATE TABLE predicted.{name(kind_name)} (id VARCHAR, variant VARCHAR, {stage.columns(kind)}, _kind VARCHAR)")
+            stage.run(
+                f"CREATE TABLE predicted.{name(kind_name)} (id VARCHAR, variant VARCHAR, {stage.columns(kind)}, _kind VARCHAR)"
+            )
             self._decide(kind_name, kind)
             self._predict(kind_name, kind)
         losses = measure_losses(stage, self.kinds, self.manifest, self.mapping)
@@ -111,8 +113,15 @@ class Planner:
         units = stage.one("SELECT count(DISTINCT unit) FROM plan.planned WHERE action = 'create'")
         counts = {k: int(stage.one(f"SELECT count(*) FROM canonical.{name(k)}")) for k in self.kinds.in_order()}
         return Plan(
-            digest(stage, self.kinds, summary), self.source, self.manifest.vendor, counts, self._dispositions(), losses,
-            int(units), calls, summary,
+            digest(stage, self.kinds, summary),
+            self.source,
+            self.manifest.vendor,
+            counts,
+            self._dispositions(),
+            losses,
+            int(units),
+            calls,
+            summary,
         )
 
     # ---- deciding ---------------------------------------------------------------------------------------------------
@@ -144,7 +153,13 @@ class Planner:
         if kind.owner:
             of = kind.fields[kind.owner].to[0].replace("_", " ")
             cases.append(("o.id IS NULL", "skip", quoted(f"its {of} is not among the records")))
-            cases.append((f"o.action NOT IN {ARRIVES}", "skip", f"{quoted(f'its {of} is not written: ')} || COALESCE(o.reason, '')"))
+            cases.append(
+                (
+                    f"o.action NOT IN {ARRIVES}",
+                    "skip",
+                    f"{quoted(f'its {of} is not written: ')} || COALESCE(o.reason, '')",
+                )
+            )
         if write is None:
             plural = kind_name.replace("_", " ")
             cases.append(("TRUE", "manual", quoted(f"{self.manifest.title} has no place for a {plural}")))
@@ -161,21 +176,32 @@ class Planner:
             )
             if write and write.match_among:
                 others = " UNION ALL ".join(
-                    f"SELECT {self._match_key(kind, 'f')} AS k, id FROM {self.found}.{name(other)} f" for other in write.match_among
+                    f"SELECT {self._match_key(kind, 'f')} AS k, id FROM {self.found}.{name(other)} f"
+                    for other in write.match_among
                 )
                 match_join += f" LEFT JOIN (SELECT k, min(id) AS id FROM ({others}) WHERE k IS NOT NULL GROUP BY k) among ON among.k = {key}"
                 who = " or ".join(write.match_among).replace("_", " ")
                 place = next(at for at, case in enumerate(cases) if case[0].startswith("there.id"))
-                cases.insert(place, ("among.id IS NOT NULL", "keep", quoted(f"{self.manifest.title} has it already, as {who}")))
-        when = " ".join(f"WHEN {condition} THEN {{'a': {quoted(action)}, 'r': {reason}}}" for condition, action, reason in cases)
+                cases.insert(
+                    place, ("among.id IS NOT NULL", "keep", quoted(f"{self.manifest.title} has it already, as {who}"))
+                )
+        when = " ".join(
+            f"WHEN {condition} THEN {{'a': {quoted(action)}, 'r': {reason}}}" for condition, action, reason in cases
+        )
         decided = f"CASE {when} ELSE {{'a': 'create', 'r': ''}} END" if cases else "{'a': 'create', 'r': ''}"
-        owner_join = f"LEFT JOIN plan.planned o ON o.id = w.{name(kind.owner)} AND o.as_kind = {quoted(kind.fields[kind.owner].to[0])}" if kind.owner else ""
+        owner_join = (
+            f"LEFT JOIN plan.planned o ON o.id = w.{name(kind.owner)} AND o.as_kind = {quoted(kind.fields[kind.owner].to[0])}"
+            if kind.owner
+            else ""
+        )
         variant = self._variant(kind_name, kind, write)
         sequence = next((label for label, spec in kind.fields.items() if spec.sequence), None)
         blob = next((label for label, spec in kind.fields.items() if spec.type == "blob"), None)
         embedded = self._embedded_case(kind_name)
         own_unit = f"{quoted(kind_name + ':')} || w.id"
-        there = "NULL" if not match_join else "COALESCE(among.id, there.id)" if write and write.match_among else "there.id"
+        there = (
+            "NULL" if not match_join else "COALESCE(among.id, there.id)" if write and write.match_among else "there.id"
+        )
         target = f"CASE d.a WHEN 'keep' THEN {there} WHEN 'merge' THEN w._first END"
         if write and write.embedded and kind.owner:
             target = f"CASE d.a WHEN 'keep' THEN {self._pair(kind_name, kind)} END"
@@ -194,14 +220,18 @@ class Planner:
                 f"AND target IN (SELECT id FROM {self.found}.{name(other)}) AND target NOT IN (SELECT id FROM {self.found}.{name(kind_name)})"
             )
         if write and write.match_only and kind.stands_in:
-            stage.run(f"UPDATE plan.planned SET as_kind = {quoted(kind.stands_in)} WHERE kind = {quoted(kind_name)} AND action = 'stand_in'")
+            stage.run(
+                f"UPDATE plan.planned SET as_kind = {quoted(kind.stands_in)} WHERE kind = {quoted(kind_name)} AND action = 'stand_in'"
+            )
 
     def _gather(self, kind_name: str, kind: Kind, work: str) -> None:
         """Make the working table: the kind's records, those that stand in as it, and the connector's own; references that
         do not arrive are empty, ``_first`` is the record an equal one is merged into."""
         stage = self.stage
         columns = ["id", *kind.fields]
-        parts = [f"SELECT {', '.join(name(c) for c in columns)}, {quoted(kind_name)} AS _kind, FALSE AS _own FROM canonical.{name(kind_name)}"]
+        parts = [
+            f"SELECT {', '.join(name(c) for c in columns)}, {quoted(kind_name)} AS _kind, FALSE AS _own FROM canonical.{name(kind_name)}"
+        ]
         for other_name, other in self.kinds.kinds.items():
             if other.stands_in == kind_name:
                 shared = [c for c in columns if c == "id" or c in other.fields]
@@ -239,7 +269,9 @@ class Planner:
             stage.run(f"ALTER TABLE {work} ADD COLUMN {name('_was ' + label)} {spec.column}")
             stage.run(f"UPDATE {work} SET {name('_was ' + label)} = {column} WHERE {column} IS NOT NULL")
             if spec.type == "ref":
-                stage.run(f"UPDATE {work} SET {column} = NULL WHERE {column} IS NOT NULL AND {column} NOT IN ({arrivals})")
+                stage.run(
+                    f"UPDATE {work} SET {column} = NULL WHERE {column} IS NOT NULL AND {column} NOT IN ({arrivals})"
+                )
             else:
                 stage.run(
                     f"UPDATE {work} SET {column} = a.some FROM (SELECT id, list(x) AS some FROM (SELECT id, unnest({column}) AS x "
@@ -249,7 +281,11 @@ class Planner:
     def _once(self, kind_name: str, label: str, work: str) -> None:
         """Leave each value of a list to the record that has it first: those at the destination, then ours in order."""
         column = name(label)
-        there = f"SELECT lower(unnest({column})) FROM {self.found}.{name(kind_name)}" if self.found else "SELECT '' WHERE FALSE"
+        there = (
+            f"SELECT lower(unnest({column})) FROM {self.found}.{name(kind_name)}"
+            if self.found
+            else "SELECT '' WHERE FALSE"
+        )
         self.stage.run(
             f"UPDATE {work} SET {column} = o.some FROM (SELECT w.id, w._kind, list(x.one ORDER BY x.one) AS some FROM {work} w LEFT JOIN ("
             f"SELECT id, _kind, one, row_number() OVER (PARTITION BY lower(one) ORDER BY length(id), id) AS n FROM "
@@ -257,7 +293,9 @@ class Planner:
             f"ON x.id = w.id AND x._kind = w._kind AND x.n = 1 WHERE w.{column} IS NOT NULL GROUP BY ALL) o "
             f"WHERE o.id = {work}.id AND o._kind = {work}._kind"
         )
-        self.stage.run(f"UPDATE {work} SET {column} = list_filter({column}, lambda x: x IS NOT NULL) WHERE {column} IS NOT NULL")
+        self.stage.run(
+            f"UPDATE {work} SET {column} = list_filter({column}, lambda x: x IS NOT NULL) WHERE {column} IS NOT NULL"
+        )
         self.stage.run(f"UPDATE {work} SET {column} = NULL WHERE len({column}) = 0")
 
     def _first(self, label: str, work: str) -> None:
@@ -287,20 +325,32 @@ class Planner:
 
     def _cases_of_written(self, kind_name: str, kind: Kind, write: Write, cases: list[tuple[str, str, str]]) -> None:
         if kind.match:
-            cases.append(("w._first IS NOT NULL AND NOT w._own", "merge", f"'the same as record ' || w._first"))
+            cases.append(("w._first IS NOT NULL AND NOT w._own", "merge", "'the same as record ' || w._first"))
             if self.found:
                 match = " and ".join(kind.match).replace("_", " ")
-                cases.append(("there.id IS NOT NULL", "keep", quoted(f"{self.manifest.title} has it already (same {match})")))
+                cases.append(
+                    ("there.id IS NOT NULL", "keep", quoted(f"{self.manifest.title} has it already (same {match})"))
+                )
         if write.match_only:
             if kind.stands_in and self.stand_in:
-                cases.append(("TRUE", "stand_in", quoted(f"no seat at {self.manifest.title}: stands in as a {kind.stands_in}")))
+                cases.append(
+                    ("TRUE", "stand_in", quoted(f"no seat at {self.manifest.title}: stands in as a {kind.stands_in}"))
+                )
             else:
                 cases.append(("TRUE", "manual", quoted(f"needs a seat at {self.manifest.title}")))
             return
         if write.embedded and kind.owner:
-            cases.append((f"o.action = 'keep' AND {self._pair(kind_name, kind)} IS NOT NULL", "keep", quoted(f"{self.manifest.title} has it already")))
+            cases.append(
+                (
+                    f"o.action = 'keep' AND {self._pair(kind_name, kind)} IS NOT NULL",
+                    "keep",
+                    quoted(f"{self.manifest.title} has it already"),
+                )
+            )
             of = kind.fields[kind.owner].to[0]
-            cases.append(("o.action IN ('keep', 'merge')", "manual", quoted(f"its {of} was there already; add it by hand")))
+            cases.append(
+                ("o.action IN ('keep', 'merge')", "manual", quoted(f"its {of} was there already; add it by hand"))
+            )
         for label, spec in kind.fields.items():
             keep = write.fields.get(label)
             if spec.required and label != kind.owner and not (keep and keep.default is not None):
@@ -315,7 +365,13 @@ class Planner:
             if "raw" not in self.stage.tables_of("blobs"):
                 why = "'its bytes were not fetched'"
             cases.append((f"w.{name(blob)} IS NULL", "manual", why))
-        cases.append((f"({self._variant(kind_name, kind, write)}) IS NULL", "manual", quoted(f"{self.manifest.title} takes no such {kind_name.replace('_', ' ')}")))
+        cases.append(
+            (
+                f"({self._variant(kind_name, kind, write)}) IS NULL",
+                "manual",
+                quoted(f"{self.manifest.title} takes no such {kind_name.replace('_', ' ')}"),
+            )
+        )
 
     def _pair(self, kind_name: str, kind: Kind) -> str:
         """Return the destination's record that links the same owner and references, for records that live in a list."""
@@ -358,7 +414,10 @@ class Planner:
             return "CAST(NULL AS VARCHAR)"
         tests = []
         for variant, own in choices:
-            agree = [f"CAST(w.{name(label)} AS VARCHAR) = {quoted(_text(value))}" for label, value in variant.constants().items()]
+            agree = [
+                f"CAST(w.{name(label)} AS VARCHAR) = {quoted(_text(value))}"
+                for label, value in variant.constants().items()
+            ]
             if own.embedded and variant.each and kind.owner and len(choices) > 1:
                 owner_kind = kind.fields[kind.owner].to[0]
                 streams = [v.name for v in self.mapping.kinds[owner_kind] if v.stream == variant.stream]
@@ -380,14 +439,20 @@ class Planner:
             f"SELECT p.lane, p.id, c.size FROM plan.planned p JOIN canonical.{name(kind_name)} c ON c.id = p.id "
             f"WHERE p.kind = ? AND p.action = 'create' AND p.lane IN (SELECT p.lane FROM plan.planned p JOIN canonical.{name(kind_name)} c "
             f"ON c.id = p.id WHERE p.kind = ? AND p.action = 'create' AND starts_with(p.lane, ?) GROUP BY 1 HAVING sum(c.size) > ?) "
-            f"ORDER BY p.lane, p.place, length(p.id), p.id", kind_name, kind_name, prefix, most
+            f"ORDER BY p.lane, p.place, length(p.id), p.id",
+            kind_name,
+            kind_name,
+            prefix,
+            most,
         )
         used: dict[str, int] = {}
         for lane, id, size in heavy:
             if used.get(lane, 0) + (size or 0) > most:
                 stage.run(
                     "UPDATE plan.planned SET action = 'manual', reason = ? WHERE kind = ? AND id = ?",
-                    f"larger than {self.manifest.title} takes: {most // 1048576} MB for all files of a {write.max_total.per}", kind_name, id,
+                    f"larger than {self.manifest.title} takes: {most // 1048576} MB for all files of a {write.max_total.per}",
+                    kind_name,
+                    id,
                 )
             else:
                 used[lane] = used.get(lane, 0) + (size or 0)
@@ -405,9 +470,15 @@ class Planner:
                 f"WHERE p.as_kind = {quoted(kind_name)} AND p.action = 'create' AND p.variant = {quoted(variant.name)}"
             )
             made = f"native.{name(kind_name + ' ' + variant.name)}"
-            sql = native_sql(kind, variant, write, rows=rows, vendor=self.source, kind_name=kind_name, fields="predicted.fields")
+            sql = native_sql(
+                kind, variant, write, rows=rows, vendor=self.source, kind_name=kind_name, fields="predicted.fields"
+            )
             stage.run(f"CREATE TABLE {made} AS {sql}")
-            payload = f"json_object({quoted(self._list_value(kind_name) or '')}, n.body)" if self._list_value(kind_name) else "n.body"
+            payload = (
+                f"json_object({quoted(self._list_value(kind_name) or '')}, n.body)"
+                if self._list_value(kind_name)
+                else "n.body"
+            )
             stage.run(
                 f"UPDATE plan.planned SET payload = {payload} FROM {made} n WHERE planned.id = n.id AND planned.as_kind = {quoted(kind_name)} "
                 f"AND planned.action = 'create' AND planned.variant = {quoted(variant.name)}"
@@ -416,40 +487,58 @@ class Planner:
             if write.embedded and not variant.each and kind.owner:
                 given = f"native.{name('given ' + kind_name + ' ' + variant.name)}"
                 owner_kind = kind.fields[kind.owner].to[0]
-                owners = " UNION ALL ".join(f"SELECT id, body FROM native.{name(owner_kind + ' ' + v.name)}" for v, _ in self._writable(owner_kind))
+                owners = " UNION ALL ".join(
+                    f"SELECT id, body FROM native.{name(owner_kind + ' ' + v.name)}"
+                    for v, _ in self._writable(owner_kind)
+                )
                 stage.run(
                     f"CREATE TABLE {given} AS SELECT n.id, n.parent, json_merge_patch(o.body, n.body) AS body FROM {made} n "
                     f"JOIN ({owners}) o ON o.id = n.parent"
                 )
             reading = canonical_sql(kind, (variant,), lambda _, g=given: g, "predicted.fields", given=True)  # type: ignore[misc]
-            stage.run(f"INSERT INTO {table} BY NAME SELECT r.*, w._kind AS _kind FROM ({reading}) r JOIN {work} w ON w.id = r.id")
+            stage.run(
+                f"INSERT INTO {table} BY NAME SELECT r.*, w._kind AS _kind FROM ({reading}) r JOIN {work} w ON w.id = r.id"
+            )
         for label, spec in kind.fields.items():
             if spec.type == "blob":
                 stage.run(f"UPDATE {table} SET {name(label)} = w.{name(label)} FROM {work} w WHERE w.id = {table}.id")
         self._predict_kept(kind_name, kind, table)
-        if any(spec.keyed_by for k in self.kinds.kinds.values() for spec in k.fields.values() if spec.keyed_by == kind_name):
+        if any(
+            spec.keyed_by for k in self.kinds.kinds.values() for spec in k.fields.values() if spec.keyed_by == kind_name
+        ):
             # Custom fields as they will be there: found by our own ids, as predictions are keyed.
             stage.run(
                 f"CREATE TABLE predicted.fields AS SELECT id, applies_to, id AS key, type, options, options AS option_keys FROM {table}"
             )
 
     def _list_value(self, kind_name: str) -> str | None:
-        return next((w.embeds[kind_name].value for w in self.manifest.writes if kind_name in w.embeds and w.embeds[kind_name].how == "list"), None)
+        return next(
+            (
+                w.embeds[kind_name].value
+                for w in self.manifest.writes
+                if kind_name in w.embeds and w.embeds[kind_name].how == "list"
+            ),
+            None,
+        )
 
     def _predict_kept(self, kind_name: str, kind: Kind, table: str) -> None:
         """A kept record stays as it is at the destination; a merged one is what it was merged into."""
         stage = self.stage
         references = {label for label, _ in kind.references()}
         if self.found:
-            columns = ", ".join("NULL" if c in references or kind.fields[c].type == "map" else f"f.{name(c)}" for c in kind.fields)
+            columns = ", ".join(
+                "NULL" if c in references or kind.fields[c].type == "map" else f"f.{name(c)}" for c in kind.fields
+            )
             stage.run(
                 f"INSERT INTO {table} SELECT p.id, f.variant, {columns}, p.kind FROM plan.planned p JOIN {self.found}.{name(kind_name)} f "
-                f"ON f.id = p.target WHERE p.as_kind = ? AND p.action = 'keep'", kind_name
+                f"ON f.id = p.target WHERE p.as_kind = ? AND p.action = 'keep'",
+                kind_name,
             )
         columns = ", ".join(f"f.{name(c)}" for c in kind.fields)
         stage.run(
             f"INSERT INTO {table} SELECT p.id, f.variant, {columns}, p.kind FROM plan.planned p JOIN {table} f ON f.id = p.target "
-            f"WHERE p.kind = ? AND p.action = 'merge'", kind_name
+            f"WHERE p.kind = ? AND p.action = 'merge'",
+            kind_name,
         )
 
     # ---- counting ---------------------------------------------------------------------------------------------------
@@ -465,7 +554,11 @@ class Planner:
             label = self.kinds.kinds[kind_name].label
             examples = []
             for one in some or []:
-                text = self.stage.one(f"SELECT {name(label)} FROM canonical.{name(kind_name)} WHERE id = ?", one["id"]) if label else None
+                text = (
+                    self.stage.one(f"SELECT {name(label)} FROM canonical.{name(kind_name)} WHERE id = ?", one["id"])
+                    if label
+                    else None
+                )
                 examples.append((one["id"], str(text or "")[:120]))
             found.append(Disposition(kind_name, action, reason or "", int(count), examples))
         return found
@@ -502,7 +595,9 @@ def digest(stage: Stage, kinds: Kinds, files: dict[str, str]) -> str:
         whole.update(line.encode())
     for kind_name in kinds.in_order():
         columns = ", ".join(f"CAST({name(c)} AS VARCHAR)" for c in kinds.kinds[kind_name].fields)
-        for (line,) in stage.stream(f"SELECT sha256(concat_ws(chr(31), id, {columns})) FROM predicted.{name(kind_name)} ORDER BY id"):
+        for (line,) in stage.stream(
+            f"SELECT sha256(concat_ws(chr(31), id, {columns})) FROM predicted.{name(kind_name)} ORDER BY id"
+        ):
             whole.update(line.encode())
     return whole.hexdigest()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from migrator import documents, registry
 from migrator.declarative import Declarative
-from migrator.documents import Document, did_you_mean
+from migrator.documents import Document, Flag, did_you_mean
 from migrator.errors import AccessError, InputError
 from migrator.http import Bearer, Client
 from migrator.mapping import Mapping, overlay
@@ -45,7 +45,7 @@ class Policies(Document):
     """What a person decided once. ``people_without_seat``: an agent nobody matches becomes a contact, or is left to a person."""
 
     people_without_seat: Literal["stand_in", "manual"] = "stand_in"
-    preface: bool = True
+    preface: Flag = True
 
 
 class Thresholds(Document):
@@ -114,7 +114,10 @@ class Side:
     file: str
 
     def open(
-        self, *, session: requests.Session | None = None, sleep: Callable[[float], None] | None = None,
+        self,
+        *,
+        session: requests.Session | None = None,
+        sleep: Callable[[float], None] | None = None,
         monotonic: Callable[[], float] | None = None,
     ) -> Declarative:
         """Return the account, ready to be read or written. Raises AccessError where a secret is missing."""
@@ -124,8 +127,10 @@ class Side:
         limits = []
         for rule in quota.rules:
             if plan not in rule.per_minute:
-                raise InputError(f"{account.vendor} has no plan '{plan}'{did_you_mean(plan, rule.per_minute)}", file=self.file)
-            granted = account.per_minute or rule.per_minute[plan]
+                raise InputError(
+                    f"{account.vendor} has no plan '{plan}'{did_you_mean(plan, rule.per_minute)}", file=self.file
+                )
+            granted = (None if rule.matching else account.per_minute) or rule.per_minute[plan]  # what is granted is the account's
             limits.append(Limit(rule.name, max(1, int(granted * account.share)), rule.matching))
         pacer = Pacer(
             limits, quota.total, quota.remaining, quota.retry_after, account.share, quota.total_of == "endpoint"
@@ -159,11 +164,13 @@ class Side:
             manifest = self.connector.manifest
             if name in manifest.secrets:
                 raise InputError(
-                    f"{self.account.vendor} needs the secret '{name}'", file=self.file,
+                    f"{self.account.vendor} needs the secret '{name}'",
+                    file=self.file,
                     remedy=f"add `secrets: {{{name}: env:SOME_VARIABLE}}` ({manifest.secrets[name]})",
                 )
             raise InputError(
-                f"{self.account.vendor} needs the setting '{name}'", file=self.file,
+                f"{self.account.vendor} needs the setting '{name}'",
+                file=self.file,
                 remedy=f"add `settings: {{{name}: …}}` ({manifest.settings.get(name, '')})",
             )
 
@@ -196,27 +203,62 @@ def open_project(folder: Path) -> Project:
         for name, where in account.secrets.items():
             if not re.match(r"(env|keyring):.", where):
                 raise InputError(
-                    f"{account.vendor}: the secret '{name}' is not a name", file=str(workspace.file),
-                    line=documents.line_of(loaded, ("source" if account is migration.source else "destination", "secrets", name)),
+                    f"{account.vendor}: the secret '{name}' is not a name",
+                    file=str(workspace.file),
+                    line=documents.line_of(
+                        loaded, ("source" if account is migration.source else "destination", "secrets", name)
+                    ),
                     remedy="write env:VARIABLE or keyring:SERVICE/USER; never the secret itself",
                 )
-    source = side(migration.source, migration, str(workspace.file))
-    destination = side(migration.destination, migration, str(workspace.file))
+    for part in ("source", "destination"):
+        _known(getattr(migration, part), str(workspace.file), lambda where, of=part: documents.line_of(loaded, (of, *where)))  # type: ignore[misc]
+    vendors = (migration.source.vendor, migration.destination.vendor)
+    for vendor in migration.overlay:
+        if vendor not in vendors:
+            raise InputError(
+                f"the overlay names the vendor '{vendor}'{did_you_mean(vendor, vendors)}", file=str(workspace.file),
+                line=documents.line_of(loaded, ("overlay", vendor)),
+            )
+    source, destination = (
+        side(account, migration, str(workspace.file), lambda where, of=account.vendor: documents.line_of(loaded, ("overlay", of, *where)))  # type: ignore[misc]
+        for account in (migration.source, migration.destination)
+    )
     if source.mapping.canonical != destination.mapping.canonical:
         raise InputError(
             f"{migration.source.vendor} holds {source.mapping.canonical} records, {migration.destination.vendor} "
-            f"{destination.mapping.canonical} records", file=str(workspace.file), remedy="choose two vendors of one trade",
+            f"{destination.mapping.canonical} records",
+            file=str(workspace.file),
+            remedy="choose two vendors of one trade",
         )
     return Project(workspace, migration, source, destination)
 
 
-def side(account: Account, migration: Migration | None, file: str) -> Side:
+def _known(account: Account, file: str, line: Callable[[tuple[str, ...]], int | None]) -> None:
+    """Raise InputError where an account names a vendor, plan, setting or secret that does not exist."""
+    if account.vendor not in registry.vendors():
+        what = f"no connector for '{account.vendor}'{did_you_mean(account.vendor, registry.vendors())}"
+        raise InputError(what, file=file, line=line(("vendor",)), remedy="see `migrator connectors`")
+    manifest = registry.connector(account.vendor).manifest
+    plans = manifest.quota.rules[0].per_minute if manifest.quota.rules else {}
+    if account.plan and plans and account.plan not in plans:
+        what = f"{account.vendor} has no plan '{account.plan}'{did_you_mean(account.plan, plans)}"
+        raise InputError(what, file=file, line=line(("plan",)), remedy=f"it has {', '.join(plans)}")
+    for part, held, known in (("settings", account.settings, manifest.settings), ("secrets", account.secrets, manifest.secrets)):
+        for name in held:
+            if name not in known:
+                what = f"{account.vendor} has no {part.removesuffix('s')} '{name}'{did_you_mean(name, known)}"
+                raise InputError(what, file=file, line=line((part, name)), remedy=f"it has {', '.join(known) or 'none'}")
+
+
+def side(
+    account: Account, migration: Migration | None, file: str, line: Callable[[Iterable[Any]], int | None] = lambda where: None
+) -> Side:
     """Return one side with the customer's overlay applied."""
     connector = registry.connector(account.vendor)
     mapping = connector.mapping
     changes = (migration.overlay if migration else {}).get(account.vendor, {})
     if changes:
-        mapping = overlay(mapping, changes, file)
+        mapping = overlay(mapping, changes, file, line)
     if migration and not migration.policies.preface:
         mapping = _without_preface(mapping)
     return Side(connector, mapping, account, file)
@@ -241,11 +283,18 @@ def secret(where: str, what: str) -> str:
     if scheme == "env":
         if not os.environ.get(name):
             raise AccessError(f"{what}: the environment variable {name} is not set; export it and try again")
-        return os.environ[name]
+        return _one_line(os.environ[name], what, name)
     import keyring
 
     service, _, user = name.partition("/")
     found = keyring.get_password(service, user)
     if not found:
         raise AccessError(f"{what}: the keyring holds nothing for {service}/{user}; `keyring set {service} {user}`")
+    return _one_line(found, what, f"{service}/{user}")
+
+
+def _one_line(found: str, what: str, place: str) -> str:
+    """Refuse what no header can carry, here: the HTTP library would show it in its own complaint."""
+    if not (found.isascii() and found.isprintable()) or found != found.strip():
+        raise AccessError(f"{what}: {place} holds more than a secret (a blank, a line break, a letter outside ASCII); store it anew")
     return found

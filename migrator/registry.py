@@ -94,7 +94,9 @@ def kinds(canonical: str) -> Kinds:
 def connector(vendor: str) -> Connector:
     """Return a vendor's connector. Raises InputError for an unknown vendor or a faulty file."""
     if vendor not in vendors():
-        raise InputError(f"no connector for '{vendor}'{did_you_mean(vendor, vendors())}", remedy="see `migrator connectors`")
+        raise InputError(
+            f"no connector for '{vendor}'{did_you_mean(vendor, vendors())}", remedy="see `migrator connectors`"
+        )
     package, folder = vendors()[vendor]
     manifest = documents.read(folder / "connector.yaml", Manifest)
     own = folder / "mapping.yaml"
@@ -110,7 +112,9 @@ def _agree(manifest: Manifest, mapping: Mapping, known: Kinds, file: str) -> Non
     """Raise InputError where manifest and mapping speak of different things."""
     for stream in mapping.streams():
         if stream not in manifest.streams:
-            raise InputError(f"the mapping reads the stream '{stream}'{did_you_mean(stream, manifest.streams)}", file=file)
+            raise InputError(
+                f"the mapping reads the stream '{stream}'{did_you_mean(stream, manifest.streams)}", file=file
+            )
     for write in manifest.writes:
         if write.kind not in known.kinds:
             raise InputError(f"'{write.kind}' is not a kind{did_you_mean(write.kind, known.kinds)}", file=file)
@@ -120,4 +124,6 @@ def _agree(manifest: Manifest, mapping: Mapping, known: Kinds, file: str) -> Non
                 raise InputError(f"'{write.kind}' has no field '{field}'{did_you_mean(field, fields)}", file=file)
         names = {variant.name for variant in mapping.kinds.get(write.kind, ())}
         if write.variant and write.variant not in names:
-            raise InputError(f"{write.kind} has no variant '{write.variant}'{did_you_mean(write.variant, names)}", file=file)
+            raise InputError(
+                f"{write.kind} has no variant '{write.variant}'{did_you_mean(write.variant, names)}", file=file
+            )

@@ -92,7 +92,9 @@ class Stage:
         batch = list(rows)
         if batch:
             self.connection.executemany(f"DELETE FROM {relation} WHERE id = ?", [[row[0]] for row in batch])
-            self.connection.executemany(f"INSERT INTO {relation} (id, parent, updated_at, body) VALUES (?, ?, ?, ?)", batch)
+            self.connection.executemany(
+                f"INSERT INTO {relation} (id, parent, updated_at, body) VALUES (?, ?, ?, ?)", batch
+            )
 
     def columns(self, kind: Kind) -> str:
         """Return a kind's columns as DuckDB declares them."""

@@ -13,12 +13,16 @@ def starter(project: str, source: str, destination: str) -> str:
         plans = " | ".join(manifest.quota.rules[0].per_minute)
         lines = [f"{label}:", f"  vendor: {vendor}", "  settings:"]
         lines += [f"    {name}: CHANGE-ME        # {what}" for name, what in manifest.settings.items()]
-        lines += ["  secrets:                     # where each is kept: env:VARIABLE or keyring:SERVICE/USER, never itself"]
+        lines += [
+            "  secrets:                     # where each is kept: env:VARIABLE or keyring:SERVICE/USER, never itself"
+        ]
         named = list(manifest.secrets.items())
         lines += [f"    {name}: env:{vendor.upper()}_{name.upper()}   # {what}" for name, what in named[:1]]
         lines += [f"    # {name}: env:{vendor.upper()}_{name.upper()}   # {what}" for name, what in named[1:]]
         lines += [f"  plan: {manifest.quota.default_plan}                 # {plans}: decides the quota"]
-        lines += ["  share: 0.8                   # the part of the quota migrator may use; the rest is for your other integrations"]
+        lines += [
+            "  share: 0.8                   # the part of the quota migrator may use; the rest is for your other integrations"
+        ]
         sides.append("\n".join(lines))
     return f"""# A migration from {source} to {destination}. Next: `migrator check`, `extract`, `plan`, `rehearse`, `load --plan DIGEST`, `verify`.
 name: {project}

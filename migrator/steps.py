@@ -65,7 +65,9 @@ class Steps:
 
     def destination(self) -> Declarative:
         """Open the destination account."""
-        return self.project.destination.open(session=self.destination_session, sleep=self.sleep, monotonic=self.monotonic)
+        return self.project.destination.open(
+            session=self.destination_session, sleep=self.sleep, monotonic=self.monotonic
+        )
 
     # ---- extract ----------------------------------------------------------------------------------------------------
 
@@ -76,10 +78,18 @@ class Steps:
         with Stage(self.workspace.stage) as stage:
             canonicalize(stage, side.connector.kinds, side.mapping, raw="raw", into="canonical")
         failed = download(
-            source, self.workspace, side.connector.kinds, canonical="canonical", dataset="raw",
-            workers=side.account.workers, progress=progress,
+            source,
+            self.workspace,
+            side.connector.kinds,
+            canonical="canonical",
+            dataset="raw",
+            workers=side.account.workers,
+            progress=progress,
         )
-        self._write("extract.json", {"at": now(), "rows": dict(brought.rows), "counted": dict(brought.counted), "bytes_failed": failed})
+        self._write(
+            "extract.json",
+            {"at": now(), "rows": dict(brought.rows), "counted": dict(brought.counted), "bytes_failed": failed},
+        )
         self._note("", "extract", f"{sum(brought.rows.values())} records")
         return brought
 
@@ -105,18 +115,28 @@ class Steps:
                 stage.schema("there", fresh=True)
             canonicalize(stage, kinds, side.mapping, raw="there", into="found")
             planner = Planner(
-                stage, kinds, side.connector.manifest, side.mapping, source.account.vendor, "found",
+                stage,
+                kinds,
+                side.connector.manifest,
+                side.mapping,
+                source.account.vendor,
+                "found",
                 self.project.migration.policies.people_without_seat == "stand_in",
             )
             plan = planner.make(quota_plan=side.account.plan, files=self.files())
             covered = coverage.measure(stage, source.mapping)
-            unreadable = stage.rows("SELECT kind, field, raw, count(*) FROM canonical.problem GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3")
+            unreadable = stage.rows(
+                "SELECT kind, field, raw, count(*) FROM canonical.problem GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3"
+            )
         if plan.unaccounted:
-            raise PlanError(f"records are unaccounted for: {plan.unaccounted}; this is a fault of migrator, please report it")
+            raise PlanError(
+                f"records are unaccounted for: {plan.unaccounted}; this is a fault of migrator, please report it"
+            )
         self._write("plan.json", plan.as_json() | {"at": now(), "account": self._accounts()})
         self._write(
             "coverage.json",
-            asdict(covered) | {"unreadable": [dict(zip(("kind", "field", "raw", "count"), row, strict=True)) for row in unreadable]},
+            asdict(covered)
+            | {"unreadable": [dict(zip(("kind", "field", "raw", "count"), row, strict=True)) for row in unreadable]},
         )
         (self.workspace.folder / "verify.json").unlink(missing_ok=True)
         self._note(plan.digest, "plan", f"{plan.units} units")
@@ -136,8 +156,11 @@ class Steps:
 
         source, destination = self.project.source, self.project.destination
         return {
-            "kinds": of(source.connector.kinds), "source mapping": of(source.mapping), "destination mapping": of(destination.mapping),
-            "destination manifest": of(destination.connector.manifest), "policies": of(self.project.migration.policies),
+            "kinds": of(source.connector.kinds),
+            "source mapping": of(source.mapping),
+            "destination mapping": of(destination.mapping),
+            "destination manifest": of(destination.connector.manifest),
+            "policies": of(self.project.migration.policies),
         }
 
     def saved_plan(self) -> dict[str, Any]:
@@ -155,15 +178,26 @@ class Steps:
             self._within_thresholds(plan)
         with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
             loaded = self._loader(stage, ledger, self.destination(), progress).load(digest, self.files())
-            ledger.note(plan["digest"], "load", now(), f"{loaded.written} units written, {loaded.quarantined} in quarantine")
+            ledger.note(
+                plan["digest"], "load", now(), f"{loaded.written} units written, {loaded.quarantined} in quarantine"
+            )
         return loaded
 
     def _loader(self, stage: Stage, ledger: Ledger, destination: Declarative, progress: LoadProgress) -> Loader:
         side = self.project.destination
         more: dict[str, Any] = {"sleep": self.sleep} if self.sleep else {"sleep": destination.client.sleep}
         return Loader(
-            stage, ledger, self.workspace, side.connector.kinds, side.connector.manifest, side.mapping, destination,
-            self.project.source.account.vendor, side.account.workers, progress, **more,
+            stage,
+            ledger,
+            self.workspace,
+            side.connector.kinds,
+            side.connector.manifest,
+            side.mapping,
+            destination,
+            self.project.source.account.vendor,
+            side.account.workers,
+            progress,
+            **more,
         )
 
     def _within_thresholds(self, plan: dict[str, Any]) -> None:
@@ -177,7 +211,11 @@ class Steps:
             if loss["how"] == "dropped" and loss["of"] and loss["count"] / loss["of"] > limits.dropped:
                 over.append(f"{loss['kind']}.{loss['field']} is dropped in {loss['count']} of {loss['of']}")
         if over:
-            raise PlanError("the plan loses more than migration.yaml allows: " + "; ".join(over) + "; read the report, then add --accept-losses")
+            raise PlanError(
+                "the plan loses more than migration.yaml allows: "
+                + "; ".join(over)
+                + "; read the report, then add --accept-losses"
+            )
 
     # ---- verify -----------------------------------------------------------------------------------------------------
 
@@ -194,12 +232,25 @@ class Steps:
         with Stage(self.workspace.stage) as stage:
             stage.schema(dataset, f"{dataset}_staging", fresh=True)
         read_back(
-            destination, self.workspace, kinds, side.mapping, progress=progress, dataset=dataset, canonical=f"{dataset}_canonical"
+            destination,
+            self.workspace,
+            kinds,
+            side.mapping,
+            progress=progress,
+            dataset=dataset,
+            canonical=f"{dataset}_canonical",
         )
         with Stage(self.workspace.stage) as stage, Ledger(ledger_file) as ledger:
-            verified = compare(stage, ledger, kinds, side.connector.manifest, side.mapping, canonical=f"{dataset}_canonical")
+            verified = compare(
+                stage, ledger, kinds, side.connector.manifest, side.mapping, canonical=f"{dataset}_canonical"
+            )
             differences = discrepancies(stage, kinds)
-            ledger.note(digest, "verify", now(), f"{verified.equal} of {verified.records} equal, {verified.discrepancies} differences")
+            ledger.note(
+                digest,
+                "verify",
+                now(),
+                f"{verified.equal} of {verified.records} equal, {verified.discrepancies} differences",
+            )
         self._write(result, asdict(verified) | {"at": now(), "plan": digest, "differences": differences})
         return verified, differences
 
@@ -216,7 +267,10 @@ class Steps:
         box = module.create(clock=Clock(real=True), limits=False)
         with Stage(self.workspace.stage) as stage:
             for stream in sorted(stage.tables_of("there") - {"_dlt_loads", "_dlt_version", "_dlt_pipeline_state"}):
-                bodies = [json.loads(body) for (body,) in stage.rows(f"SELECT CAST(body AS VARCHAR) FROM there.{name(stream)}")]
+                bodies = [
+                    json.loads(body)
+                    for (body,) in stage.rows(f"SELECT CAST(body AS VARCHAR) FROM there.{name(stream)}")
+                ]
                 if bodies:
                     box.store[stream].clear()
                     module.seed(box, stream, bodies)
@@ -224,14 +278,20 @@ class Steps:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         account = side.account.model_copy(
-            update={"url": box.base_url, "secrets": {s: "env:MIGRATOR_SANDBOX_TOKEN" for s in side.connector.manifest.secrets},
-                    "per_minute": 10**9, "workers": 2}
+            update={
+                "url": box.base_url,
+                "secrets": {s: "env:MIGRATOR_SANDBOX_TOKEN" for s in side.connector.manifest.secrets},
+                "per_minute": 10**9,
+                "workers": 2,
+            }
         )
         os.environ["MIGRATOR_SANDBOX_TOKEN"] = module.TOKEN
         destination = Side(side.connector, side.mapping, account, side.file).open(session=mount(box))
         with Stage(self.workspace.stage) as stage, Ledger(folder / "ledger.sqlite") as ledger:
             loaded = self._loader(stage, ledger, destination, progress).load(plan["digest"], self.files())
-        verified, differences = self._verify(destination, folder / "ledger.sqlite", plan["digest"], reading, "rehearsed", "rehearsal.json")
+        verified, differences = self._verify(
+            destination, folder / "ledger.sqlite", plan["digest"], reading, "rehearsed", "rehearsal.json"
+        )
         self._note(plan["digest"], "rehearse", f"{loaded.written} units, {verified.discrepancies} differences")
         return loaded, verified, differences
 

@@ -61,9 +61,13 @@ def compare(
 ) -> Verified:
     """Compare what is at the destination with what was predicted; the differences lie in ``verify.discrepancy``."""
     stage.schema("verify", fresh=True)
-    stage.run("CREATE TABLE verify.identity (kind VARCHAR, source VARCHAR, destination VARCHAR, key VARCHAR, how VARCHAR)")
+    stage.run(
+        "CREATE TABLE verify.identity (kind VARCHAR, source VARCHAR, destination VARCHAR, key VARCHAR, how VARCHAR)"
+    )
     stage.insert("verify.identity", ledger.identities())
-    stage.run("CREATE TABLE verify.discrepancy (kind VARCHAR, id VARCHAR, field VARCHAR, expected VARCHAR, found VARCHAR)")
+    stage.run(
+        "CREATE TABLE verify.discrepancy (kind VARCHAR, id VARCHAR, field VARCHAR, expected VARCHAR, found VARCHAR)"
+    )
     records = missing = pending = 0
     for kind_name in kinds.in_order():
         pairs = (
@@ -152,8 +156,19 @@ def discrepancies(stage: Stage, kinds: Kinds, *, most: int | None = None) -> lis
     """Return the differences, with the record's label."""
     limit = f" LIMIT {int(most)}" if most else ""
     found = []
-    for kind_name, id, label, expected, held in stage.rows(f"SELECT * FROM verify.discrepancy ORDER BY kind, length(id), id, field{limit}"):
+    for kind_name, id, label, expected, held in stage.rows(
+        f"SELECT * FROM verify.discrepancy ORDER BY kind, length(id), id, field{limit}"
+    ):
         title = kinds.kinds[kind_name].label
         shown = stage.one(f"SELECT {name(title)} FROM canonical.{name(kind_name)} WHERE id = ?", id) if title else None
-        found.append({"kind": kind_name, "id": id, "label": str(shown or ""), "field": label, "expected": expected, "found": held})
+        found.append(
+            {
+                "kind": kind_name,
+                "id": id,
+                "label": str(shown or ""),
+                "field": label,
+                "expected": expected,
+                "found": held,
+            }
+        )
     return found

@@ -48,11 +48,20 @@ def fill(box: Sandbox, tickets: int = 30) -> Sandbox:
 
         firm = post("/companies", json={"name": "Firm", "domains": ["firm.example"]})
         people = [
-            post("/contacts", json={"name": f"Person {n}", "email": f"p{n}@some.example", "company_id": firm, "tags": ["a"]})
+            post(
+                "/contacts",
+                json={"name": f"Person {n}", "email": f"p{n}@some.example", "company_id": firm, "tags": ["a"]},
+            )
             for n in range(110)
         ]
         for n in range(tickets):
-            body = {"subject": f"Ticket {n}", "description": f"Text {n}", "requester_id": people[n], "status": 2, "priority": 1}
+            body = {
+                "subject": f"Ticket {n}",
+                "description": f"Text {n}",
+                "requester_id": people[n],
+                "status": 2,
+                "priority": 1,
+            }
             ticket = post("/tickets", json=body | {"tags": ["x"]})
             for note in range(105 if n == 3 else 1):
                 post(f"/tickets/{ticket}/notes", json={"body": f"Note {note}", "user_id": people[n]})

@@ -82,8 +82,12 @@ class Suite:
     def open(self, box: Sandbox, *, token: str | None = None) -> Declarative:
         """Return the account that the sandbox plays."""
         module = self.connector.sandbox
-        account = Account(vendor=self.vendor, url=box.base_url, settings={"user": getattr(module, "EMAIL", "nobody")}, workers=1)
-        opened = side(account.model_copy(update={"secrets": {"token": "env:MIGRATOR_CONFORMANCE"}}), None, "conformance")
+        account = Account(
+            vendor=self.vendor, url=box.base_url, settings={"user": getattr(module, "EMAIL", "nobody")}, workers=1
+        )
+        opened = side(
+            account.model_copy(update={"secrets": {"token": "env:MIGRATOR_CONFORMANCE"}}), None, "conformance"
+        )
         os.environ["MIGRATOR_CONFORMANCE"] = token if token is not None else module.TOKEN
         return opened.open(session=mount(box), sleep=box.clock.sleep, monotonic=box.clock.monotonic)
 
@@ -111,15 +115,26 @@ def checks(suite: Suite) -> list[Check]:
     ]
     if suite.fill or (suite.connector.folder / "demo.py").is_file():
         for size in (7, 100):
-            found.append(Check(f"pages of {size} bring every record once", lambda folder, s=size: paging_is_complete(suite, s)))
+            found.append(
+                Check(f"pages of {size} bring every record once", lambda folder, s=size: paging_is_complete(suite, s))
+            )
         for how in ("429", "500", "reset", "timeout"):
             found.append(Check(f"reading survives {how} at any call", lambda folder, h=how: reading_survives(suite, h)))  # type: ignore[misc]
     if suite.connector.manifest.writes:
-        found.append(Check("what is read back equals the prediction", lambda folder: reads_back_as_predicted(suite, folder)))
+        found.append(
+            Check("what is read back equals the prediction", lambda folder: reads_back_as_predicted(suite, folder))
+        )
         found.append(Check("the second load of a plan writes nothing", lambda folder: loads_once(suite, folder)))
-        found.append(Check("a refused record lies in quarantine and the rest arrives", lambda folder: refusals(suite, folder)))
+        found.append(
+            Check("a refused record lies in quarantine and the rest arrives", lambda folder: refusals(suite, folder))
+        )
         for how in FAULTS:
-            found.append(Check(f"{how} at any write doubles and loses nothing", lambda folder, h=how: writing_survives(suite, folder, h)))  # type: ignore[misc]
+            found.append(
+                Check(
+                    f"{how} at any write doubles and loses nothing",
+                    lambda folder, h=how: writing_survives(suite, folder, h),
+                )
+            )  # type: ignore[misc]
     return found
 
 
@@ -137,12 +152,22 @@ def account(stage: Stage, suite: Suite) -> None:
         ids[kind_name] = [f"{kind_name}-{n}" for n in range(suite.records)]
         counter: dict[str, int] = {}
         for n, id in enumerate(ids[kind_name]):
-            row = {label: _value(suite, kind_name, kind, label, spec, n, ids, counter) for label, spec in kind.fields.items()}
+            row = {
+                label: _value(suite, kind_name, kind, label, spec, n, ids, counter)
+                for label, spec in kind.fields.items()
+            }
             stage.insert(f"canonical.{name(kind_name)}", [[id, kind_name, *row.values()]])
 
 
 def _value(
-    suite: Suite, kind_name: str, kind: Kind, label: str, spec: Field, n: int, ids: dict[str, list[str]], counter: dict[str, int]
+    suite: Suite,
+    kind_name: str,
+    kind: Kind,
+    label: str,
+    spec: Field,
+    n: int,
+    ids: dict[str, list[str]],
+    counter: dict[str, int],
 ) -> Any:
     if spec.skip:
         return False
@@ -167,7 +192,7 @@ def _value(
         case "text":
             return _text(kind_name, kind, label, n, text)
         case "html":
-            return f"<p>{n}: {text.replace('<', '&lt;')}</p><p><a href=\"https://old.example/{n}\">link</a></p>"
+            return f'<p>{n}: {text.replace("<", "&lt;")}</p><p><a href="https://old.example/{n}">link</a></p>'
         case "integer":
             return len(BLOB) if label == "size" else n
         case "number":
@@ -226,8 +251,17 @@ class Run:
         connector = self.suite.connector
         for _ in range(4):
             loader = Loader(
-                self.stage, self.ledger, self.workspace, connector.kinds, connector.manifest, connector.mapping, self.destination,
-                "conformance", workers=1, sleep=self.box.clock.sleep, now=self.box.clock.now,
+                self.stage,
+                self.ledger,
+                self.workspace,
+                connector.kinds,
+                connector.manifest,
+                connector.mapping,
+                self.destination,
+                "conformance",
+                workers=1,
+                sleep=self.box.clock.sleep,
+                now=self.box.clock.now,
             )
             try:
                 return loader.load(self.plan.digest, {})
@@ -248,9 +282,13 @@ class Run:
         for kind_name, kind in self.suite.connector.kinds.kinds.items():
             for label, spec in kind.fields.items():
                 if spec.type == "blob":
-                    for id, url in self.stage.rows(f"SELECT id, url FROM back_canonical.{name(kind_name)} WHERE url IS NOT NULL"):
+                    for id, url in self.stage.rows(
+                        f"SELECT id, url FROM back_canonical.{name(kind_name)} WHERE url IS NOT NULL"
+                    ):
                         digest = hashlib.sha256(b"".join(self.destination.blob(url))).hexdigest()
-                        self.stage.run(f"UPDATE back_canonical.{name(kind_name)} SET {name(label)} = ? WHERE id = ?", digest, id)
+                        self.stage.run(
+                            f"UPDATE back_canonical.{name(kind_name)} SET {name(label)} = ? WHERE id = ?", digest, id
+                        )
 
     def held(self) -> dict[str, int]:
         """Return how many records of each stream the sandbox holds."""
@@ -352,7 +390,9 @@ def paging_is_complete(suite: Suite, size: int) -> None:
     small.manifest = small.manifest.model_copy(update={"streams": streams})
     for stream, records in read_all(small).items():
         ids = {record.id for record in records}
-        assert ids == whole[stream], f"{stream}: {len(ids)} records in pages of {size}, {len(whole[stream])} in large ones"
+        assert ids == whole[stream], (
+            f"{stream}: {len(ids)} records in pages of {size}, {len(whole[stream])} in large ones"
+        )
         held = {str(id) for id in box.store.get(stream, {})}
         assert held <= ids, f"{stream}: the sandbox holds {len(held)} records, {len(held - ids)} never arrived"
 
@@ -405,12 +445,17 @@ def refusals(suite: Suite, folder: Path) -> None:
     run = begin(suite, folder)
     try:
         root = next(
-            k for k in suite.connector.kinds.in_order()
-            if (w := suite.connector.manifest.write(k)) and w.create and suite.connector.kinds.root(k) == k and k != "custom_field"
+            k
+            for k in suite.connector.kinds.in_order()
+            if (w := suite.connector.manifest.write(k))
+            and w.create
+            and suite.connector.kinds.root(k) == k
+            and k != "custom_field"
         )
         run.stage.run(
             "UPDATE plan.planned SET payload = json_merge_patch(payload, '{\"no_such_field_anywhere\": 1}') WHERE as_kind = ? AND unit = ?",
-            root, f"{root}:{root}-0",
+            root,
+            f"{root}:{root}-0",
         )
         run.plan = replace(run.plan, digest=digest(run.stage, suite.connector.kinds, {}))
         loaded = run.load()
@@ -438,4 +483,3 @@ def writing_survives(suite: Suite, folder: Path, how: How) -> None:
             run.ledger.close()
     finally:
         calm.close()
-

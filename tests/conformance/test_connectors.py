@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from migrator import registry
 from migrator.testing.conformance import Check, Suite, checks
 from migrator.testing.sandbox import Sandbox

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from migrator import registry
 from migrator.extract import extract
 from migrator.project import open_project
@@ -18,11 +19,12 @@ from migrator.sandboxes import serving
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox
-
 from tests.support.desks import steps, tiny_desk
 
 SPAWN = multiprocessing.get_context("forkserver")
-SPAWN.set_forkserver_preload(["migrator.steps", "migrator.registry", "ruamel.yaml", "dlt", "pyarrow", "tests.crash.test_killed"])
+SPAWN.set_forkserver_preload(
+    ["migrator.steps", "migrator.registry", "ruamel.yaml", "dlt", "pyarrow", "tests.crash.test_killed"]
+)
 
 
 def load_in(folder: str, url: str, environment: dict[str, str]) -> None:
@@ -76,7 +78,10 @@ def contents(box: Sandbox) -> dict[str, Any]:
             ticket["status"],
             ticket["custom_fields"].get("cf_order"),
             [a["name"] for a in ticket["attachments"]],
-            [(n["body"], n["private"], [a["name"] for a in n["attachments"]]) for n in sorted(notes, key=lambda n: n["id"])],
+            [
+                (n["body"], n["private"], [a["name"] for a in n["attachments"]])
+                for n in sorted(notes, key=lambda n: n["id"])
+            ],
         )
     return {
         "tickets": tickets,
@@ -139,5 +144,8 @@ def test_an_extract_killed_at_a_request_resumes_without_a_gap_or_a_double(
         run = elsewhere(str(folder), url, "source", {})
         extract(run.source(), run.workspace)
     with Stage(folder / "stage.duckdb") as stage:
-        rows = {s: stage.rows(f"SELECT count(*), count(DISTINCT id) FROM raw.{s}")[0] for s in ("users", "tickets", "ticket_comments")}
+        rows = {
+            s: stage.rows(f"SELECT count(*), count(DISTINCT id) FROM raw.{s}")[0]
+            for s in ("users", "tickets", "ticket_comments")
+        }
     assert rows == {"users": (2, 2), "tickets": (2, 2), "ticket_comments": (6, 6)}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
 from migrator import registry
 from migrator.ledger import Ledger
 from migrator.load import Loaded
@@ -18,7 +19,6 @@ from migrator.steps import Steps
 from migrator.summary import summarize
 from migrator.testing.sandbox import Sandbox, mount
 from migrator.verify import Verified
-
 from tests.support.desks import steps
 from tests.support.openapi import Spec
 from tests.support.vendor_data import vendor_file
@@ -97,9 +97,7 @@ def test_attachments_arrive_byte_for_byte(moved: Moved) -> None:
     import base64
 
     recorded_bytes = {
-        hashlib.sha256(
-            base64.b64decode(body["base64"]) if "base64" in body else body["text"].encode()
-        ).hexdigest()
+        hashlib.sha256(base64.b64decode(body["base64"]) if "base64" in body else body["text"].encode()).hexdigest()
         for exchange in tape["interactions"]
         if "zdusercontent.com" in exchange["request"]["uri"]
         for body in [exchange["response"]["body"]]

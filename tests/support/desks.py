@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import requests
+
 from migrator import registry
 from migrator.project import open_project
 from migrator.steps import Steps
@@ -70,9 +71,23 @@ def tiny_desk(clock: Clock | None = None) -> tuple[Sandbox, Sandbox]:
     old = module.create(clock=clock, limits=False)
     new = registry.connector("freshdesk").sandbox.create(clock=clock, limits=False)
     at = {"created_at": "2024-01-01T08:00:00Z", "updated_at": "2024-01-02T08:00:00Z"}
-    person = {"active": True, "suspended": False, "verified": True, "tags": [], "user_fields": {}, "locale": "en-US", **at}
-    module.seed(old, "organizations", [{"id": 10, "name": "Firm", "tags": [], "domain_names": ["firm.example"], "organization_fields": {}, **at}])
-    module.seed(old, "groups", [{"id": 20, "name": "Support", "description": "", "deleted": False, "default": True, **at}])
+    person = {
+        "active": True,
+        "suspended": False,
+        "verified": True,
+        "tags": [],
+        "user_fields": {},
+        "locale": "en-US",
+        **at,
+    }
+    module.seed(
+        old,
+        "organizations",
+        [{"id": 10, "name": "Firm", "tags": [], "domain_names": ["firm.example"], "organization_fields": {}, **at}],
+    )
+    module.seed(
+        old, "groups", [{"id": 20, "name": "Support", "description": "", "deleted": False, "default": True, **at}]
+    )
     module.seed(
         old,
         "users",
@@ -84,7 +99,18 @@ def tiny_desk(clock: Clock | None = None) -> tuple[Sandbox, Sandbox]:
     module.seed(
         old,
         "ticket_fields",
-        [{"id": 30, "type": "text", "title": "Order", "active": True, "required": False, "position": 1, "description": "", **at}],
+        [
+            {
+                "id": 30,
+                "type": "text",
+                "title": "Order",
+                "active": True,
+                "required": False,
+                "position": 1,
+                "description": "",
+                **at,
+            }
+        ],
     )
     tickets, comments = [], []
     for number in (100, 101):
@@ -135,6 +161,17 @@ def tiny_desk(clock: Clock | None = None) -> tuple[Sandbox, Sandbox]:
     module.seed(
         old,
         "satisfaction_ratings",
-        [{"id": 40, "ticket_id": 100, "score": "good", "comment": "thanks", "requester_id": 1, "assignee_id": 2, "group_id": 20, **at}],
+        [
+            {
+                "id": 40,
+                "ticket_id": 100,
+                "score": "good",
+                "comment": "thanks",
+                "requester_id": 1,
+                "assignee_id": 2,
+                "group_id": 20,
+                **at,
+            }
+        ],
     )
     return old, new

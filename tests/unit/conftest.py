@@ -7,10 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
 from migrator.stage import Stage
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-settings.register_profile("light", max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=QUIET)
+settings.register_profile(
+    "light", max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=QUIET
+)
 settings.register_profile("wide", max_examples=300, deadline=None, database=None, suppress_health_check=QUIET)
 settings.load_profile("wide" if os.environ.get("MIGRATOR_TESTS") == "wide" else "light")
 

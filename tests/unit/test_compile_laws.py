@@ -10,12 +10,12 @@ import pytest
 import sqlglot
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlglot import exp
+
 from migrator.compile import canonical_sql, checked, native_sql, problems_sql, quoted
 from migrator.manifest import Write
 from migrator.mapping import Variant
 from migrator.stage import Stage
-from sqlglot import exp
-
 from tests.unit.tiny import HOSTILE, back, kind, natives, put_fields, read, texts, variant, write
 
 many = lambda strategy: st.lists(strategy, min_size=1, max_size=25)  # noqa: E731
@@ -75,15 +75,26 @@ def test_a_fraction_of_a_second_is_cut_never_rounded(stage: Stage, values: list[
     assert [row["x"] for row in found] == [value.replace(microsecond=0) for value in values]
 
 
-@given(values=many(st.tuples(moments.filter(lambda at: at.year > 1), st.integers(-14 * 60, 14 * 60))), digits=st.integers(0, 9))
-def test_a_timestamp_is_read_as_the_moment_its_offset_means(stage: Stage, values: list[tuple[datetime, int]], digits: int) -> None:
+@given(
+    values=many(st.tuples(moments.filter(lambda at: at.year > 1), st.integers(-14 * 60, 14 * 60))),
+    digits=st.integers(0, 9),
+)
+def test_a_timestamp_is_read_as_the_moment_its_offset_means(
+    stage: Stage, values: list[tuple[datetime, int]], digits: int
+) -> None:
     bodies, meant = [], []
     for at, minutes in values:
         zone = timezone(timedelta(minutes=minutes))
         text = f"{at.microsecond:06d}000"[:digits]
         kept = at.replace(microsecond=int(text[:6].ljust(6, "0") or 0))
         sign, (hours, rest) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
-        bodies.append({"x": f"{kept:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + (f".{text}" if text else "") + f"{sign}{hours:02d}:{rest:02d}"})
+        bodies.append(
+            {
+                "x": f"{kept:%Y-%m-%dT%H:%M:%S}".rjust(19, "0")
+                + (f".{text}" if text else "")
+                + f"{sign}{hours:02d}:{rest:02d}"
+            }
+        )
         meant.append(kept.replace(tzinfo=zone).astimezone(UTC).replace(tzinfo=None))
     assert [row["x"] for row in read(stage, kind(x="timestamp"), variant(x="x"), bodies)] == meant
 
@@ -129,7 +140,10 @@ def test_a_list_kept_as_one_text_comes_back(stage: Stage, cut: str, values: list
 
 # ---- value maps -----------------------------------------------------------------------------------------------------
 
-words = st.sampled_from(["open", "new", "pending", "closed", "on hold", "O'Brien", "ä", "'; DROP TABLE x;--", "", "none?"]) | texts
+words = (
+    st.sampled_from(["open", "new", "pending", "closed", "on hold", "O'Brien", "ä", "'; DROP TABLE x;--", "", "none?"])
+    | texts
+)
 natives_ = st.integers(-5, 99) | texts | st.booleans()
 
 
@@ -167,7 +181,9 @@ def _write_value(how: dict[str, Any], canonical: str | None) -> Any:
 
 
 @given(how=value_maps(), more=st.lists(words | st.none(), max_size=5))
-def test_value_maps_do_what_they_say_in_both_directions(stage: Stage, how: dict[str, Any], more: list[str | None]) -> None:
+def test_value_maps_do_what_they_say_in_both_directions(
+    stage: Stage, how: dict[str, Any], more: list[str | None]
+) -> None:
     spec, verbs, keep = kind(x="text"), variant(x={"path": "x", **how}), write(x="always")
     raw: list[Any] = [*how["values"], None, "nobody knows"]
     found = read(stage, spec, verbs, [{"x": value} for value in raw])
@@ -178,13 +194,21 @@ def test_value_maps_do_what_they_say_in_both_directions(stage: Stage, how: dict[
     assert [body.get("x") for body in sent] == [_write_value(how, value) for value in canonical]
     again = back(stage, spec, verbs, keep, records)
     assert [row["x"] for row in again] == [_read_value(how, _write_value(how, value)) for value in canonical]
-    lawful = [value for value in canonical if value and value not in how["write"] and value in map(word, how["values"].values())]
+    lawful = [
+        value
+        for value in canonical
+        if value and value not in how["write"] and value in map(word, how["values"].values())
+    ]
     assert all(row["x"] == value for row, value in zip(again, canonical, strict=True) if value in lawful)
 
 
 def test_yes_and_no_of_a_vendor_are_words_like_any_other(stage: Stage) -> None:
     spec, verbs = kind(x="text"), variant(x={"path": "x", "values": {True: "private", False: "public"}})
-    assert read(stage, spec, verbs, [{"x": True}, {"x": False}, {"x": None}]) == [{"x": "private"}, {"x": "public"}, {"x": None}]
+    assert read(stage, spec, verbs, [{"x": True}, {"x": False}, {"x": None}]) == [
+        {"x": "private"},
+        {"x": "public"},
+        {"x": None},
+    ]
     law(stage, "text", {"path": "x", "values": {True: "private", False: "public"}}, ["private", "public", None])
 
 
@@ -196,7 +220,9 @@ def test_a_boolean_of_ours_is_written_by_the_words_of_write(stage: Stage) -> Non
 
 @given(values=many(texts | st.none()), none=st.lists(texts, max_size=3))
 def test_native_words_for_nothing_are_read_as_nothing(stage: Stage, values: list[Any], none: list[str]) -> None:
-    found = read(stage, kind(x="text"), variant(x={"path": "x", "none": none}), [{"x": value} for value in [*values, *none]])
+    found = read(
+        stage, kind(x="text"), variant(x={"path": "x", "none": none}), [{"x": value} for value in [*values, *none]]
+    )
     assert [row["x"] for row in found] == [None if value in none else value for value in [*values, *none]]
 
 
@@ -221,9 +247,9 @@ def test_the_first_path_that_holds_anything_is_read(stage: Stage, values: list[l
 def test_a_constant_is_the_same_for_every_record_and_never_written(stage: Stage, constant: Any) -> None:
     verbs = variant(x={"constant": constant}, y="y")
     assert read(stage, kind(x="text", y="text"), verbs, [{"x": "else"}, {}]) == [{"x": word(constant), "y": None}] * 2
-    assert natives(stage, kind(x="text", y="text"), verbs, write(x="always", y="always"), [{"x": word(constant), "y": "b"}]) == [
-        {"id": "0", "y": "b"}
-    ]
+    assert natives(
+        stage, kind(x="text", y="text"), verbs, write(x="always", y="always"), [{"x": word(constant), "y": "b"}]
+    ) == [{"id": "0", "y": "b"}]
 
 
 @given(values=many(st.booleans()))
@@ -231,9 +257,15 @@ def test_whether_anything_is_there_comes_back(stage: Stage, values: list[bool]) 
     law(stage, "boolean", {"path": "x", "not_empty": True}, values)
 
 
-@pytest.mark.parametrize(("held", "means"), [(None, False), ("", False), ([], False), ({}, False), ("2026-01-01", True), (0, True), (["a"], True)])
+@pytest.mark.parametrize(
+    ("held", "means"),
+    [(None, False), ("", False), ([], False), ({}, False), ("2026-01-01", True), (0, True), (["a"], True)],
+)
 def test_whether_anything_is_there_is_read(stage: Stage, held: Any, means: bool) -> None:
-    assert bool(read(stage, kind(x="boolean"), variant(x={"path": "x", "not_empty": True}), [{"x": held}])[0]["x"]) is means
+    assert (
+        bool(read(stage, kind(x="boolean"), variant(x={"path": "x", "not_empty": True}), [{"x": held}])[0]["x"])
+        is means
+    )
 
 
 @given(values=many(texts))
@@ -253,7 +285,13 @@ def test_text_at_the_vendor_is_html_with_us_and_text_again_when_written(stage: S
 
 
 def test_markup_written_to_a_vendor_of_plain_text_leaves_its_words(stage: Stage) -> None:
-    sent = natives(stage, kind(x="html"), variant(x={"path": "x", "text": True}), write(x="always"), [{"x": "<p>a &amp; b<br/>c &lt;d&gt;</p>"}])
+    sent = natives(
+        stage,
+        kind(x="html"),
+        variant(x={"path": "x", "text": True}),
+        write(x="always"),
+        [{"x": "<p>a &amp; b<br/>c &lt;d&gt;</p>"}],
+    )
     assert sent[0]["x"].strip() == "a & b\nc <d>"
 
 
@@ -272,15 +310,24 @@ def test_a_preface_stands_above_the_text_and_is_taken_off_again(
     keep = write(author="always", at="always", x="always")
     records = [{"author": str(number % (len(labels) + 1)), "at": at, "x": value} for number, value in enumerate(values)]
     sent = natives(stage, spec, verbs, keep, records)
-    assert all(body["x"].startswith("<p>⟦") and body["x"].endswith(record["x"]) for body, record in zip(sent, records, strict=True))
+    assert all(
+        body["x"].startswith("<p>⟦") and body["x"].endswith(record["x"])
+        for body, record in zip(sent, records, strict=True)
+    )
     assert back(stage, spec, verbs, keep, records) == records
 
 
 @given(sizes=st.lists(st.integers(0, 5), min_size=1, max_size=5), start=st.integers(1, 3), seed=st.randoms())
-def test_the_place_among_the_records_of_one_owner_is_counted_by_time_then_id(stage: Stage, sizes: list[int], start: int, seed: Any) -> None:
+def test_the_place_among_the_records_of_one_owner_is_counted_by_time_then_id(
+    stage: Stage, sizes: list[int], start: int, seed: Any
+) -> None:
     spec = kind(owner={"type": "ref", "to": ["thing"], "owner": True}, order="integer")
     verbs = variant(owner="owner", order={"rank": ["at", "n"], "start": start})
-    bodies = [{"owner": f"o{owner}", "at": f"2026-01-01T00:00:{at // 2:02d}Z", "n": at} for owner, size in enumerate(sizes) for at in range(size)]
+    bodies = [
+        {"owner": f"o{owner}", "at": f"2026-01-01T00:00:{at // 2:02d}Z", "n": at}
+        for owner, size in enumerate(sizes)
+        for at in range(size)
+    ]
     meant = [{"owner": body["owner"], "order": body["n"] + start} for body in bodies]
     pairs = list(zip(bodies, meant, strict=True))
     seed.shuffle(pairs)
@@ -303,7 +350,19 @@ def test_records_in_a_list_of_the_record_around_them_know_it(stage: Stage, value
 # ---- custom values --------------------------------------------------------------------------------------------------
 
 OPTIONS, KEYS = ["Gold", "Sil'ver", "Bronze ü", "true"], ["gold_1", "sil'ver_2", "b", "4"]
-TYPES = ("text", "textarea", "regexp", "lookup", "card", "integer", "decimal", "date", "checkbox", "dropdown", "multiselect")
+TYPES = (
+    "text",
+    "textarea",
+    "regexp",
+    "lookup",
+    "card",
+    "integer",
+    "decimal",
+    "date",
+    "checkbox",
+    "dropdown",
+    "multiselect",
+)
 
 
 def custom_values(type: str) -> st.SearchStrategy[Any]:
@@ -357,13 +416,17 @@ def test_custom_values_of_every_type_come_back(stage: Stage, style: str, values:
     assert [json.loads(row["c"] or "{}") for row in found] == values
 
 
-@pytest.mark.parametrize("held", [None, [], {}, "abc", 3, True, [1], ["a"], [None], [{"id": "f0"}], {"f0": None}, [[]], "{", '["x"]', "[1"])
+@pytest.mark.parametrize(
+    "held", [None, [], {}, "abc", 3, True, [1], ["a"], [None], [{"id": "f0"}], {"f0": None}, [[]], "{", '["x"]', "[1"]
+)
 @pytest.mark.parametrize("style", ["list", "object"])
 def test_one_record_with_senseless_custom_values_does_not_stop_the_others(stage: Stage, style: str, held: Any) -> None:
     put_fields(stage, [["f0", "thing", "f0", "text", None, None]], "there")
     good = {"f0": "x"} if style == "object" else [{"id": "f0", "value": "x"}]
     verbs = variant(c={"path": "c", "keyed": {"style": style, "applies_to": "thing"}})
-    found = read(stage, kind(c={"type": "map", "keyed_by": "custom_field"}), verbs, [{"c": held}, {"c": good}], fields="there")
+    found = read(
+        stage, kind(c={"type": "map", "keyed_by": "custom_field"}), verbs, [{"c": held}, {"c": good}], fields="there"
+    )
     assert json.loads(found[1]["c"]) == {"f0": "x"}
 
 
@@ -404,13 +467,26 @@ VERBS: list[dict[str, Any]] = [
     {"path": "a", "each": "{}"}, {"path": "a", "split": "{}"}, {"path": "a", "keyed": {"style": "list", "applies_to": "{}"}}, {"rank": ["{}"]},
     {"path": "a", "keyed": {"style": "object", "applies_to": "{}"}}, {"path": "a", "not_empty": True}, {"path": "^.{}"},
 ]  # fmt: skip
-TYPE_OF = {"each": "list", "split": "list", "keyed": "map", "rank": "integer", "not_empty": "boolean", "prefix": {"type": "ref", "to": ["thing"]}}
+TYPE_OF = {
+    "each": "list",
+    "split": "list",
+    "keyed": "map",
+    "rank": "integer",
+    "not_empty": "boolean",
+    "prefix": {"type": "ref", "to": ["thing"]},
+}
 
 
 def _filled(part: Any, text: str) -> Any:
     if isinstance(part, dict):
         return {_filled(k, text): _filled(v, text) for k, v in part.items()}
-    return [_filled(one, text) for one in part] if isinstance(part, list) else part.replace("{}", text) if isinstance(part, str) else part
+    return (
+        [_filled(one, text) for one in part]
+        if isinstance(part, list)
+        else part.replace("{}", text)
+        if isinstance(part, str)
+        else part
+    )
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=str)
@@ -426,17 +502,39 @@ def test_a_hostile_mapping_compiles_to_one_select_over_the_same_tables(verb: dic
             assert len(trees) == 1
             assert isinstance(trees[0], exp.Query)
             names = sorted(table.sql() for table in trees[0].find_all(exp.Table))
-            calls = sorted({call.sql_name() if not isinstance(call, exp.Anonymous) else call.name.lower() for call in trees[0].find_all(exp.Func)})
+            calls = sorted(
+                {
+                    call.sql_name() if not isinstance(call, exp.Anonymous) else call.name.lower()
+                    for call in trees[0].find_all(exp.Func)
+                }
+            )
             found.append((names, calls))
         return found
 
     plain = tables("plain")
-    evil = ["'; DROP TABLE x;--", "x'), (SELECT count(*) FROM secrets), ('", '"]\'), read_text(\'/etc/passwd\') --', "' UNION SELECT 1 --", '" || x || "']
+    evil = [
+        "'; DROP TABLE x;--",
+        "x'), (SELECT count(*) FROM secrets), ('",
+        "\"]'), read_text('/etc/passwd') --",
+        "' UNION SELECT 1 --",
+        '" || x || "',
+    ]
     for text in [*evil, *(text for text in HOSTILE if "." not in text and "@" not in text)]:
         assert tables(text) == plain, text
 
 
-@pytest.mark.parametrize("sql", ["", "DROP TABLE x", "SELECT 1; SELECT 2", "SELECT 1; DROP TABLE x", "UPDATE x SET a = 1", "COPY x TO 'y'", "ATTACH 'x'"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "",
+        "DROP TABLE x",
+        "SELECT 1; SELECT 2",
+        "SELECT 1; DROP TABLE x",
+        "UPDATE x SET a = 1",
+        "COPY x TO 'y'",
+        "ATTACH 'x'",
+    ],
+)
 def test_only_one_select_passes(sql: str) -> None:
     with pytest.raises(ValueError, match="one SELECT"):
         checked(sql)
@@ -456,5 +554,7 @@ def test_hostile_values_leave_every_table_as_it_was(stage: Stage, held: list[str
     verbs = variant(a="a", l="l", c={"path": "c", "keyed": {"style": "object", "applies_to": held[0]}})
     records = [{"a": text, "l": [text], "c": json.dumps({held[0]: held[0]})} for text in held]
     found = back(stage, spec, verbs, write(a="always", l="always", c="always"), records)
-    assert [(row["a"], row["l"], json.loads(row["c"])) for row in found] == [(text, [text], {held[0]: held[0]}) for text in held]
+    assert [(row["a"], row["l"], json.loads(row["c"])) for row in found] == [
+        (text, [text], {held[0]: held[0]}) for text in held
+    ]
     assert stage.rows("SELECT a FROM x") == [("kept",)]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from migrator import documents
 from migrator.errors import InputError
 from migrator.project import Migration, open_project
@@ -47,7 +48,12 @@ def test_the_good_file_is_read(tmp_path: Path) -> None:
         ("name: move", "name: move\nname: again", 2, "duplicate key"),
         ("  vendor: zendesk", "\tvendor: zendesk", 3, "tab|token"),
         ("name: move", "name: [move", None, "expected|sequence"),
-        ("  secrets: {token: env:B}", "  secrets: {token: env:B}\n  workrs: 3", 10, "'workrs' is not a key here; did you mean 'workers'"),
+        (
+            "  secrets: {token: env:B}",
+            "  secrets: {token: env:B}\n  workrs: 3",
+            10,
+            "'workrs' is not a key here; did you mean 'workers'",
+        ),
         ("policies:", "polices:", 10, "'polices' is not a key here; did you mean 'policies'"),
         ("source:", "sorce:", 2, "'sorce' is not a key here; did you mean 'source'"),
         ("  vendor: zendesk", "  vendr: zendesk", 3, "'vendr' is not a key here; did you mean 'vendor'"),
@@ -63,15 +69,17 @@ def test_the_good_file_is_read(tmp_path: Path) -> None:
         ("  vendor: freshdesk", "  vendor: freshdesk\n  share: 1.5", 8, "less than or equal to 1"),
         ("  vendor: freshdesk", "  vendor: freshdesk\n  workers: 0", 8, "greater than or equal to 1"),
         ("manual: 0.5", "manual: much", 11, "number"),
-        ("source:", "? [a, b]\n: 1\nsource:", 2, ""),
+        ("source:", "? [a, b]\n: 1\nsource:", None, "keys should be strings"),
         (GOOD, "", 1, "mapping of keys"),
         (GOOD, "- a\n- b\n", 1, "mapping of keys"),
         (GOOD, "just text", 1, "mapping of keys"),
         (GOOD, GOOD + "---\nname: second\n", 12, "single document|document"),
-        ("name: move", "name: *nobody", 1, "alias"),
+        ("name: move", "name: *nobody", 1, "an alias; write it out"),
     ],
 )
-def test_a_mistake_is_named_with_its_line_and_what_to_do(tmp_path: Path, was: str, becomes: str, line: int | None, says: str) -> None:
+def test_a_mistake_is_named_with_its_line_and_what_to_do(
+    tmp_path: Path, was: str, becomes: str, line: int | None, says: str
+) -> None:
     assert was in GOOD
     error = refused(tmp_path, GOOD.replace(was, becomes, 1))
     if line is not None:
@@ -109,7 +117,9 @@ def test_anchors_that_blow_up_are_refused(tmp_path: Path) -> None:
 
 
 @given(text=st.text(st.sampled_from("ab:{}[]-#&*!|>'\"%@`,? \n\t\\0x.~"), max_size=25) | st.text(max_size=15))
-def test_whatever_stands_in_a_file_the_answer_is_an_input_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_whatever_stands_in_a_file_the_answer_is_an_input_error(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
     file = tmp_path_factory.getbasetemp() / "any.yaml"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(InputError):
@@ -141,7 +151,13 @@ def _keys(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [found for key, below in node.items() for found in ((*path, key), *_keys(below, (*path, key)))]
 
 
-def _text(node: dict[Any, Any], misspelt: tuple[Any, ...], as_: str, path: tuple[Any, ...] = (), lines: list[str] | None = None) -> tuple[list[str], int]:
+def _text(
+    node: dict[Any, Any],
+    misspelt: tuple[Any, ...],
+    as_: str,
+    path: tuple[Any, ...] = (),
+    lines: list[str] | None = None,
+) -> tuple[list[str], int]:
     """Return the file's lines with one key misspelt, and that key's line."""
     lines, at = [] if lines is None else lines, 0
     for key, below in node.items():
@@ -154,7 +170,9 @@ def _text(node: dict[Any, Any], misspelt: tuple[Any, ...], as_: str, path: tuple
             lines.append(f"{indent}{shown}:")
             at = _text(below, misspelt, as_, here, lines)[1] or at
         else:
-            lines.append(f"{indent}{shown}: {'{}' if below == {} else str(below).lower() if isinstance(below, bool) else below}")
+            lines.append(
+                f"{indent}{shown}: {'{}' if below == {} else str(below).lower() if isinstance(below, bool) else below}"
+            )
     return lines, at
 
 

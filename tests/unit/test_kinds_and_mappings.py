@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from migrator import documents, registry
 from migrator.errors import InputError
 from migrator.kinds import Kinds
@@ -24,7 +25,12 @@ ROOT = Path(__file__).resolve().parents[2]
 def every(vendor: str) -> list[tuple[str, Any, str, Verb]]:
     """(kind, variant, field, verb) of a vendor's mapping."""
     mapping = registry.connector(vendor).mapping
-    return [(k, variant, f, verb) for k, variants in mapping.kinds.items() for variant in variants for f, verb in variant.fields.items()]
+    return [
+        (k, variant, f, verb)
+        for k, variants in mapping.kinds.items()
+        for variant in variants
+        for f, verb in variant.fields.items()
+    ]
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "mappings" / "canonical").glob("*.yaml")), ids=lambda f: f.name)
@@ -67,7 +73,11 @@ def test_every_field_of_a_written_kind_is_declared_and_every_never_has_a_reason(
         private = {f for f, spec in connector.kinds.kinds[write.kind].fields.items() if spec.private}
         assert not {f for f, keep in write.fields.items() if keep.write != "never"} - mapped
         assert all(keep.because for keep in write.fields.values() if keep.write == "never")
-        assert not (mapped - private - set(write.fields)) - {"applies_to"} - {f for k, v, f, verb in every(vendor) if verb.constant is not None or verb.rank}
+        assert (
+            not (mapped - private - set(write.fields))
+            - {"applies_to"}
+            - {f for k, v, f, verb in every(vendor) if verb.constant is not None or verb.rank}
+        )
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -81,8 +91,19 @@ def test_every_value_of_a_map_that_is_read_can_be_written_again(vendor: str) -> 
 def test_a_vendors_words_agree_with_the_words_of_the_other_vendors(vendor: str) -> None:
     """A word only one vendor uses is a word that the others cannot be asked for."""
     for field in ("status", "priority"):
-        mine = {str(v) for k, _, f, verb in every(vendor) if (k, f) == ("ticket", field) for v in (verb.values or {}).values()}
-        written = {str(w) for other in VENDORS for k, _, f, verb in every(other) if (k, f) == ("ticket", field) for w in verb.back()}
+        mine = {
+            str(v)
+            for k, _, f, verb in every(vendor)
+            if (k, f) == ("ticket", field)
+            for v in (verb.values or {}).values()
+        }
+        written = {
+            str(w)
+            for other in VENDORS
+            for k, _, f, verb in every(other)
+            if (k, f) == ("ticket", field)
+            for w in verb.back()
+        }
         assert mine <= written
 
 
@@ -92,7 +113,9 @@ def test_a_vendors_words_agree_with_the_words_of_the_other_vendors(vendor: str) 
 def follows(kinds: Kinds) -> None:
     order = kinds.in_order()
     for name, kind in kinds.kinds.items():
-        wanted = {to for _, field in kind.references() for to in field.to} | {f.keyed_by for f in kind.fields.values() if f.keyed_by}
+        wanted = {to for _, field in kind.references() for to in field.to} | {
+            f.keyed_by for f in kind.fields.values() if f.keyed_by
+        }
         for to in wanted - {name}:
             assert order.index(to) < order.index(name)
 
@@ -133,7 +156,9 @@ def test_the_order_is_the_same_in_every_process() -> None:
 
     def order(seed: str) -> str:
         environment = {**os.environ, "PYTHONHASHSEED": seed}
-        return subprocess.run([sys.executable, "-c", script], env=environment, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            [sys.executable, "-c", script], env=environment, cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout
 
     assert order("1") == order("2")
 
@@ -149,7 +174,10 @@ def desk() -> Kinds:
     ("kinds", "says"),
     [
         ({"tickt": {"from": "t", "fields": {"subject": "s"}}}, "'tickt' is not a kind; did you mean 'ticket'"),
-        ({"ticket": {"from": "t", "fields": {"subjct": "s", "requester": "r"}}}, "'ticket' has no field 'subjct'; did you mean 'subject'"),
+        (
+            {"ticket": {"from": "t", "fields": {"subjct": "s", "requester": "r"}}},
+            "'ticket' has no field 'subjct'; did you mean 'subject'",
+        ),
         ({"ticket": {"from": "t", "fields": {"subject": "s"}}}, "ticket, variant 'ticket': 'requester' is required"),
     ],
 )
@@ -165,12 +193,20 @@ def test_a_mapping_that_names_what_does_not_exist_is_refused_with_file_and_sugge
     [
         ({"streams": {"tikets": {"path": "/t"}}}, "the mapping reads the stream 'tickets'; did you mean 'tikets'"),
         ({"writes": [{"kind": "tickt"}]}, "'tickt' is not a kind; did you mean 'ticket'"),
-        ({"writes": [{"kind": "ticket", "fields": {"subjct": "always"}}]}, "'ticket' has no field 'subjct'; did you mean 'subject'"),
-        ({"writes": [{"kind": "ticket", "variant": "tickets"}]}, "ticket has no variant 'tickets'; did you mean 'ticket'"),
+        (
+            {"writes": [{"kind": "ticket", "fields": {"subjct": "always"}}]},
+            "'ticket' has no field 'subjct'; did you mean 'subject'",
+        ),
+        (
+            {"writes": [{"kind": "ticket", "variant": "tickets"}]},
+            "ticket has no variant 'tickets'; did you mean 'ticket'",
+        ),
     ],
 )
 def test_a_manifest_that_names_what_does_not_exist_is_refused_with_file_and_suggestion(change: Any, says: str) -> None:
-    mapping = Mapping.model_validate({"vendor": "v", "kinds": {"ticket": {"from": "tickets", "fields": {"requester": "r"}}}})
+    mapping = Mapping.model_validate(
+        {"vendor": "v", "kinds": {"ticket": {"from": "tickets", "fields": {"requester": "r"}}}}
+    )
     whole = {
         "vendor": "v", "title": "V", "base_url": "https://v", "auth": {}, "check": {"path": "/me"},
         "quota": {"default_plan": "p", "rules": [{"name": "a", "per_minute": {"p": 1}}]}, "streams": {"tickets": {"path": "/t"}}, **change,
@@ -215,8 +251,13 @@ def test_an_unknown_vendor_is_refused_with_a_suggestion() -> None:
 scalars = st.integers(50, 60) | st.sampled_from(["vip", "O'Brien", "on hold"])
 
 
-@given(values=st.dictionaries(scalars, st.sampled_from(["open", "hold", "closed"]), max_size=3), write=st.dictionaries(st.sampled_from(["new", "vip"]), st.integers(2, 9)))
-def test_an_overlay_adds_to_the_values_and_leaves_everything_else(values: dict[Any, str], write: dict[str, int]) -> None:
+@given(
+    values=st.dictionaries(scalars, st.sampled_from(["open", "hold", "closed"]), max_size=3),
+    write=st.dictionaries(st.sampled_from(["new", "vip"]), st.integers(2, 9)),
+)
+def test_an_overlay_adds_to_the_values_and_leaves_everything_else(
+    values: dict[Any, str], write: dict[str, int]
+) -> None:
     mapping = registry.connector("freshdesk").mapping
     changed = overlay(mapping, {"ticket": {"status": {"values": values, "write": write}}}, "m.yaml")
     was, now = mapping.kinds["ticket"][0].fields["status"], changed.kinds["ticket"][0].fields["status"]
@@ -238,7 +279,9 @@ def test_an_overlay_never_changes_the_mapping_of_the_next_migration() -> None:
 def test_an_overlay_reaches_every_variant_that_has_the_field() -> None:
     mapping = registry.connector("freshdesk").mapping
     changed = overlay(mapping, {"custom_field": {"type": {"values": {"custom_new": "text"}}}}, "m.yaml")
-    assert all((variant.fields["type"].values or {})["custom_new"] == "text" for variant in changed.kinds["custom_field"])
+    assert all(
+        (variant.fields["type"].values or {})["custom_new"] == "text" for variant in changed.kinds["custom_field"]
+    )
 
 
 @pytest.mark.parametrize(

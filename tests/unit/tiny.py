@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
+
 from migrator.compile import canonical_sql, name, native_sql
 from migrator.kinds import Kind
 from migrator.manifest import Write
@@ -46,10 +47,14 @@ def put_fields(stage: Stage, rows: Iterable[Sequence[Any]], relation: str = "pre
     stage.insert(relation, list(rows))
 
 
-def natives(stage: Stage, kind: Kind, variant: Variant, write: Write, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def natives(
+    stage: Stage, kind: Kind, variant: Variant, write: Write, records: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Return what is written of canonical ``records``; it lies in ``made`` afterwards."""
     stage.table("records", f"id VARCHAR, {stage.columns(kind)}")
-    stage.insert("records", [[str(at), *(record.get(label) for label in kind.fields)] for at, record in enumerate(records)])
+    stage.insert(
+        "records", [[str(at), *(record.get(label) for label in kind.fields)] for at, record in enumerate(records)]
+    )
     stage.run("CREATE TABLE IF NOT EXISTS labels (id VARCHAR, label VARCHAR)")
     if "fields" not in stage.tables_of("predicted"):
         put_fields(stage, [])
@@ -60,7 +65,9 @@ def natives(stage: Stage, kind: Kind, variant: Variant, write: Write, records: S
     return [json.loads(body) for (body,) in bodies]
 
 
-def back(stage: Stage, kind: Kind, variant: Variant, write: Write, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def back(
+    stage: Stage, kind: Kind, variant: Variant, write: Write, records: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Return canonical ``records`` after they were written and read back."""
     natives(stage, kind, variant, write, records)
     sql = canonical_sql(kind, (variant,), lambda _: "made", "predicted.fields", given=True)
@@ -68,13 +75,20 @@ def back(stage: Stage, kind: Kind, variant: Variant, write: Write, records: Sequ
 
 
 def read(
-    stage: Stage, kind: Kind, variants: Variant | Sequence[Variant], bodies: Sequence[Any], *, fields: str = "predicted.fields"
+    stage: Stage,
+    kind: Kind,
+    variants: Variant | Sequence[Variant],
+    bodies: Sequence[Any],
+    *,
+    fields: str = "predicted.fields",
 ) -> list[dict[str, Any]]:
     """Return native ``bodies`` as canonical records."""
     if "fields" not in stage.tables_of("predicted"):
         put_fields(stage, [])
     stage.table("bodies", "id VARCHAR, parent VARCHAR, updated_at VARCHAR, body JSON")
-    stage.insert("bodies", [[str(at), "7", None, json.dumps({"id": str(at), **body})] for at, body in enumerate(bodies)])
+    stage.insert(
+        "bodies", [[str(at), "7", None, json.dumps({"id": str(at), **body})] for at, body in enumerate(bodies)]
+    )
     several = (variants,) if isinstance(variants, Variant) else tuple(variants)
     return _rows(stage, kind, canonical_sql(kind, several, lambda _: "bodies", fields))
 
@@ -82,4 +96,7 @@ def read(
 def _rows(stage: Stage, kind: Kind, sql: str) -> list[dict[str, Any]]:
     labels = list(kind.fields)
     columns = ", ".join(name(label) for label in labels)
-    return [dict(zip(labels, row, strict=True)) for row in stage.rows(f"SELECT {columns} FROM ({sql}) ORDER BY length(id), id")]
+    return [
+        dict(zip(labels, row, strict=True))
+        for row in stage.rows(f"SELECT {columns} FROM ({sql}) ORDER BY length(id), id")
+    ]

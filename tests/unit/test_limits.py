@@ -1,0 +1,125 @@
+"""What a destination keeps of a value, as declared: the prediction is what a few lines of Python say."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from migrator.stage import Stage
+
+from tests.unit.tiny import back, kind, put_fields, texts, variant, write
+
+names = st.text(st.sampled_from("aBc \t\n/\\.üß👍…x"), min_size=1, max_size=12) | texts
+many = lambda strategy: st.lists(strategy, min_size=1, max_size=20)  # noqa: E731
+BLANKS = " \t\n\r\f"
+
+
+def limited(value: str | None, keep: dict[str, Any]) -> str | None:
+    """Cut a text the way a vendor does."""
+    if value is not None and keep.get("trim"):
+        value = value.strip(BLANKS) or None
+    if value is not None and keep.get("last_part"):
+        value = re.sub(r"^.*[/\\]", "", value, flags=re.DOTALL) or None
+    if value is not None and keep.get("lower"):
+        value = "".join(c.lower() if len(c.lower()) == 1 else c for c in value)
+    if value is not None and keep.get("max"):
+        value = value[: keep["max"]]
+        value = value.rstrip(BLANKS) if keep.get("trim") else value
+    if value is not None and keep.get("one_of") and value not in keep["one_of"]:
+        value = None
+    value = keep.get("default") if value is None else value
+    return value or None
+
+
+keeps = st.fixed_dictionaries(
+    {},
+    optional={
+        "max": st.integers(1, 10),
+        "trim": st.booleans(),
+        "lower": st.booleans(),
+        "last_part": st.booleans(),
+        "default": st.sampled_from(["(none)", "O'Brien", "$.a"]),
+        "one_of": st.lists(names, min_size=1, max_size=3, unique=True),
+    },
+)
+
+
+@given(values=many(names | st.none()), keep=keeps, html=st.booleans())
+def test_a_text_is_cut_as_declared(stage: Stage, values: list[str | None], keep: dict[str, Any], html: bool) -> None:
+    if keep.get("one_of"):
+        values = [*values, *keep["one_of"]]
+    found = back(stage, kind(x="html" if html else "text"), variant(x="x"), write(x=keep), [{"x": value} for value in values])
+    assert [row["x"] for row in found] == [limited(value, keep) for value in values]
+
+
+@given(values=many(st.lists(names, min_size=1, max_size=6) | st.none()), most=st.none() | st.integers(1, 4), each=st.none() | st.integers(1, 5))
+@pytest.mark.parametrize("unordered", [True, False])
+def test_a_list_is_cut_as_declared(stage: Stage, unordered: bool, values: list[list[str] | None], most: int | None, each: int | None) -> None:
+    keep = {**({"max": most} if most else {}), **({"max_item": each} if each else {})}
+
+    def cut(value: list[str] | None) -> list[str] | None:
+        some = (value or [])[:most]
+        if each:
+            some = list(dict.fromkeys(one.strip(" ")[:each].strip(" ") for one in some))
+        some = [one for one in some if one]
+        return (sorted(set(some), key=lambda s: s.encode()) if unordered else some) or None
+
+    spec = kind(x={"type": "list", "unordered": unordered})
+    found = back(stage, spec, variant(x="x"), write(x=keep), [{"x": value} for value in values])
+    assert [row["x"] for row in found] == [cut(value) for value in values]
+
+
+@given(values=many(names), most=st.integers(1, 8))
+def test_a_custom_value_is_cut_by_the_type_of_its_field(stage: Stage, values: list[str], most: int) -> None:
+    put_fields(stage, [["t", "thing", "t", "text", None, None], ["a", "thing", "a", "textarea", None, None]])
+    import json
+
+    spec = kind(c={"type": "map", "keyed_by": "custom_field"})
+    verbs = variant(c={"path": "c", "keyed": {"style": "object", "applies_to": "thing"}})
+    found = back(stage, spec, verbs, write(c={"type_max": {"text": most}}), [{"c": json.dumps({"t": v, "a": v})} for v in values])
+    cut = [value.strip(" ")[:most].strip(" ") for value in values]
+    assert [json.loads(row["c"]) for row in found] == [({"a": v, "t": c} if c else {"a": v}) for v, c in zip(values, cut, strict=True)]
+
+
+@given(values=many(st.tuples(names, st.sampled_from(["dropdown", "text", None]))))
+def test_a_value_is_written_only_with_those_it_needs(stage: Stage, values: list[tuple[str, str | None]]) -> None:
+    keep = write(x={"only_with": {"type": ["dropdown", "O'Brien"]}}, type="always")
+    records = [{"x": value, "type": type} for value, type in values]
+    found = back(stage, kind(x="text", type="text"), variant(x="x", type="type"), keep, records)
+    assert [row["x"] for row in found] == [value if type == "dropdown" else None for value, type in values]
+
+
+@given(values=many(st.tuples(st.none() | st.sampled_from(["1", "2", "9"]), names)))
+def test_what_follows_is_the_field_of_the_record_referred_to(stage: Stage, values: list[tuple[str | None, str]]) -> None:
+    stage.schema("predicted")
+    stage.table("predicted.person", "id VARCHAR, company VARCHAR")
+    stage.insert("predicted.person", [["1", "one"], ["2", None]])
+    spec = kind(who={"type": "ref", "to": ["person"]}, x="text")
+    keep = write(who="always", x={"write": "never", "follows": ["who", "company"]})
+    found = back(stage, spec, variant(who="who", x="x"), keep, [{"who": who, "x": value} for who, value in values])
+    assert [row["x"] for row in found] == ["one" if who == "1" else None for who, _ in values]
+
+
+@given(values=many(st.tuples(st.none() | names, st.none() | names)))
+def test_a_default_may_be_another_field_of_the_record(stage: Stage, values: list[tuple[str | None, str | None]]) -> None:
+    keep = write(x={"default_field": "y"}, y="always")
+    found = back(stage, kind(x="text", y="text"), variant(x="x", y="y"), keep, [{"x": x, "y": y} for x, y in values])
+    assert [row["x"] for row in found] == [x or y for x, y in values]
+
+
+@pytest.mark.parametrize("keep", ["never", None])
+@given(values=many(names))
+def test_what_is_never_written_or_not_declared_is_not_there(stage: Stage, keep: str | None, values: list[str]) -> None:
+    declared = write(**({"x": keep} if keep else {}), y="always")
+    found = back(stage, kind(x="text", y="text"), variant(x="x", y="y"), declared, [{"x": value, "y": value} for value in values])
+    assert [(row["x"], row["y"]) for row in found] == [(None, value) for value in values]
+
+
+@given(values=many(st.integers(0, 6)), allowed=st.lists(st.integers(0, 6), min_size=1, unique=True), default=st.integers(0, 6))
+def test_native_values_outside_those_taken_become_the_default(stage: Stage, values: list[int], allowed: list[int], default: int) -> None:
+    verbs = variant(x={"path": "x", "values": {n: f"w{n}" for n in range(7)}})
+    found = back(stage, kind(x="text"), verbs, write(x={"one_of": allowed, "default": default}), [{"x": f"w{value}"} for value in values])
+    assert [row["x"] for row in found] == [f"w{value if value in allowed else default}" for value in values]
