@@ -173,7 +173,7 @@ def compiled(folder: Path) -> None:
         with clock("resolve"):
             planner = Planner(stage, source.kinds, destination.manifest, destination.mapping, "zendesk")
             planner._gather("ticket", kind, "native.work")
-            stage.run("CREATE TABLE native.rows AS SELECT * FROM native.work WHERE requester IS NOT NULL")
+            stage.run("CREATE VIEW native.rows AS SELECT * FROM native.work WHERE requester IS NOT NULL")
         with clock("payload"):
             sql = native_sql(
                 kind, ours, write, rows="native.rows", vendor="zendesk", kind_name="ticket", fields="predicted.fields"

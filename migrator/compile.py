@@ -342,7 +342,7 @@ def _object(tree: dict[str, Any]) -> str:
 
 
 def _json(value: Scalar) -> str:
-    return f"CAST({quoted(json.dumps(value))} AS JSON)"
+    return f"CAST({quoted(json.dumps(value, ensure_ascii=False))} AS JSON)"
 
 
 def _native(
@@ -367,7 +367,8 @@ def _native(
     elif spec.type in ("list", "refs"):
         limited = f"list_slice({column}, 1, {keep.max})" if keep.max else column
         if keep.max_item:
-            limited = f"list_distinct(list_transform({limited}, lambda x: trim(left(trim(x), {keep.max_item}))))"
+            limited = f"list_transform({limited}, lambda x: trim(left(trim(x), {keep.max_item})))"
+            limited = f"list_filter({limited}, lambda x, i: list_position({limited}, x) = i)"  # list_distinct loses the order
         if verb.split:
             expression = f"to_json(array_to_string({limited}, {quoted(verb.split)}))"
         elif verb.each:

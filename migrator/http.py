@@ -70,7 +70,14 @@ class Client:
         response = self._again(lambda: self._fetch(url))
         with response:
             total = 0
-            for chunk in response.iter_content(1 << 16):
+            chunks = response.iter_content(1 << 16)
+            while True:
+                try:  # around the network alone: what the caller does with a chunk is not the vendor's fault
+                    chunk = next(chunks, None)
+                except requests.RequestException as err:
+                    raise RetryError(f"attachment cut short after {total} bytes: {type(err).__name__}") from err
+                if chunk is None:
+                    break
                 total += len(chunk)
                 if total > most_bytes:
                     raise RefusedError(f"attachment larger than {most_bytes} bytes", status=200)
@@ -87,7 +94,10 @@ class Client:
     def _fetch(self, url: str) -> requests.Response:
         own = urlsplit(self.base_url)
         for _ in range(6):
-            here = urlsplit(url)
+            try:
+                here = urlsplit(url)
+            except ValueError as err:
+                raise RefusedError(f"attachment address that is none: {url[:80]}") from err
             if here.scheme not in ("https", own.scheme):
                 raise RefusedError(f"attachment address with scheme '{here.scheme}'")
             mine = (here.scheme, here.netloc) == (own.scheme, own.netloc)
@@ -105,7 +115,7 @@ class Client:
                     stream=True,
                     timeout=TIMEOUT_SECONDS,
                 )
-            except (requests.Timeout, requests.ConnectionError) as err:
+            except requests.RequestException as err:
                 raise RetryError(f"attachment at {here.hostname}: {type(err).__name__}") from err
             if mine:
                 self.pacer.observe(response.headers)
@@ -144,7 +154,9 @@ class Client:
             )
         except requests.ConnectTimeout as err:
             raise RetryError(f"{name}: no connection") from err
-        except (requests.Timeout, requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as err:
+        except requests.TooManyRedirects as err:
+            raise VendorError(f"{name}: redirected in a circle") from err
+        except requests.RequestException as err:  # a broken body too: the call may have been carried out before it
             if method != "GET" and not _never_sent(err):
                 raise UnknownOutcomeError(f"{name}: {type(err).__name__}, the answer never came") from err
             raise RetryError(f"{name}: {type(err).__name__}") from err
@@ -155,6 +167,8 @@ class Client:
 
     def _judge(self, response: requests.Response, method: str, name: str) -> None:
         status = response.status_code
+        if 300 <= status < 400 and method != "GET":
+            raise UnknownOutcomeError(f"{name}: {status}, another address in place of an answer; check the account's address")
         if status < 400:
             return
         if status == 429:
@@ -209,4 +223,4 @@ def _private(host: str) -> bool:
             addresses = [ipaddress.ip_address(info[4][0]) for info in socket.getaddrinfo(host, None)]
         except OSError:
             return False  # a host without an address cannot be reached at all
-    return any(a.is_private or a.is_loopback or a.is_link_local for a in addresses)
+    return any(not a.is_global or a.is_multicast for a in addresses)

@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS unit (
   sent_at TEXT, done_at TEXT, attempts INTEGER NOT NULL DEFAULT 0, answer TEXT, payload TEXT,
   PRIMARY KEY (plan, unit)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS identity (
-  kind TEXT NOT NULL, source TEXT NOT NULL, destination TEXT NOT NULL, key TEXT, how TEXT NOT NULL, unit TEXT,
+  kind TEXT NOT NULL, source TEXT NOT NULL, destination TEXT NOT NULL, key TEXT, how TEXT NOT NULL, as_kind TEXT NOT NULL, unit TEXT,
   PRIMARY KEY (kind, source)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS run (plan TEXT, command TEXT, at TEXT, what TEXT);
 """
@@ -39,6 +39,7 @@ class Identity:
     destination: str
     key: str | None = None
     how: str = "created"  # created, kept, merged
+    as_kind: str = ""  # the kind it is there, where that is another (a person without a seat is a contact)
 
 
 class Ledger:
@@ -52,7 +53,8 @@ class Ledger:
             self._read.executescript(SCHEMA)
         except sqlite3.Error as err:
             raise WorkspaceError(f"{path} cannot be used as ledger: {err}") from err
-        self._lock = threading.Lock()
+        self._path, self._file = Path(path), _identity_of(Path(path))
+        self._lock, self._closed = threading.Lock(), False
         self._write = sqlite3.connect(path, check_same_thread=False, timeout=30, isolation_level=None)
         self._write.execute("PRAGMA synchronous=FULL")
         self._queue: queue.Queue[tuple[list[tuple[str, Any]], Future[None]] | None] = queue.Queue()
@@ -67,7 +69,11 @@ class Ledger:
 
     def close(self) -> None:
         """Finish what is under way and let go of the file."""
-        self._queue.put(None)
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
         self._writer.join()
         self._write.close()
         self._read.close()
@@ -125,13 +131,15 @@ class Ledger:
     def find(self, kind: str, source: str) -> Identity | None:
         """Return a record's name at the destination."""
         found = self._rows(
-            "SELECT kind, source, destination, key, how FROM identity WHERE kind = ? AND source = ?", kind, source
+            "SELECT kind, source, destination, key, how, as_kind FROM identity WHERE kind = ? AND source = ?",
+            kind,
+            source,
         )
         return Identity(*found[0]) if found else None
 
-    def identities(self) -> list[tuple[str, str, str, str | None, str]]:
-        """Return every (kind, source id, destination id, key, how)."""
-        return self._rows("SELECT kind, source, destination, key, how FROM identity")
+    def identities(self) -> list[tuple[str, str, str, str | None, str, str]]:
+        """Return every (kind, source id, destination id, key, how, kind there)."""
+        return self._rows("SELECT kind, source, destination, key, how, as_kind FROM identity")
 
     def states(self, plan: str) -> dict[str, str]:
         """Return the state of every unit of the plan that was begun: sent, done, open or quarantined."""
@@ -165,7 +173,10 @@ class Ledger:
         if not statements:
             return
         done: Future[None] = Future()
-        self._queue.put((statements, done))
+        with self._lock:
+            if self._closed:
+                raise WorkspaceError("the ledger is closed; nothing more was sent")
+            self._queue.put((statements, done))
         done.result()
 
     def _commit(self) -> None:
@@ -181,12 +192,14 @@ class Ledger:
                     break
                 batch.append(more)
             try:
+                if _identity_of(self._path) != self._file:  # SQLite would go on writing into the file that is gone
+                    raise sqlite3.OperationalError("the file is gone")
                 self._write.execute("BEGIN IMMEDIATE")
                 for statements, _ in batch:
                     for sql, values in statements:
                         self._write.execute(sql, values)
                 self._write.execute("COMMIT")
-            except sqlite3.Error as err:
+            except Exception as err:  # whatever it is: a writer that dies leaves every worker waiting for ever
                 if self._write.in_transaction:
                     self._write.execute("ROLLBACK")
                 failure = WorkspaceError(f"the ledger cannot be written: {err}; nothing more was sent")
@@ -199,9 +212,27 @@ class Ledger:
                 return
 
 
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another that takes its place."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _identity(identity: Identity, unit: str | None) -> tuple[str, Any]:
     return (
-        "INSERT INTO identity VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (kind, source) DO UPDATE SET "
-        "destination = excluded.destination, key = excluded.key, how = excluded.how, unit = excluded.unit",
-        (identity.kind, identity.source, identity.destination, identity.key, identity.how, unit),
+        "INSERT INTO identity VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, source) DO UPDATE SET "
+        "destination = excluded.destination, key = excluded.key, how = excluded.how, as_kind = excluded.as_kind, "
+        "unit = excluded.unit WHERE identity.how <> 'created' OR excluded.how = 'created'",
+        (
+            identity.kind,
+            identity.source,
+            identity.destination,
+            identity.key,
+            identity.how,
+            identity.as_kind or identity.kind,
+            unit,
+        ),
     )

@@ -110,6 +110,11 @@ class Loader:
         aside = len(self.ledger.quarantined(actual))
         return Loaded(written, aside, settled, before)
 
+    def settle(self, digest_: str) -> int:
+        """Look up what an earlier load of the plan in the stage left in doubt, before that plan is replaced."""
+        self.plan, self._keys = digest_, {}
+        return self._settle_all()
+
     def stop(self) -> None:
         """Let units under way finish and begin no other."""
         self._stop.set()
@@ -126,7 +131,7 @@ class Loader:
             key = None
             if as_kind in keyed:
                 key = self.stage.one(f'SELECT key FROM found."{as_kind}" WHERE id = ?', target)
-            known.append(Identity(kind_name, id, target, key, "kept"))
+            known.append(Identity(kind_name, id, target, key, "kept", as_kind))
         self.ledger.know(known)
 
     def _know_merged(self) -> None:
@@ -136,7 +141,7 @@ class Loader:
         ):
             there = next((i for k in self._as(kind_name) if (i := self.ledger.find(k, target))), None)
             if there and not self.ledger.find(kind_name, id):
-                known.append(Identity(kind_name, id, there.destination, there.key, "merged"))
+                known.append(Identity(kind_name, id, there.destination, there.key, "merged", there.as_kind))
         self.ledger.know(known)
 
     def _as(self, kind_name: str) -> list[str]:
@@ -253,7 +258,7 @@ class Loader:
 
     def _done(self, rows: list[_Row], written: Written) -> None:
         main = rows[0]
-        identities = [Identity(main.kind, main.id, written.id, written.key)]
+        identities = [Identity(main.kind, main.id, written.id, written.key, as_kind=main.as_kind)]
         identities += [Identity(kind, id, destination) for (kind, id), destination in written.children.items()]
         self.ledger.done(self.plan, main.unit, self._at(), identities)
 

@@ -184,7 +184,9 @@ def overlay(
     kinds = dict(mapping.kinds)
     for kind, fields in changes.items():
         if kind not in kinds:
-            raise InputError(f"the overlay names the kind '{kind}'{did_you_mean(kind, kinds)}", file=file, line=line([kind]))
+            raise InputError(
+                f"the overlay names the kind '{kind}'{did_you_mean(kind, kinds)}", file=file, line=line([kind])
+            )
         variants = []
         for variant in kinds[kind]:
             mine = dict(variant.fields)
@@ -196,7 +198,9 @@ def overlay(
                     continue
                 was = mine[field].model_dump(exclude_defaults=True)
                 for key, value in change.items():
-                    was[key] = {**was[key], **value} if isinstance(value, dict) and isinstance(was.get(key), dict) else value
+                    was[key] = (
+                        {**was[key], **value} if isinstance(value, dict) and isinstance(was.get(key), dict) else value
+                    )
                 mine[field] = documents.check(was, Verb, file, lambda where, at=(kind, field): line([*at, *where]))  # type: ignore[misc]
             variants.append(variant.model_copy(update={"fields": mine}))
         kinds[kind] = tuple(variants)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import time
@@ -84,7 +85,9 @@ class Pacer:
 
 
 def _number(text: str | None) -> float | None:
+    """Return a vendor's number; None for what is none, is endless or below nothing."""
     try:
-        return float(text) if text is not None else None
+        number = float(text) if text is not None else -1.0
     except ValueError:
         return None
+    return number if math.isfinite(number) and number >= 0 else None

@@ -130,7 +130,9 @@ class Side:
                 raise InputError(
                     f"{account.vendor} has no plan '{plan}'{did_you_mean(plan, rule.per_minute)}", file=self.file
                 )
-            granted = (None if rule.matching else account.per_minute) or rule.per_minute[plan]  # what is granted is the account's
+            granted = (None if rule.matching else account.per_minute) or rule.per_minute[
+                plan
+            ]  # what is granted is the account's
             limits.append(Limit(rule.name, max(1, int(granted * account.share)), rule.matching))
         pacer = Pacer(
             limits, quota.total, quota.remaining, quota.retry_after, account.share, quota.total_of == "endpoint"
@@ -211,16 +213,26 @@ def open_project(folder: Path) -> Project:
                     remedy="write env:VARIABLE or keyring:SERVICE/USER; never the secret itself",
                 )
     for part in ("source", "destination"):
-        _known(getattr(migration, part), str(workspace.file), lambda where, of=part: documents.line_of(loaded, (of, *where)))  # type: ignore[misc]
+        _known(
+            getattr(migration, part),
+            str(workspace.file),
+            lambda where, of=part: documents.line_of(loaded, (of, *where)),
+        )  # type: ignore[misc]
     vendors = (migration.source.vendor, migration.destination.vendor)
     for vendor in migration.overlay:
         if vendor not in vendors:
             raise InputError(
-                f"the overlay names the vendor '{vendor}'{did_you_mean(vendor, vendors)}", file=str(workspace.file),
+                f"the overlay names the vendor '{vendor}'{did_you_mean(vendor, vendors)}",
+                file=str(workspace.file),
                 line=documents.line_of(loaded, ("overlay", vendor)),
             )
     source, destination = (
-        side(account, migration, str(workspace.file), lambda where, of=account.vendor: documents.line_of(loaded, ("overlay", of, *where)))  # type: ignore[misc]
+        side(
+            account,
+            migration,
+            str(workspace.file),
+            lambda where, of=account.vendor: documents.line_of(loaded, ("overlay", of, *where)),
+        )  # type: ignore[misc]
         for account in (migration.source, migration.destination)
     )
     if source.mapping.canonical != destination.mapping.canonical:
@@ -243,15 +255,23 @@ def _known(account: Account, file: str, line: Callable[[tuple[str, ...]], int | 
     if account.plan and plans and account.plan not in plans:
         what = f"{account.vendor} has no plan '{account.plan}'{did_you_mean(account.plan, plans)}"
         raise InputError(what, file=file, line=line(("plan",)), remedy=f"it has {', '.join(plans)}")
-    for part, held, known in (("settings", account.settings, manifest.settings), ("secrets", account.secrets, manifest.secrets)):
+    for part, held, known in (
+        ("settings", account.settings, manifest.settings),
+        ("secrets", account.secrets, manifest.secrets),
+    ):
         for name in held:
             if name not in known:
                 what = f"{account.vendor} has no {part.removesuffix('s')} '{name}'{did_you_mean(name, known)}"
-                raise InputError(what, file=file, line=line((part, name)), remedy=f"it has {', '.join(known) or 'none'}")
+                raise InputError(
+                    what, file=file, line=line((part, name)), remedy=f"it has {', '.join(known) or 'none'}"
+                )
 
 
 def side(
-    account: Account, migration: Migration | None, file: str, line: Callable[[Iterable[Any]], int | None] = lambda where: None
+    account: Account,
+    migration: Migration | None,
+    file: str,
+    line: Callable[[Iterable[Any]], int | None] = lambda where: None,
 ) -> Side:
     """Return one side with the customer's overlay applied."""
     connector = registry.connector(account.vendor)
@@ -296,5 +316,7 @@ def secret(where: str, what: str) -> str:
 def _one_line(found: str, what: str, place: str) -> str:
     """Refuse what no header can carry, here: the HTTP library would show it in its own complaint."""
     if not (found.isascii() and found.isprintable()) or found != found.strip():
-        raise AccessError(f"{what}: {place} holds more than a secret (a blank, a line break, a letter outside ASCII); store it anew")
+        raise AccessError(
+            f"{what}: {place} holds more than a secret (a blank, a line break, a letter outside ASCII); store it anew"
+        )
     return found

@@ -99,6 +99,7 @@ class Steps:
         """Decide every write and every loss. Looks at the destination for what is there already, unless ``offline``."""
         side, kinds = self.project.destination, self.project.destination.connector.kinds
         self._need_stage()
+        known = self._known(offline)
         if not offline:
             streams = self._streams_to_match()
             seen = {v.stream for variants in side.mapping.kinds.values() for v in variants if v.each}
@@ -122,6 +123,7 @@ class Steps:
                 source.account.vendor,
                 "found",
                 self.project.migration.policies.people_without_seat == "stand_in",
+                known,
             )
             plan = planner.make(quota_plan=side.account.plan, files=self.files())
             covered = coverage.measure(stage, source.mapping)
@@ -141,6 +143,23 @@ class Steps:
         (self.workspace.folder / "verify.json").unlink(missing_ok=True)
         self._note(plan.digest, "plan", f"{plan.units} units")
         return plan
+
+    def _known(self, offline: bool) -> list[tuple[str, str, str, str]]:
+        """Return the records written by earlier loads, after settling what the last one left in doubt."""
+        with Ledger(self.workspace.ledger) as ledger:
+            old = self.saved_plan()["digest"] if self.workspace.plan.is_file() else ""
+            if old and ledger.in_doubt(old):
+                if offline:
+                    raise PlanError(
+                        "an earlier load left calls in doubt; look them up first: plan again without --offline"
+                    )
+                with Stage(self.workspace.stage) as stage:
+                    self._loader(stage, ledger, self.destination(), _quiet_load).settle(old)
+            return [
+                (k, source, there, as_kind)
+                for k, source, there, _, how, as_kind in ledger.identities()
+                if how == "created"
+            ]
 
     def _streams_to_match(self) -> list[str]:
         side = self.project.destination

@@ -115,10 +115,12 @@ def summarize(steps: Steps) -> dict[str, Any]:
 
 
 def _written(
-    stage: Stage, begun: bool, identities: list[tuple[str, str, str, str | None, str]], aside: set[str]
+    stage: Stage, begun: bool, identities: list[tuple[str, str, str, str | None, str, str]], aside: set[str]
 ) -> dict[tuple[str, str], int]:
     """Return how many records to create are created, pending or quarantined, by kind."""
-    stage.run("CREATE OR REPLACE TEMP TABLE known (kind VARCHAR, id VARCHAR, d VARCHAR, k VARCHAR, h VARCHAR)")
+    stage.run(
+        "CREATE OR REPLACE TEMP TABLE known (kind VARCHAR, id VARCHAR, d VARCHAR, k VARCHAR, h VARCHAR, a VARCHAR)"
+    )
     stage.insert("known", identities)
     stage.run("CREATE OR REPLACE TEMP TABLE aside (unit VARCHAR)")
     stage.insert("aside", [(unit,) for unit in sorted(aside)])

@@ -62,7 +62,7 @@ def compare(
     """Compare what is at the destination with what was predicted; the differences lie in ``verify.discrepancy``."""
     stage.schema("verify", fresh=True)
     stage.run(
-        "CREATE TABLE verify.identity (kind VARCHAR, source VARCHAR, destination VARCHAR, key VARCHAR, how VARCHAR)"
+        "CREATE TABLE verify.identity (kind VARCHAR, source VARCHAR, destination VARCHAR, key VARCHAR, how VARCHAR, as_kind VARCHAR)"
     )
     stage.insert("verify.identity", ledger.identities())
     stage.run(

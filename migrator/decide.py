@@ -1,0 +1,375 @@
+"""What happens to each record, and why: one table a kind, made by one statement, with every reference that arrives.
+
+``native."work <kind>"`` holds the kind's records as they may be written; ``plan.decided`` one line for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from migrator.compile import name, quoted
+from migrator.kinds import Kind, Kinds
+from migrator.manifest import Manifest, Write
+from migrator.mapping import Mapping, Variant
+from migrator.stage import Stage
+
+ARRIVES = "('create', 'keep', 'merge', 'stand_in')"
+DECIDED = (
+    "kind VARCHAR, id VARCHAR, as_kind VARCHAR, variant VARCHAR, action VARCHAR, reason VARCHAR, target VARCHAR, "
+    "unit VARCHAR, lane VARCHAR, place BIGINT, own BOOLEAN, owner VARCHAR, blob VARCHAR"
+)
+Case = tuple[str, str, str]  # (condition, action, reason), all but the action as SQL
+
+
+@dataclass
+class Decider:
+    """Decides kind by kind, in the kinds' order. ``found``: the schema of what is at the destination already (or none)."""
+
+    stage: Stage
+    kinds: Kinds
+    manifest: Manifest
+    mapping: Mapping
+    source: str
+    found: str | None = None
+    stand_in: bool = True
+
+    def decide(self, kind_name: str) -> None:
+        """Make the kind's working table and add its lines to ``plan.decided``."""
+        kind = self.kinds.kinds[kind_name]
+        write = self.manifest.write(kind_name)
+        work = f"native.{name('work ' + kind_name)}"
+        steps = [
+            f"gathered AS ({self._gathered(kind_name, kind)})",
+            f"named AS ({self._named(kind_name, kind)})",
+            f"single AS ({self._single(kind_name, kind, write)})",
+            f"joined AS ({self._joined(kind_name, kind, write)})",
+            f"varied AS (SELECT *, {self._variant(kind_name, kind)} AS _variant FROM joined w)",
+            f"judged AS (SELECT *, {self._judged(kind_name, kind, write)} AS _d FROM varied w)",
+        ]
+        self.stage.run(
+            f"CREATE TABLE {work} AS WITH {', '.join(steps)} SELECT * EXCLUDE (_d), _d.a AS _action, _d.r AS _reason, "
+            f"{self._target(kind, write)} AS _target, {self._as_kind(kind_name, kind, write)} AS _as_kind FROM judged w"
+        )
+        self._insert(kind_name, kind, work)
+        self._limit_bytes(kind_name, write, work)
+
+    # ---- the steps of one kind --------------------------------------------------------------------------------------
+
+    def _gathered(self, kind_name: str, kind: Kind) -> str:
+        """The kind's own records, those that stand in as it, and the connector's own."""
+        columns = ["id", *kind.fields]
+        parts = [self._selected(columns, f"canonical.{name(kind_name)}", kind_name)]
+        for other_name, other in self.kinds.kinds.items():
+            if other.stands_in == kind_name:
+                shared = [column for column in columns if column == "id" or column in other.fields]
+                standing = f"SELECT id FROM plan.decided WHERE kind = {quoted(other_name)} AND action = 'stand_in'"
+                part = self._selected(shared, f"canonical.{name(other_name)}", other_name)
+                parts.append(f"{part} WHERE id IN ({standing})")
+        for own in self.manifest.setup:
+            if own.kind == kind_name:
+                values = ", ".join(f"{_literal(value)} AS {name(label)}" for label, value in own.fields.items())
+                parts.append(f"SELECT {quoted(own.id)} AS id, {values}, {quoted(kind_name)} AS _kind, TRUE AS _own")
+        return " UNION ALL BY NAME ".join(parts)
+
+    @staticmethod
+    def _selected(columns: Iterable[str], relation: str, kind_name: str) -> str:
+        listed = ", ".join(name(column) for column in columns)
+        return f"SELECT {listed}, {quoted(kind_name)} AS _kind, FALSE AS _own FROM {relation}"
+
+    def _named(self, kind_name: str, kind: Kind) -> str:
+        """Another name where the destination's own built-in record has it: ours would be refused, or mixed up with it.
+        ``_key`` is what a record is matched by, ``_first`` the earlier record it is the same as."""
+        flagged = any(spec.skip for spec in kind.fields.values())
+        way = "SELECT * FROM gathered w"
+        if self.found and kind.match and flagged:
+            label = name(kind.match[-1])
+            taken = (
+                f"SELECT {match_key(kind, 'f')} FROM {self.found}.{name(kind_name)} f "
+                f"WHERE {_built_in(kind, 'f')} AND {match_key(kind, 'f')} IS NOT NULL"
+            )
+            clash = f"NOT {_built_in(kind, 'w')} AND {match_key(kind, 'w')} IN ({taken})"
+            renamed = f"CASE WHEN {clash} THEN {label} || {quoted(f' ({self.source})')} ELSE {label} END"
+            way = f"SELECT * REPLACE ({renamed} AS {label}) FROM gathered w"
+        if not kind.match:
+            return f"SELECT *, CAST(NULL AS VARCHAR) AS _key, CAST(NULL AS VARCHAR) AS _first FROM ({way})"
+        return (
+            "SELECT *, CASE WHEN _key IS NOT NULL THEN NULLIF(first_value(id) OVER (PARTITION BY _key "
+            f"ORDER BY _own DESC, length(id), id), id) END AS _first FROM (SELECT *, {match_key(kind, 'w')} AS _key FROM ({way}) w)"
+        )
+
+    def _single(self, kind_name: str, kind: Kind, write: Write | None) -> str:
+        """Values that may be had once only, left to the record that has them first."""
+        replaced, joins = [], []
+        for label, keep in (write.fields if write else {}).items():
+            if not keep.unique:
+                continue
+            column, alias = name(label), name(f"u {label}")
+            if kind.fields[label].type == "list":
+                there = "SELECT '' WHERE FALSE"
+                if self.found:
+                    there = f"SELECT lower(unnest({column})) FROM {self.found}.{name(kind_name)}"
+                exploded = f"SELECT id, _kind, unnest({column}) AS one FROM named"
+                ranked = (
+                    f"SELECT *, row_number() OVER (PARTITION BY lower(one) ORDER BY length(id), id) AS n FROM ({exploded}) "
+                    f"WHERE lower(one) NOT IN ({there})"
+                )
+                joins.append(
+                    f"LEFT JOIN (SELECT id, _kind, list(one ORDER BY one) AS some FROM ({ranked}) WHERE n = 1 GROUP BY ALL) "
+                    f"{alias} ON {alias}.id = w.id AND {alias}._kind = w._kind"
+                )
+                replaced.append(f"{alias}.some AS {column}")
+            else:
+                first = f"row_number() OVER (PARTITION BY lower(trim({column})) ORDER BY length(w.id), w.id)"
+                replaced.append(f"CASE WHEN {column} IS NOT NULL AND {first} = 1 THEN {column} END AS {column}")
+        if not replaced:
+            return "SELECT * FROM named w"
+        return f"SELECT w.* REPLACE ({', '.join(replaced)}) FROM named w {' '.join(joins)}"
+
+    def _joined(self, kind_name: str, kind: Kind, write: Write | None) -> str:
+        """References that arrive (``_was x``: what the source says), the owner's fate, and what is there already."""
+        columns, replaced = ["w.*"], []
+        joins = ["LEFT JOIN plan.known k ON k.id = w.id AND k.kind = w._kind"]
+        columns += ["k.target AS _known", "k.as_kind AS _known_as"]
+        for label, spec in kind.references():
+            if write is None or write.skip or write.manual or label == kind.owner:
+                continue
+            column, alias = name(label), name(f"a {label}")
+            of = ", ".join(quoted(to) for to in spec.to)
+            arrivals = f"SELECT DISTINCT id FROM plan.decided WHERE as_kind IN ({of}) AND action IN {ARRIVES}"
+            columns.append(f"w.{column} AS {name('_was ' + label)}")
+            if spec.type == "ref":
+                joins.append(f"LEFT JOIN ({arrivals}) {alias} ON {alias}.id = w.{column}")
+                replaced.append(f"{alias}.id AS {column}")
+            else:
+                some = f"SELECT id, unnest({column}) AS one FROM single WHERE len({column}) > 0"
+                joins.append(
+                    f"LEFT JOIN (SELECT id, list(one) AS some FROM ({some}) WHERE one IN ({arrivals}) GROUP BY id) {alias} "
+                    f"ON {alias}.id = w.id"
+                )
+                replaced.append(f"{alias}.some AS {column}")
+        if kind.owner:
+            of = quoted(kind.fields[kind.owner].to[0])
+            joins.append(
+                f"LEFT JOIN plan.decided o ON o.id = w.{name(kind.owner)} AND o.as_kind = {of} AND o.action <> 'stand_in'"
+            )
+            columns += [
+                f"o.{column} AS _owner_{column}" for column in ("id", "action", "reason", "variant", "unit", "lane")
+            ]
+        columns.append("there.id AS _there" if self.found and kind.match else "CAST(NULL AS VARCHAR) AS _there")
+        if self.found and kind.match:
+            joins.append(f"LEFT JOIN ({self._there(kind_name, kind)}) there ON there.k = w._key")
+        among = write.match_among if write and self.found and kind.match else ()
+        if among:
+            others = " UNION ALL ".join(f"{self._there(other, kind)}" for other in among)
+            joins.append(
+                f"LEFT JOIN (SELECT k, min(id) AS id, min(of) AS of FROM ({others}) GROUP BY k) among ON among.k = w._key"
+            )
+        columns += ["among.id AS _among", "among.of AS _among_as"] if among else ["NULL AS _among", "NULL AS _among_as"]
+        first = f"w.* REPLACE ({', '.join(replaced)})" if replaced else "w.*"
+        return f"SELECT {', '.join([first, *columns[1:]])} FROM single w {' '.join(joins)}"
+
+    def _there(self, kind_name: str, kind: Kind) -> str:
+        key = match_key(kind, "f")
+        own = self.kinds.kinds[kind_name]
+        return (
+            f"SELECT {key} AS k, min(f.id) AS id, {quoted(kind_name)} AS of FROM {self.found}.{name(kind_name)} f "
+            f"WHERE {key} IS NOT NULL AND NOT {_built_in(own, 'f')} GROUP BY 1"
+        )
+
+    def writable(self, kind_name: str) -> list[tuple[Variant, Write]]:
+        """Return the variants the destination can write, with what it keeps of each."""
+        found = []
+        for variant in self.mapping.kinds.get(kind_name, ()):
+            write = self.manifest.write(kind_name, variant.name)
+            if write and (write.create or write.embedded):
+                found.append((variant, write))
+        return found
+
+    def _variant(self, kind_name: str, kind: Kind) -> str:
+        """The variant a record is written as: the first whose constants it has, or that of its owner's stream."""
+        choices = self.writable(kind_name)
+        tests = []
+        for variant, own in choices:
+            agree = [
+                f"CAST(w.{name(label)} AS VARCHAR) = {quoted(_text(v))}" for label, v in variant.constants().items()
+            ]
+            if own.embedded and variant.each and kind.owner and len(choices) > 1:
+                owners = self.mapping.kinds[kind.fields[kind.owner].to[0]]
+                streams = ", ".join(quoted(v.name) for v in owners if v.stream == variant.stream)
+                agree.append(f"w._owner_variant IN ({streams})")
+            tests.append(f"WHEN {' AND '.join(agree) or 'TRUE'} THEN {quoted(variant.name)}")
+        return f"CASE {' '.join(tests)} END" if tests else "CAST(NULL AS VARCHAR)"
+
+    # ---- judging ----------------------------------------------------------------------------------------------------
+
+    def _judged(self, kind_name: str, kind: Kind, write: Write | None) -> str:
+        cases = self._cases(kind_name, kind, write)
+        when = " ".join(f"WHEN {test} THEN {{'a': {quoted(action)}, 'r': {reason}}}" for test, action, reason in cases)
+        return f"CASE {when} ELSE {{'a': 'create', 'r': ''}} END"
+
+    def _cases(self, kind_name: str, kind: Kind, write: Write | None) -> list[Case]:
+        title, plural = self.manifest.title, kind_name.replace("_", " ")
+        cases: list[Case] = [("w._known IS NOT NULL", "keep", quoted("written by an earlier load"))]
+        for label, spec in kind.fields.items():
+            if spec.skip:
+                needed = f" AND NOT {self._referenced(kind_name)}" if spec.skip.unless_referenced else ""
+                cases.append((f"w.{name(label)}{needed}", "skip", quoted(spec.skip.because)))
+        if kind.owner:
+            of = kind.fields[kind.owner].to[0].replace("_", " ")
+            cases.append(("w._owner_id IS NULL", "skip", quoted(f"its {of} is not among the records")))
+            why = f"{quoted(f'its {of} is not written: ')} || COALESCE(w._owner_reason, '')"
+            cases.append((f"w._owner_action NOT IN {ARRIVES}", "skip", why))
+        if write is None:
+            return [*cases, ("TRUE", "manual", quoted(f"{title} has no place for a {plural}"))]
+        if write.skip or write.manual:
+            return [*cases, ("TRUE", "skip" if write.skip else "manual", quoted(write.skip or write.manual or ""))]
+        if kind.match:
+            cases.append(("w._first IS NOT NULL AND NOT w._own", "merge", "'the same as record ' || w._first"))
+            who = quoted(f"{title} has it already, as ")
+            cases.append(("w._there IS NULL AND w._among IS NOT NULL", "keep", f"{who} || w._among_as"))
+            match = " and ".join(kind.match).replace("_", " ")
+            cases.append(("w._there IS NOT NULL", "keep", quoted(f"{title} has it already (same {match})")))
+        if write.match_only:
+            if kind.stands_in and self.stand_in:
+                return [*cases, ("TRUE", "stand_in", quoted(f"no seat at {title}: stands in as a {kind.stands_in}"))]
+            return [*cases, ("TRUE", "manual", quoted(f"needs a seat at {title}"))]
+        if write.embedded and kind.owner:
+            pair = f"w._owner_action = 'keep' AND {self._pair(kind_name, kind)} IS NOT NULL"
+            cases.append((pair, "keep", quoted(f"{title} has it already")))
+            of = kind.fields[kind.owner].to[0]
+            by_hand = quoted(f"its {of} was there already; add it by hand")
+            cases.append(("w._owner_action IN ('keep', 'merge')", "manual", by_hand))
+        cases += self._missing(kind, write)
+        cases.append(("w._variant IS NULL", "manual", quoted(f"{title} takes no such {plural}")))
+        return cases
+
+    def _missing(self, kind: Kind, write: Write) -> list[Case]:
+        """What a record cannot be written without."""
+        cases: list[Case] = []
+        for label, spec in kind.fields.items():
+            keep = write.fields.get(label)
+            if not spec.required or label == kind.owner or (keep and keep.default is not None):
+                continue
+            none = quoted(f"no {label}, which it needs")
+            if spec.to:
+                was = f"w.{name('_was ' + label)}"
+                gone = f"{quoted(f'its {label} is not written: ')} || {was}"
+                cases.append(
+                    (f"w.{name(label)} IS NULL", "manual", f"CASE WHEN {was} IS NULL THEN {none} ELSE {gone} END")
+                )
+            else:
+                cases.append((f"w.{name(label)} IS NULL", "manual", none))
+        blob = next((label for label, spec in kind.fields.items() if spec.type == "blob"), None)
+        if blob:
+            why = "'its bytes were not fetched'"
+            if "raw" in self.stage.tables_of("blobs"):
+                answer = "(SELECT max(problem) FROM blobs.raw b WHERE b.id = w.id)"
+                why = f"'its bytes could not be read' || COALESCE(': ' || {answer}, '')"
+            cases.append((f"w.{name(blob)} IS NULL", "manual", why))
+        return cases
+
+    def _pair(self, kind_name: str, kind: Kind) -> str:
+        """The destination's record that links the same owner and references, for records that live in a list."""
+        if not self.found or not kind.owner:
+            return "CAST(NULL AS VARCHAR)"
+        links = []
+        for label, spec in kind.references():
+            of = ", ".join(quoted(to) for to in spec.to)
+            there = (
+                f"SELECT min(target) FROM plan.decided t WHERE t.id = w.{name(label)} AND t.as_kind IN ({of}) "
+                "AND t.action = 'keep'"
+            )
+            links.append(f"f.{name(label)} = ({there})")
+        return f"(SELECT min(f.id) FROM {self.found}.{name(kind_name)} f WHERE {' AND '.join(links)})"
+
+    def _referenced(self, kind_name: str) -> str:
+        uses = []
+        for other_name, other in self.kinds.kinds.items():
+            for label, spec in other.references():
+                if kind_name in spec.to:
+                    value = f"unnest({name(label)})" if spec.type == "refs" else name(label)
+                    uses.append(f"SELECT {value} AS id FROM canonical.{name(other_name)}")
+        return f"(w.id IN (SELECT id FROM ({' UNION ALL '.join(uses)}) WHERE id IS NOT NULL))" if uses else "FALSE"
+
+    def _target(self, kind: Kind, write: Write | None) -> str:
+        there = "COALESCE(w._known, w._there, w._among)"
+        if write and write.embedded and kind.owner:
+            kind_name = next(k for k, v in self.kinds.kinds.items() if v is kind)
+            there = f"COALESCE(w._known, {self._pair(kind_name, kind)})"
+        return f"CASE w._d.a WHEN 'keep' THEN {there} WHEN 'merge' THEN w._first END"
+
+    def _as_kind(self, kind_name: str, kind: Kind, write: Write | None) -> str:
+        own = quoted(kind_name)
+        stands = f"WHEN w._d.a = 'stand_in' THEN {quoted(kind.stands_in)} " if kind.stands_in else ""
+        among = (
+            "WHEN w._d.a = 'keep' AND w._known IS NULL AND w._there IS NULL AND w._among IS NOT NULL THEN w._among_as "
+        )
+        known = "WHEN w._known IS NOT NULL THEN w._known_as "
+        return f"CASE {known}{stands}{among if write and write.match_among and self.found else ''}ELSE {own} END"
+
+    def _insert(self, kind_name: str, kind: Kind, work: str) -> None:
+        sequence = next((label for label, spec in kind.fields.items() if spec.sequence), None)
+        blob = next((label for label, spec in kind.fields.items() if spec.type == "blob"), None)
+        embedded = [variant.name for variant, write in self.writable(kind_name) if write.embedded]
+        own_unit = f"{quoted(kind_name + ':')} || w.id"
+        inside = f"w._variant IN ({', '.join(quoted(v) for v in embedded)})" if embedded else "FALSE"
+        unit = f"CASE WHEN {inside} THEN w._owner_unit ELSE {own_unit} END" if kind.owner else own_unit
+        lane = "w._owner_lane" if kind.owner else own_unit
+        rank = self.kinds.in_order().index(kind_name) * 10**9
+        place = f"CAST({rank} AS BIGINT) + {f'COALESCE(w.{name(sequence)}, 0)' if sequence else '0'}"
+        self.stage.run(
+            f"INSERT INTO plan.decided SELECT w._kind, w.id, w._as_kind, w._variant, w._action, w._reason, w._target, {unit}, "
+            f"{lane}, {place}, w._own, {f'w.{name(kind.owner)}' if kind.owner else 'NULL'}, "
+            f"{f'w.{name(blob)}' if blob else 'NULL'} FROM {work} w"
+        )
+
+    def _limit_bytes(self, kind_name: str, write: Write | None, work: str) -> None:
+        """Put what goes beyond a limit of bytes aside: in order, whatever still fits goes."""
+        if not write or not write.max_total:
+            return
+        most, per = write.max_total.bytes, write.max_total.per
+        lines = (
+            f"SELECT d.lane, d.id, c.size, d.place FROM plan.decided d JOIN canonical.{name(kind_name)} c ON c.id = d.id "
+            f"WHERE d.kind = {quoted(kind_name)} AND d.action = 'create' AND starts_with(d.lane, {quoted(per + ':')})"
+        )
+        heavy = self.stage.rows(
+            f"SELECT lane, id, size FROM ({lines}) WHERE lane IN (SELECT lane FROM ({lines}) GROUP BY lane HAVING sum(size) > ?) "
+            "ORDER BY lane, place, length(id), id",
+            most,
+        )
+        used: dict[str, int] = {}
+        why = f"larger than {self.manifest.title} takes: {most // 1048576} MB for all files of a {per}"
+        for lane, id, size in heavy:
+            if used.get(lane, 0) + (size or 0) <= most:
+                used[lane] = used.get(lane, 0) + (size or 0)
+                continue
+            self.stage.run(
+                "UPDATE plan.decided SET action = 'manual', reason = ? WHERE kind = ? AND id = ?", why, kind_name, id
+            )
+            self.stage.run(f"UPDATE {work} SET _action = 'manual', _reason = ? WHERE id = ?", why, id)
+
+
+def match_key(kind: Kind, alias: str) -> str:
+    """Return the SQL of what makes two records of a kind the same, whatever the case; NULL where there is nothing."""
+    parts = [f"lower(trim(CAST({alias}.{name(field)} AS VARCHAR)))" for field in kind.match]
+    return " || chr(31) || ".join(parts) if parts else "CAST(NULL AS VARCHAR)"
+
+
+def _built_in(kind: Kind, alias: str) -> str:
+    """Return the SQL test for records the vendor brings along itself: never matched, never written."""
+    flags = [f"COALESCE({alias}.{name(label)}, FALSE)" for label, spec in kind.fields.items() if spec.skip]
+    return f"({' OR '.join(flags)})" if flags else "FALSE"
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return "[" + ", ".join(quoted(str(one)) for one in value) + "]"
+    return quoted(str(value)) if isinstance(value, str) else str(value)

@@ -1,0 +1,88 @@
+"""What will be read back: payloads within the destination's limits, read again by the very SQL that reads the destination."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migrator.compile import canonical_sql, name, native_sql, quoted
+from migrator.decide import Decider
+from migrator.kinds import Kind
+from migrator.manifest import Write
+from migrator.mapping import Variant
+
+
+@dataclass
+class Predictor:
+    """Fills ``predicted.<kind>`` and ``plan.payload`` for what the decider decided."""
+
+    decider: Decider
+
+    def predict(self, kind_name: str) -> None:
+        """Predict the kind's records: those to create, those kept as they are, those merged into another."""
+        stage, kind = self.decider.stage, self.decider.kinds.kinds[kind_name]
+        table = f"predicted.{name(kind_name)}"
+        stage.run(f"CREATE TABLE {table} (id VARCHAR, variant VARCHAR, {stage.columns(kind)}, _kind VARCHAR)")
+        for variant, write in self.decider.writable(kind_name):
+            self._created(kind_name, kind, variant, write, table)
+        self._kept(kind_name, kind, table)
+        keyed = {spec.keyed_by for each in self.decider.kinds.kinds.values() for spec in each.fields.values()}
+        if kind_name in keyed:
+            # Custom fields as they will be there: found by our own ids, as predictions are keyed.
+            stage.run(
+                "CREATE TABLE predicted.fields AS SELECT id, applies_to, id AS key, type, options, options AS option_keys "
+                f"FROM {table}"
+            )
+
+    def _created(self, kind_name: str, kind: Kind, variant: Variant, write: Write, table: str) -> None:
+        stage = self.decider.stage
+        work = f"native.{name('work ' + kind_name)}"
+        rows = f"(SELECT * FROM {work} WHERE _action = 'create' AND _variant = {quoted(variant.name)})"
+        made = f"native.{name(kind_name + ' ' + variant.name)}"
+        sql = native_sql(
+            kind, variant, write, rows=rows, vendor=self.decider.source, kind_name=kind_name, fields="predicted.fields"
+        )
+        stage.run(f"CREATE TABLE {made} AS {sql}")
+        value = self._list_value(kind_name)
+        payload = f"json_object({quoted(value)}, n.body)" if value else "n.body"
+        stage.run(f"INSERT INTO plan.payload SELECT {quoted(kind_name)}, n.id, {payload} FROM {made} n")
+        given = made
+        if write.embedded and not variant.each and kind.owner:
+            # Read back as part of its owner: the vendor's own fields of the owner stand around it.
+            owner_kind = kind.fields[kind.owner].to[0]
+            owners = " UNION ALL ".join(
+                f"SELECT id, body FROM native.{name(owner_kind + ' ' + v.name)}"
+                for v, _ in self.decider.writable(owner_kind)
+            )
+            given = f"native.{name('given ' + kind_name + ' ' + variant.name)}"
+            stage.run(
+                f"CREATE TABLE {given} AS SELECT n.id, n.parent, json_merge_patch(o.body, n.body) AS body "
+                f"FROM {made} n JOIN ({owners}) o ON o.id = n.parent"
+            )
+        reading = canonical_sql(kind, (variant,), lambda _: given, "predicted.fields", given=True)
+        blob = next((name(label) for label, spec in kind.fields.items() if spec.type == "blob"), None)
+        columns = f"r.* REPLACE (w.{blob} AS {blob})" if blob else "r.*"
+        stage.run(
+            f"INSERT INTO {table} BY NAME SELECT {columns}, w._kind AS _kind FROM ({reading}) r JOIN {work} w ON w.id = r.id"
+        )
+
+    def _list_value(self, kind_name: str) -> str | None:
+        """Return the reference that stands for a record which travels as an entry of its owner's list."""
+        embeds = (write.embeds.get(kind_name) for write in self.decider.manifest.writes)
+        return next((embed.value for embed in embeds if embed and embed.how == "list"), None)
+
+    def _kept(self, kind_name: str, kind: Kind, table: str) -> None:
+        """A kept record stays as it is at the destination; a merged one is what it was merged into."""
+        stage = self.decider.stage
+        loose = {label for label, spec in kind.fields.items() if spec.to or spec.type == "map"}
+        if self.decider.found:
+            columns = ", ".join("NULL" if label in loose else f"f.{name(label)}" for label in kind.fields)
+            stage.run(
+                f"INSERT INTO {table} SELECT d.id, f.variant, {columns}, d.kind FROM plan.decided d "
+                f"JOIN {self.decider.found}.{name(kind_name)} f ON f.id = d.target "
+                f"WHERE d.as_kind = {quoted(kind_name)} AND d.action = 'keep'"
+            )
+        columns = ", ".join(f"f.{name(label)}" for label in kind.fields)
+        stage.run(
+            f"INSERT INTO {table} SELECT d.id, f.variant, {columns}, d.kind FROM plan.decided d JOIN {table} f "
+            f"ON f.id = d.target WHERE d.kind = {quoted(kind_name)} AND d.action = 'merge'"
+        )
