@@ -1,4 +1,4 @@
-"""A help desk made up by ourselves: Zendesk-like tickets of about 2 KB, and a raw server that hands them out from memory.
+"""A help desk made up by ourselves: Zendesk-like tickets of about 2 KB, and a raw server that hands them out.
 
 python benchmarks/_desk.py --tickets 1000    prints its port, and serves until it is ended
 """
@@ -24,24 +24,62 @@ CUSTOM_FIELDS = 12
 
 def ticket(id: int, dice: random.Random) -> dict[str, Any]:
     """Return one ticket, shaped like the incremental export's: 45 keys, 12 custom fields."""
-    made = f"20{dice.randrange(18, 26)}-{dice.randrange(1, 13):02}-{dice.randrange(1, 29):02}T{dice.randrange(24):02}:15:{id % 60:02}Z"
+    day = f"20{dice.randrange(18, 26)}-{dice.randrange(1, 13):02}-{dice.randrange(1, 29):02}"
+    made = f"{day}T{dice.randrange(24):02}:15:{id % 60:02}Z"
     subject = " ".join(dice.choices(WORDS, k=6)).capitalize()
     custom = [{"id": 360_000_000 + n, "value": _custom(n, dice)} for n in range(CUSTOM_FIELDS)]
     requester, agent = 900_000_000 + dice.randrange(200_000), 100_000 + dice.randrange(500)
     return {
-        "url": f"https://acme.zendesk.com/api/v2/tickets/{id}.json", "id": id, "external_id": None,
-        "via": {"channel": dice.choice(CHANNELS), "source": {"from": {"address": f"p{requester}@example.com"}, "to": {}, "rel": None}},
-        "created_at": made, "updated_at": made, "generated_timestamp": 1_700_000_000 + id, "type": dice.choice(("question", "incident", "problem", "task", None)),
-        "subject": subject, "raw_subject": subject, "description": " ".join(dice.choices(WORDS, k=45)), "priority": dice.choice(("low", "normal", "high", "urgent", None)),
-        "status": dice.choice(STATUSES), "recipient": "support@acme.example", "requester_id": requester, "submitter_id": requester,
-        "assignee_id": agent, "organization_id": 700_000 + dice.randrange(5_000), "group_id": 50_000 + dice.randrange(50),
-        "collaborator_ids": [], "follower_ids": [agent], "email_cc_ids": [900_000_000 + dice.randrange(200_000)], "forum_topic_id": None,
-        "problem_id": None, "has_incidents": False, "is_public": True, "due_at": None, "tags": dice.sample(WORDS, 4), "custom_fields": custom,
-        "satisfaction_rating": {"score": "unoffered"}, "sharing_agreement_ids": [], "custom_status_id": 1_900_000 + dice.randrange(50),
-        "encoded_id": f"{id:X}-{dice.randrange(10**6):06}", "fields": custom, "followup_ids": [], "ticket_form_id": 360_001, "brand_id": 360_002,
-        "allow_channelback": False, "allow_attachments": True, "from_messaging_channel": False, "support_type": "agent",
-        "satisfaction_probability": None, "result_type": "ticket", "metric_set": None, "slas": None, "dates": {"assignee_updated_at": made},
-    }  # fmt: skip
+        "url": f"https://acme.zendesk.com/api/v2/tickets/{id}.json",
+        "id": id,
+        "external_id": None,
+        "via": {
+            "channel": dice.choice(CHANNELS),
+            "source": {"from": {"address": f"p{requester}@example.com"}, "to": {}, "rel": None},
+        },
+        "created_at": made,
+        "updated_at": made,
+        "generated_timestamp": 1_700_000_000 + id,
+        "type": dice.choice(("question", "incident", "problem", "task", None)),
+        "subject": subject,
+        "raw_subject": subject,
+        "description": " ".join(dice.choices(WORDS, k=45)),
+        "priority": dice.choice(("low", "normal", "high", "urgent", None)),
+        "status": dice.choice(STATUSES),
+        "recipient": "support@acme.example",
+        "requester_id": requester,
+        "submitter_id": requester,
+        "assignee_id": agent,
+        "organization_id": 700_000 + dice.randrange(5_000),
+        "group_id": 50_000 + dice.randrange(50),
+        "collaborator_ids": [],
+        "follower_ids": [agent],
+        "email_cc_ids": [900_000_000 + dice.randrange(200_000)],
+        "forum_topic_id": None,
+        "problem_id": None,
+        "has_incidents": False,
+        "is_public": True,
+        "due_at": None,
+        "tags": dice.sample(WORDS, 4),
+        "custom_fields": custom,
+        "satisfaction_rating": {"score": "unoffered"},
+        "sharing_agreement_ids": [],
+        "custom_status_id": 1_900_000 + dice.randrange(50),
+        "encoded_id": f"{id:X}-{dice.randrange(10**6):06}",
+        "fields": custom,
+        "followup_ids": [],
+        "ticket_form_id": 360_001,
+        "brand_id": 360_002,
+        "allow_channelback": False,
+        "allow_attachments": True,
+        "from_messaging_channel": False,
+        "support_type": "agent",
+        "satisfaction_probability": None,
+        "result_type": "ticket",
+        "metric_set": None,
+        "slas": None,
+        "dates": {"assignee_updated_at": made},
+    }
 
 
 def _custom(n: int, dice: random.Random) -> Any:

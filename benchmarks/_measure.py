@@ -1,4 +1,4 @@
-"""What every benchmark here shares: contenders in processes of their own, their CPU, wall and memory, tables and JSON."""
+"""What every benchmark here shares: contenders in processes of their own, what they use, tables and JSON."""
 
 from __future__ import annotations
 
@@ -66,9 +66,10 @@ def run(file: str, contender: str, *arguments: str) -> Run:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of contenders: migrator importable from a checkout too, dlt silent."""
+    """Return a contender's environment: migrator importable from a checkout, modules kept compiled, dlt silent."""
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    return os.environ | {
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
         "RUNTIME__DLTHUB_TELEMETRY": "false",
         "RUNTIME__LOG_LEVEL": "CRITICAL",
@@ -101,9 +102,14 @@ def scaled(one: Run, rows: int) -> Run:
     """Return the run as it would be with ``rows``: the work in proportion, the start once, the memory as measured."""
     factor = rows / one.rows
     return Run(
-        one.wall + one.seconds * (factor - 1), one.cpu + one.work_cpu * (factor - 1), one.rss_mb,
-        one.seconds * factor, one.work_cpu * factor, rows, one.said,
-    )  # fmt: skip
+        one.wall + one.seconds * (factor - 1),
+        one.cpu + one.work_cpu * (factor - 1),
+        one.rss_mb,
+        one.seconds * factor,
+        one.work_cpu * factor,
+        rows,
+        one.said,
+    )
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

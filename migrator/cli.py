@@ -239,7 +239,8 @@ def extract(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
         _json({"rows": dict(brought.rows), "counted": dict(brought.counted)})
         return
     _say(
-        f"{sum(brought.rows.values()):,} records staged in {steps.workspace.stage}; next: `migrator plan -w {workspace}`"
+        f"{sum(brought.rows.values()):,} records staged in {steps.workspace.stage}; "
+        f"next: `migrator plan -w {workspace}`"
     )
 
 
@@ -275,7 +276,8 @@ def rehearse(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
         _json({"loaded": vars(loaded), "verified": vars(verified), "differences": differences})
     else:
         _say(
-            f"rehearsed: {loaded.written:,} calls, {loaded.quarantined} refused, {verified.equal:,} of {verified.records:,} records as predicted"
+            f"rehearsed: {loaded.written:,} calls, {loaded.quarantined} refused, "
+            f"{verified.equal:,} of {verified.records:,} records as predicted"
         )
         _differences(differences)
     if not (loaded.finished and verified.proven):
@@ -300,7 +302,8 @@ def load(
         _json(vars(loaded))
     else:
         _say(
-            f"{loaded.written:,} calls carried out, {loaded.before:,} before; {loaded.settled} in doubt looked up; {loaded.quarantined} in quarantine"
+            f"{loaded.written:,} calls carried out, {loaded.before:,} before; {loaded.settled} in doubt looked up; "
+            f"{loaded.quarantined} in quarantine"
         )
         _say(f"report: {report_file}\nnext: `migrator verify -w {workspace}`")
     if not loaded.finished:
@@ -319,7 +322,8 @@ def verify(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
         _json({**vars(verified), "differences": differences})
     else:
         _say(
-            f"{verified.equal:,} of {verified.records:,} records read back as predicted; {verified.missing} missing, {verified.pending} not written yet"
+            f"{verified.equal:,} of {verified.records:,} records read back as predicted; "
+            f"{verified.missing} missing, {verified.pending} not written yet"
         )
         _differences(differences)
         _say(f"report: {report_file}")
@@ -330,7 +334,8 @@ def verify(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
 def _differences(differences: list[dict[str, Any]]) -> None:
     for line in differences[:20]:
         _say(
-            f"  {line['kind']} {line['id']} {line['field']}: expected {line['expected']!r:.120}, found {line['found']!r:.120}"
+            f"  {line['kind']} {line['id']} {line['field']}: expected {line['expected']!r:.120}, "
+            f"found {line['found']!r:.120}"
         )
     if len(differences) > 20:
         _say(f"  and {len(differences) - 20:,} more, in the report")
@@ -400,7 +405,8 @@ def status(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
     _say(f"plan: {made['digest'][:12]}, {made['units']:,} calls" if made else "plan: none")
     if made:
         _say(
-            f"load: {states['done']:,} of {made['units']:,} done, {states['sent']} in doubt, {states['quarantined']} in quarantine"
+            f"load: {states['done']:,} of {made['units']:,} done, {states['sent']} in doubt, "
+            f"{states['quarantined']} in quarantine"
         )
     for _, command, at, what in history[-5:]:
         _say(f"  {at}  {command}: {what}")

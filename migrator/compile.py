@@ -1,7 +1,7 @@
-"""A mapping compiled to SQL, in both directions. Every statement passes through sqlglot, so it is one SELECT and nothing else.
+"""A mapping compiled to SQL, both ways. Every statement passes through sqlglot, so it is one SELECT and nothing else.
 
 ``canonical_sql`` reads staged native records into a kind's columns. ``native_sql`` turns canonical records into what is
-written, within the limits of the destination. Fed with the second's rows, the first one *predicts what will be read back*.
+written, within the limits of the destination. Fed with the second's rows, the first *predicts what will be read back*.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def canonical_sql(
 ) -> str:
     """Return the SELECT that reads ``kind``: ``id, variant`` and its fields.
 
-    ``relation`` names the staged rows of a variant: ``id, parent, body``. With ``given`` the rows are predictions: ``id``
-    and the owner's ``parent`` are ours already, and the body is the record itself. ``fields`` is the relation of custom
-    fields: ``id, applies_to, key, type, options, option_keys``.
+    ``relation`` names the staged rows of a variant: ``id, parent, body``. With ``given`` the rows are predictions:
+    ``id`` and the owner's ``parent`` are ours already, and the body is the record itself. ``fields`` is the relation of
+    custom fields: ``id, applies_to, key, type, options, option_keys``.
     """
     return checked(
         "\nUNION ALL BY NAME\n".join(_read(kind, variant, relation(variant), fields, given) for variant in variants)
@@ -100,7 +100,8 @@ def problems_sql(kind: Kind, variant: Variant, relation: str) -> str | None:
         raw = reader.at(verb.path)
         if verb.keyed:
             parts.append(
-                f"{{'field': {quoted(label)}, 'raw': CASE WHEN {raw} NOT IN ('', '[]', '{{}}') AND {_keyed_raw(verb.keyed, raw)} IS NULL THEN {raw} END}}"
+                f"{{'field': {quoted(label)}, 'raw': CASE WHEN {raw} NOT IN ('', '[]', '{{}}') "
+                f"AND {_keyed_raw(verb.keyed, raw)} IS NULL THEN {raw} END}}"
             )
             continue
         parts.append(
@@ -112,7 +113,8 @@ def problems_sql(kind: Kind, variant: Variant, relation: str) -> str | None:
     columns = f"{_id(variant, reader)} AS id, unnest([{', '.join(parts)}]) AS p"
     rows = _rows(variant, relation, reader, given=False)
     return checked(
-        f"SELECT id, p.field AS field, p.raw AS raw FROM (WITH v AS ({rows}) SELECT {columns} FROM v {' '.join(joins)}) "
+        "SELECT id, p.field AS field, p.raw AS raw "
+        f"FROM (WITH v AS ({rows}) SELECT {columns} FROM v {' '.join(joins)}) "
         "WHERE p.raw IS NOT NULL"
     )
 
@@ -159,7 +161,10 @@ def _rows(variant: Variant, relation: str, reader: _Reader, given: bool) -> str:
     if variant.each and not given:
         outer = f", json_extract_string(body, {paths(reader.outer)}) AS o" if reader.outer else ""
         each = quoted(json_path(variant.each) + "[*]")
-        rows = f'SELECT id AS "@id", parent AS "@parent"{outer}, unnest(json_extract(body, {each})) AS e FROM {relation}{where}'
+        rows = (
+            f'SELECT id AS "@id", parent AS "@parent"{outer}, unnest(json_extract(body, {each})) AS e '
+            f"FROM {relation}{where}"
+        )
         return f"SELECT *{inner} FROM ({rows})"
     outer = ", CAST([] AS VARCHAR[]) AS o" if reader.outer else ""
     return f'SELECT id AS "@id", parent AS "@parent"{outer}{inner} FROM {relation}{where}'
@@ -243,7 +248,7 @@ def _rank(verb: Verb, variant: Variant, owner: str | None, reader: _Reader) -> s
 
 
 def _keyed_join(label: str, verb: Verb, fields: str, reader: _Reader, joins: list[str]) -> str:
-    """Return the column of a custom-value map: exploded, translated field by field, and gathered again as sorted JSON."""
+    """Return the column of a custom-value map: exploded, translated field by field, gathered again as sorted JSON."""
     keyed, raw = verb.keyed, reader.at(verb.path or "")
     assert keyed is not None
     alias = f"k{len(joins)}"
@@ -269,11 +274,14 @@ def _keyed_join(label: str, verb: Verb, fields: str, reader: _Reader, joins: lis
         ELSE to_json({text}) END"""
     by = "id" if keyed.by == "id" else "key"
     joins.append(
-        f"LEFT JOIN (SELECT rid, CAST(to_json(map_from_entries(list({{'k': k, 'v': w}} ORDER BY k))) AS VARCHAR) AS w FROM ("
-        f"SELECT rid, k, min(w) AS w FROM (SELECT rid, COALESCE(f.id, 'unknown:' || x.key) AS k, {canonical} AS w FROM ("
+        f"LEFT JOIN (SELECT rid, CAST(to_json(map_from_entries(list({{'k': k, 'v': w}} ORDER BY k))) AS VARCHAR) AS w "
+        "FROM ("
+        f"SELECT rid, k, min(w) AS w FROM (SELECT rid, COALESCE(f.id, 'unknown:' || x.key) AS k, {canonical} AS w "
+        "FROM ("
         f"SELECT rid, {key} AS key, {value} AS value FROM ({exploded})) x "
         f"LEFT JOIN (SELECT * FROM {fields} WHERE applies_to = {quoted(keyed.applies_to)}) f ON f.{by} = x.key "
-        f"WHERE x.key IS NOT NULL AND value IS NOT NULL AND json_type(value) <> 'NULL') WHERE w IS NOT NULL GROUP BY rid, k) GROUP BY rid) {alias} "
+        "WHERE x.key IS NOT NULL AND value IS NOT NULL AND json_type(value) <> 'NULL') WHERE w IS NOT NULL "
+        f"GROUP BY rid, k) GROUP BY rid) {alias} "
         f'ON {alias}.rid = v."@id"'
     )
     return f"{alias}.w"
@@ -368,7 +376,8 @@ def _native(
         limited = f"list_slice({column}, 1, {keep.max})" if keep.max else column
         if keep.max_item:
             limited = f"list_transform({limited}, lambda x: trim(left(trim(x), {keep.max_item})))"
-            limited = f"list_filter({limited}, lambda x, i: list_position({limited}, x) = i)"  # list_distinct loses the order
+            # list_distinct loses the order
+            limited = f"list_filter({limited}, lambda x, i: list_position({limited}, x) = i)"
         if verb.split:
             expression = f"to_json(array_to_string({limited}, {quoted(verb.split)}))"
         elif verb.each:
@@ -452,7 +461,7 @@ def _followed(follows: tuple[str, str], kind: Kind, joins: list[str]) -> str:
 def _keyed_native(
     label: str, verb: Verb, keep: Keep, fields: str, own: tuple[str, str] | None, joins: list[str]
 ) -> str:
-    """Return custom values as the vendor stores them, keyed by our field ids: only fields that arrive, only valid choices."""
+    """Return custom values as stored at the vendor, keyed by our field ids: fields that arrive, valid choices only."""
     keyed = verb.keyed
     assert keyed is not None
     alias = f"k{len(joins)}"
@@ -465,8 +474,9 @@ def _keyed_native(
         for of, most in keep.type_max.items()
     )
     also = f" UNION ALL SELECT c.id, {quoted(own[0])}, to_json({own[1]}) FROM c" if own else ""
+    chosen = f"CASE WHEN len({valid}) > 0 THEN to_json({valid}) END"
     native = f"""CASE
-        WHEN f.type = 'multiselect' AND json_type(value) = 'ARRAY' THEN CASE WHEN len({valid}) > 0 THEN to_json({valid}) END
+        WHEN f.type = 'multiselect' AND json_type(value) = 'ARRAY' THEN {chosen}
         WHEN f.type = 'multiselect' THEN CASE WHEN list_contains(f.options, {text}) THEN to_json([{text}]) END
         WHEN json_type(value) = 'ARRAY' THEN to_json({joined})
         WHEN f.type = 'dropdown' THEN CASE WHEN list_contains(f.options, {text}) THEN to_json({text}) END
@@ -485,7 +495,8 @@ def _keyed_native(
         f"SELECT rid, e.key AS key, e.value AS value FROM (SELECT c.id AS rid, "
         f"unnest(map_entries(CAST(CAST(c.{name(label)} AS JSON) AS MAP(VARCHAR, JSON)))) AS e FROM c "
         f"WHERE c.{name(label)} IS NOT NULL)) x JOIN {fields} f ON f.id = x.key "
-        f"AND f.applies_to = {quoted(keyed.applies_to)}{also}) WHERE w IS NOT NULL AND json_type(w) <> 'NULL' GROUP BY rid) {alias} "
+        f"AND f.applies_to = {quoted(keyed.applies_to)}{also}) WHERE w IS NOT NULL AND json_type(w) <> 'NULL' "
+        f"GROUP BY rid) {alias} "
         f"ON {alias}.rid = c.id"
     )
     return f"{alias}.w"

@@ -88,7 +88,7 @@ class Source(Protocol):
         ...
 
     def pages(self, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]]) -> Iterator[Page]:
-        """Yield the stream from ``start`` on; ``parents(stream)`` gives the ids of an already staged stream, in order."""
+        """Yield the stream from ``start`` on; ``parents(stream)`` gives the ids of a stream staged before, in order."""
         ...
 
     def count(self, stream: str) -> int | None:
@@ -112,5 +112,5 @@ class Destination(Source, Protocol):
         ...
 
     def find(self, unit: Unit, known: set[str]) -> Written | None:
-        """Return what a call in doubt made, or None if it was not carried out; ``known`` ids are accounted for already."""
+        """Return what a call in doubt made, or None if it was not carried out; ``known`` ids are accounted for."""
         ...

@@ -191,7 +191,7 @@ def _sort_leaves(
 
 
 def _held(structure: Any, steps: Steps) -> str:
-    """Return the expression of what lies at a path, NULL where that is nothing; through lists, the first that holds any."""
+    """Return the expression of what lies at a path, NULL where that is nothing; through lists, the first with any."""
     wild, node = "$", structure
     listed = False
     for step in steps:

@@ -25,7 +25,7 @@ Case = tuple[str, str, str]  # (condition, action, reason), all but the action a
 
 @dataclass
 class Decider:
-    """Decides kind by kind, in the kinds' order. ``found``: the schema of what is at the destination already (or none)."""
+    """Decides kind by kind, in the kinds' order. ``found``: the schema of what is at the destination (or none)."""
 
     stage: Stage
     kinds: Kinds
@@ -96,7 +96,8 @@ class Decider:
             return f"SELECT *, CAST(NULL AS VARCHAR) AS _key, CAST(NULL AS VARCHAR) AS _first FROM ({way})"
         return (
             "SELECT *, CASE WHEN _key IS NOT NULL THEN NULLIF(first_value(id) OVER (PARTITION BY _key "
-            f"ORDER BY _own DESC, length(id), id), id) END AS _first FROM (SELECT *, {match_key(kind, 'w')} AS _key FROM ({way}) w)"
+            f"ORDER BY _own DESC, length(id), id), id) END AS _first FROM "
+            f"(SELECT *, {match_key(kind, 'w')} AS _key FROM ({way}) w)"
         )
 
     def _single(self, kind_name: str, kind: Kind, write: Write | None) -> str:
@@ -112,11 +113,13 @@ class Decider:
                     there = f"SELECT lower(unnest({column})) FROM {self.found}.{name(kind_name)}"
                 exploded = f"SELECT id, _kind, unnest({column}) AS one FROM named"
                 ranked = (
-                    f"SELECT *, row_number() OVER (PARTITION BY lower(one) ORDER BY length(id), id) AS n FROM ({exploded}) "
+                    "SELECT *, row_number() OVER (PARTITION BY lower(one) ORDER BY length(id), id) AS n "
+                    f"FROM ({exploded}) "
                     f"WHERE lower(one) NOT IN ({there})"
                 )
                 joins.append(
-                    f"LEFT JOIN (SELECT id, _kind, list(one ORDER BY one) AS some FROM ({ranked}) WHERE n = 1 GROUP BY ALL) "
+                    f"LEFT JOIN (SELECT id, _kind, list(one ORDER BY one) AS some FROM ({ranked}) WHERE n = 1 "
+                    "GROUP BY ALL) "
                     f"{alias} ON {alias}.id = w.id AND {alias}._kind = w._kind"
                 )
                 replaced.append(f"{alias}.some AS {column}")
@@ -145,14 +148,16 @@ class Decider:
             else:
                 some = f"SELECT id, unnest({column}) AS one FROM single WHERE len({column}) > 0"
                 joins.append(
-                    f"LEFT JOIN (SELECT id, list(one) AS some FROM ({some}) WHERE one IN ({arrivals}) GROUP BY id) {alias} "
+                    f"LEFT JOIN (SELECT id, list(one) AS some FROM ({some}) "
+                    f"WHERE one IN ({arrivals}) GROUP BY id) {alias} "
                     f"ON {alias}.id = w.id"
                 )
                 replaced.append(f"{alias}.some AS {column}")
         if kind.owner:
             of = quoted(kind.fields[kind.owner].to[0])
             joins.append(
-                f"LEFT JOIN plan.decided o ON o.id = w.{name(kind.owner)} AND o.as_kind = {of} AND o.action <> 'stand_in'"
+                f"LEFT JOIN plan.decided o ON o.id = w.{name(kind.owner)} AND o.as_kind = {of} "
+                "AND o.action <> 'stand_in'"
             )
             columns += [
                 f"o.{column} AS _owner_{column}" for column in ("id", "action", "reason", "variant", "unit", "lane")
@@ -164,7 +169,8 @@ class Decider:
         if among:
             others = " UNION ALL ".join(f"{self._there(other, kind)}" for other in among)
             joins.append(
-                f"LEFT JOIN (SELECT k, min(id) AS id, min(of) AS of FROM ({others}) GROUP BY k) among ON among.k = w._key"
+                f"LEFT JOIN (SELECT k, min(id) AS id, min(of) AS of FROM ({others}) GROUP BY k) among "
+                "ON among.k = w._key"
             )
         columns += ["among.id AS _among", "among.of AS _among_as"] if among else ["NULL AS _among", "NULL AS _among_as"]
         first = f"w.* REPLACE ({', '.join(replaced)})" if replaced else "w.*"
@@ -320,8 +326,8 @@ class Decider:
         rank = self.kinds.in_order().index(kind_name) * 10**9
         place = f"CAST({rank} AS BIGINT) + {f'COALESCE(w.{name(sequence)}, 0)' if sequence else '0'}"
         self.stage.run(
-            f"INSERT INTO plan.decided SELECT w._kind, w.id, w._as_kind, w._variant, w._action, w._reason, w._target, {unit}, "
-            f"{lane}, {place}, w._own, {f'w.{name(kind.owner)}' if kind.owner else 'NULL'}, "
+            "INSERT INTO plan.decided SELECT w._kind, w.id, w._as_kind, w._variant, w._action, w._reason, w._target, "
+            f"{unit}, {lane}, {place}, w._own, {f'w.{name(kind.owner)}' if kind.owner else 'NULL'}, "
             f"{f'w.{name(blob)}' if blob else 'NULL'} FROM {work} w"
         )
 
@@ -331,11 +337,13 @@ class Decider:
             return
         most, per = write.max_total.bytes, write.max_total.per
         lines = (
-            f"SELECT d.lane, d.id, c.size, d.place FROM plan.decided d JOIN canonical.{name(kind_name)} c ON c.id = d.id "
+            "SELECT d.lane, d.id, c.size, d.place FROM plan.decided d "
+            f"JOIN canonical.{name(kind_name)} c ON c.id = d.id "
             f"WHERE d.kind = {quoted(kind_name)} AND d.action = 'create' AND starts_with(d.lane, {quoted(per + ':')})"
         )
         heavy = self.stage.rows(
-            f"SELECT lane, id, size FROM ({lines}) WHERE lane IN (SELECT lane FROM ({lines}) GROUP BY lane HAVING sum(size) > ?) "
+            f"SELECT lane, id, size FROM ({lines}) "
+            f"WHERE lane IN (SELECT lane FROM ({lines}) GROUP BY lane HAVING sum(size) > ?) "
             "ORDER BY lane, place, length(id), id",
             most,
         )

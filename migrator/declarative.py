@@ -241,7 +241,7 @@ class Declarative:
         for page in self._list(spec, path, {**spec.params, **params}, None):
             for record in page.records:
                 native = json.loads(record.body)
-                if record.id not in known and self._same(write, unit, payload, native):
+                if self._named(unit, record.id) not in known and self._same(write, unit, payload, native):
                     if spec.view and "{id}" in spec.view:
                         native = self.client.read(spec.view.replace("{id}", record.id)).json()
                     return self._written(write, unit, native)
@@ -262,6 +262,12 @@ class Declarative:
             if found is None or str(found).strip() != str(wanted).strip():
                 return False
         return bool(search.match)
+
+    def _named(self, unit: Unit, id: str) -> str:
+        """Return a new record's id the way it is read: with the text its mapping puts before it."""
+        variant = next(v for v in self.mapping.kinds[unit.kind] if v.name == unit.variant)
+        parts = variant.id_parts()
+        return "".join(text for text, _ in parts) + id if len(parts) == 1 else id
 
     def _write(self, unit: Unit) -> Write:
         write = self.manifest.write(unit.kind, unit.variant)
@@ -309,7 +315,7 @@ class Declarative:
                 words = {"@id": id, "^.id": id, "@value": value}
                 children[child.kind, child.id] = "".join(text + words[path] for text, path in variant.id_parts())
         key = str(answer[call.key]) if call.key and answer.get(call.key) is not None else None
-        return Written(id, key, children)
+        return Written(self._named(unit, id), key, children)
 
 
 class _Envelope(msgspec.Struct):

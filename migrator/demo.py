@@ -1,4 +1,4 @@
-"""The demo: a made-up help desk, served by one sandbox, moved into another through the real connectors over HTTP, verified."""
+"""The demo: a made-up help desk in one sandbox, moved into another through the real connectors over HTTP, verified."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ overlay:
 def run(
     folder: Path, tickets: int, *, reading: Progress, loading: LoadProgress, say: Callable[[str], None]
 ) -> tuple[Steps, Loaded, Verified, float]:
-    """Make, move and verify a help desk in ``folder``; return the steps, what was loaded and verified, and the seconds."""
+    """Make, move and verify a help desk in ``folder``; return the steps, what was loaded and verified, the seconds."""
     began = time.monotonic()
     file = folder / "migration.yaml"
     if folder.exists() and any(folder.iterdir()):

@@ -61,7 +61,7 @@ def parse(loaded: Any, model: type[D], file: str) -> D:
 
 
 def check(value: Any, model: type[D], file: str, line: Callable[[Iterable[Any]], int | None]) -> D:
-    """Check plain data against ``model``; ``line`` finds the line of a place in it. A misspelt key goes before what it leaves missing."""
+    """Check plain data against ``model``; ``line`` finds a place's line. A misspelt key goes before a missing one."""
     try:
         return model.model_validate(value)
     except ValidationError as err:

@@ -1,7 +1,7 @@
-"""The first long run: an account's records into the stage through dlt, whole, page and cursor durable together; then the bytes.
+"""The first long run: records into the stage through dlt, whole, page and cursor durable together; then the bytes.
 
-Measured (vendor facts, libraries.md, 2026-11-22): one Arrow table a page, bodies split off unparsed and merged on their id,
-costs a 67th of the CPU of dlt's default; only short runs are durable, so a run takes ``CHUNK`` pages and is repeated.
+Measured (vendor facts, libraries.md, 2026-11-22): one Arrow table a page, bodies split off unparsed and merged on their
+id, costs a 67th of the CPU of dlt's default; only short runs are durable: one takes ``CHUNK`` pages, again and again.
 """
 
 from __future__ import annotations
@@ -246,7 +246,10 @@ def canonicalize(stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str
             continue
         relations = {variant.stream: stage.raw(raw, variant.stream) for variant in variants}
         sql = canonical_sql(kind, variants, lambda v, r=relations: r[v.stream], f"{into}.custom_field")  # type: ignore[misc]
-        stage.run(f"CREATE TABLE {relation} AS SELECT DISTINCT ON (id) * FROM ({sql}) WHERE id IS NOT NULL")
+        stage.run(f"CREATE TABLE {relation} AS SELECT * FROM ({sql}) WHERE id IS NOT NULL")
+        if stage.one(f"SELECT count(*) <> count(DISTINCT id) FROM {relation}"):
+            # The same record twice in one list: the first by value stays, so that a plan is the same each time.
+            stage.run(f"CREATE OR REPLACE TABLE {relation} AS SELECT DISTINCT ON (id) * FROM {relation} ORDER BY ALL")
         for variant in variants:
             problems = problems_sql(kind, variant, relations[variant.stream])
             if problems:
@@ -269,7 +272,7 @@ def download(
     workers: int = 4,
     progress: Progress = lambda stream, records: None,
 ) -> int:
-    """Fetch the bytes of every record that has some, into the blob store, named by their sha256; return how many failed.
+    """Fetch the bytes of every record that has some into the blob store, named by sha256; return how many failed.
 
     Bytes that cannot be had are noted with the vendor's answer and do not stop the rest.
     """
@@ -277,7 +280,8 @@ def download(
     with Stage(workspace.stage) as stage:
         stage.schema("blobs")
         stage.run(
-            f"CREATE TABLE IF NOT EXISTS blobs.{name(dataset)} (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, problem VARCHAR)"
+            f"CREATE TABLE IF NOT EXISTS blobs.{name(dataset)} (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, "
+            "problem VARCHAR)"
         )
         for kind_name, kind in kinds.kinds.items():
             for label, field in kind.fields.items():
@@ -286,7 +290,8 @@ def download(
                 relation = f"{canonical}.{name(kind_name)}"
                 todo = stage.rows(
                     f"SELECT id, url FROM {relation} a WHERE url IS NOT NULL AND NOT EXISTS "
-                    f"(SELECT 1 FROM blobs.{name(dataset)} b WHERE b.id = a.id AND b.digest IS NOT NULL) ORDER BY length(id), id"
+                    f"(SELECT 1 FROM blobs.{name(dataset)} b WHERE b.id = a.id AND b.digest IS NOT NULL) "
+                    "ORDER BY length(id), id"
                 )
                 with ThreadPoolExecutor(workers) as pool:
                     for at, found in enumerate(pool.map(lambda row: _fetch(source, workspace, row), todo), 1):

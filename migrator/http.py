@@ -1,4 +1,4 @@
-"""One client for every vendor: sessions, credentials, the pacer, and answers turned into errors by what may be done next."""
+"""One client for every vendor: sessions, credentials, the pacer; answers become errors by what may be done next."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ class Bearer(AuthBase):
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the token into the request."""
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
 
 @dataclass
 class Client:
-    """Talks to one account. ``sleep`` and ``session`` are arguments, so that tests neither wait nor leave the machine."""
+    """Talks to one account. ``sleep`` and ``session`` are arguments: tests neither wait nor leave the machine."""
 
     base_url: str
     auth: AuthBase | HTTPBasicAuth | None
@@ -168,7 +169,9 @@ class Client:
     def _judge(self, response: requests.Response, method: str, name: str) -> None:
         status = response.status_code
         if 300 <= status < 400 and method != "GET":
-            raise UnknownOutcomeError(f"{name}: {status}, another address in place of an answer; check the account's address")
+            raise UnknownOutcomeError(
+                f"{name}: {status}, another address in place of an answer; check the account's address"
+            )
         if status < 400:
             return
         if status == 429:
@@ -201,7 +204,7 @@ class Client:
 
 def _pause(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
-    after = getattr(error, "after", None)
+    after: float | None = getattr(error, "after", None)
     return min(LONGEST_PAUSE_SECONDS, after if after is not None else 0.5 * 2 ** (state.attempt_number - 1))
 
 

@@ -1,4 +1,4 @@
-"""The canonical records: which kinds there are, their fields, types and references, and the order they are written in."""
+"""The canonical records: which kinds there are, their fields, types and references, and the order of writing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COLUMN: Mapping[str, str] = {  # DuckDB's type for each of ours
 
 
 class Skip(Document):
-    """Records with a true ``when`` are not written: ``because`` is the reason, ``unless_referenced`` keeps the needed ones."""
+    """Records with a true ``when`` are not written: ``because`` is why, ``unless_referenced`` keeps the needed ones."""
 
     because: str
     unless_referenced: Flag = False
@@ -42,10 +42,10 @@ class Field(Document):
     """One field of a kind.
 
     ``to``: the kinds a reference may name. ``owner``: the record lives inside the one it names. ``unordered``: a list
-    compared as a set. ``private``: kept in the stage for translation, never compared and never a loss. ``sequence``: the place of a
-    record among those of its owner, which are written in this order. ``skip``: a boolean
-    that keeps its record from being written. ``keyed_by``: the kind whose ids are the keys of a map. ``examples``: what a
-    text that is not free looks like.
+    compared as a set. ``private``: kept in the stage for translation, never compared and never a loss. ``sequence``:
+    the place of a record among those of its owner, which are written in this order. ``skip``: a boolean that keeps its
+    record from being written. ``keyed_by``: the kind whose ids are the keys of a map. ``examples``: what a text that is
+    not free looks like.
     """
 
     type: Type = "text"
@@ -80,7 +80,7 @@ class Field(Document):
 class Kind(Document):
     """One kind of record. ``match``: fields that make a record the same as one at the destination, whatever the case.
 
-    ``stands_in``: the kind a record is written as where the destination cannot take it as itself (a person without a seat).
+    ``stands_in``: the kind a record is written as where the destination cannot take it (a person without a seat).
     ``label``: the field a person knows the record by.
     """
 

@@ -1,7 +1,7 @@
 """What was written, and what is in doubt: SQLite, durable at every step. The only module that opens the ledger file.
 
-A unit (one call) is ``sent`` before its call and ``done`` after it; a unit still ``sent`` after a crash may or may not have
-been carried out. Durability: WAL, synchronous=FULL. Calls of several workers share a commit (natural group commit).
+A unit (one call) is ``sent`` before its call and ``done`` after it; a unit still ``sent`` after a crash may or may not
+have been carried out. Durability: WAL, synchronous=FULL. Calls of several workers share a commit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS unit (
   sent_at TEXT, done_at TEXT, attempts INTEGER NOT NULL DEFAULT 0, answer TEXT, payload TEXT,
   PRIMARY KEY (plan, unit)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS identity (
-  kind TEXT NOT NULL, source TEXT NOT NULL, destination TEXT NOT NULL, key TEXT, how TEXT NOT NULL, as_kind TEXT NOT NULL, unit TEXT,
+  kind TEXT NOT NULL, source TEXT NOT NULL, destination TEXT NOT NULL, key TEXT, how TEXT NOT NULL,
+  as_kind TEXT NOT NULL, unit TEXT,
   PRIMARY KEY (kind, source)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS run (plan TEXT, command TEXT, at TEXT, what TEXT);
 """
@@ -83,7 +84,8 @@ class Ledger:
         self._do(
             [
                 (
-                    "INSERT INTO unit (plan, unit, kind, state, sent_at, attempts, payload) VALUES (?, ?, ?, 'sent', ?, 1, ?) "
+                    "INSERT INTO unit (plan, unit, kind, state, sent_at, attempts, payload) "
+                    "VALUES (?, ?, ?, 'sent', ?, 1, ?) "
                     "ON CONFLICT (plan, unit) DO UPDATE SET state = 'sent', sent_at = excluded.sent_at, "
                     "attempts = attempts + 1, payload = excluded.payload, answer = NULL",
                     (plan, unit, kind, at, json.dumps(payload, ensure_ascii=False)),
@@ -114,7 +116,8 @@ class Ledger:
                 (
                     "INSERT INTO unit (plan, unit, kind, state, sent_at, done_at, attempts, answer, payload) "
                     "VALUES (?, ?, ?, 'quarantined', ?, ?, 1, ?, ?) ON CONFLICT (plan, unit) DO UPDATE SET "
-                    "state = 'quarantined', done_at = excluded.done_at, answer = excluded.answer, payload = excluded.payload",
+                    "state = 'quarantined', done_at = excluded.done_at, answer = excluded.answer, "
+                    "payload = excluded.payload",
                     (plan, unit, kind, at, at, answer, json.dumps(payload, ensure_ascii=False)),
                 )
             ]

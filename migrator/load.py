@@ -1,7 +1,8 @@
-"""The second long run: carries out exactly one approved plan. Decides nothing; a crash at any point leaves nothing doubled.
+"""The second long run: carries out exactly one approved plan. Decides nothing; a crash anywhere leaves nothing doubled.
 
-Units of one lane (a ticket, then its notes) go in order; lanes go side by side. Before its call a unit is noted as ``sent``,
-after it as ``done``; whatever is still ``sent`` when a load begins is looked up before anything else is written.
+Units of one lane (a ticket, then its notes) go in order; lanes go side by side. Before its call a unit is noted as
+``sent``, after it as ``done``; whatever is still ``sent`` when a load begins is looked up before anything else is
+written.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class Loader:
     def load(self, named: str, files: dict[str, str]) -> Loaded:
         """Load the plan with the digest ``named`` (12 characters or more are enough).
 
-        Raises PlanError if another plan lies in the workspace; AccessError or VendorError end the run, which can be resumed.
+        Raises PlanError if another plan lies in the workspace; AccessError or VendorError end a run that can go on.
         """
         actual = digest(self.stage, self.kinds, files)
         if len(named) < 12 or not actual.startswith(named):
@@ -283,7 +284,8 @@ class Loader:
     def _units(self, names: list[str]) -> Iterator[list[_Row]]:
         for unit in names:
             rows = self.stage.rows(
-                "SELECT kind, id, as_kind, variant, unit, lane, owner, blob, CAST(payload AS VARCHAR) FROM plan.planned "
+                "SELECT kind, id, as_kind, variant, unit, lane, owner, blob, CAST(payload AS VARCHAR) "
+                "FROM plan.planned "
                 "WHERE action = 'create' AND unit = ? ORDER BY place, length(id), id",
                 unit,
             )

@@ -77,8 +77,10 @@ def _of_variant(
     for origin in source:
         origin_kind = kinds.kinds[origin]
         pairs = (
-            f"canonical.{name(origin)} c JOIN plan.planned p ON p.id = c.id AND p.kind = {quoted(origin)} AND p.action = 'create' "
-            f"JOIN predicted.{name(kind_name)} r ON r.id = c.id AND r._kind = {quoted(origin)} AND r.variant = {quoted(variant)}"
+            f"canonical.{name(origin)} c JOIN plan.planned p ON p.id = c.id AND p.kind = {quoted(origin)} "
+            "AND p.action = 'create' "
+            f"JOIN predicted.{name(kind_name)} r ON r.id = c.id AND r._kind = {quoted(origin)} "
+            f"AND r.variant = {quoted(variant)}"
         )
         of = int(stage.one(f"SELECT count(*) FROM {pairs}"))
         if not of:
@@ -94,9 +96,8 @@ def _of_variant(
                 continue
             verb = verbs.get(label)
             specs[label] = (spec, keep, becomes)
-            hows.append(
-                f"histogram({_how(spec, keep, bool(verb and verb.values), f'c.{name(label)}', becomes)}) AS {name(label)}"
-            )
+            test = _how(spec, keep, bool(verb and verb.values), f"c.{name(label)}", becomes)
+            hows.append(f"histogram({test}) AS {name(label)}")
         if not hows:
             continue
         for label, counted in zip(specs, stage.rows(f"SELECT {', '.join(hows)} FROM {pairs}")[0], strict=True):
@@ -106,8 +107,10 @@ def _of_variant(
                 test = _how(spec, keep, bool(verb and verb.values), f"c.{name(label)}", becomes)
                 title = origin_kind.label
                 examples = stage.rows(
-                    f"SELECT c.id, {f'c.{name(title)}' if title else quoted('')}, left(CAST(c.{name(label)} AS VARCHAR), 300), "
-                    f"left(CAST({becomes} AS VARCHAR), 300) FROM {pairs} WHERE {test} = {quoted(how)} ORDER BY length(c.id), c.id LIMIT 3"
+                    f"SELECT c.id, {f'c.{name(title)}' if title else quoted('')}, "
+                    f"left(CAST(c.{name(label)} AS VARCHAR), 300), "
+                    f"left(CAST({becomes} AS VARCHAR), 300) FROM {pairs} WHERE {test} = {quoted(how)} "
+                    "ORDER BY length(c.id), c.id LIMIT 3"
                 )
                 because = (keep.because if keep else "") or _because(manifest.title, spec, keep, how)
                 shown = [(str(i), str(t or ""), str(w), None if b is None else str(b)) for i, t, w, b in examples]
@@ -133,16 +136,21 @@ def _custom(stage: Stage, kind_name: str, label: str, pairs: str, of: int, field
 
     def exploded(side: str) -> str:
         return (
-            f"SELECT id, e.key AS k, CAST(e.value AS VARCHAR) AS v FROM (SELECT c.id, unnest(map_entries(CAST(CAST({side}.{name(label)} AS JSON) "
+            "SELECT id, e.key AS k, CAST(e.value AS VARCHAR) AS v FROM (SELECT c.id, "
+            f"unnest(map_entries(CAST(CAST({side}.{name(label)} AS JSON) "
             f"AS MAP(VARCHAR, JSON)))) AS e FROM {pairs} WHERE {side}.{name(label)} IS NOT NULL)"
         )
 
     rows = stage.rows(
-        f"SELECT s.k, max(f.title), CASE WHEN f.id IS NULL THEN 'unresolved' WHEN max(q.action) NOT IN ('create', 'keep', 'merge') THEN 'unresolved' "
-        f"WHEN max(d.v) IS NULL THEN 'dropped' WHEN bool_and(starts_with(trim(s.v, '\"'), trim(d.v, '\"'))) THEN 'truncated' ELSE 'reset' END AS how, count(*), "
+        "SELECT s.k, max(f.title), CASE WHEN f.id IS NULL THEN 'unresolved' "
+        "WHEN max(q.action) NOT IN ('create', 'keep', 'merge') THEN 'unresolved' "
+        "WHEN max(d.v) IS NULL THEN 'dropped' "
+        "WHEN bool_and(starts_with(trim(s.v, '\"'), trim(d.v, '\"'))) THEN 'truncated' ELSE 'reset' END AS how, count(*), "
         f"list({{'id': s.id, 'was': left(s.v, 300), 'becomes': left(d.v, 300)}} ORDER BY length(s.id), s.id)[1:3] "
-        f"FROM ({exploded('c')}) s LEFT JOIN ({exploded('r')}) d ON d.id = s.id AND d.k = s.k LEFT JOIN canonical.{name(fields)} f ON f.id = s.k "
-        f"LEFT JOIN plan.planned q ON q.kind = {quoted(fields)} AND q.id = s.k WHERE s.v IS DISTINCT FROM d.v GROUP BY s.k, f.id, (d.v IS NULL) ORDER BY count(*) DESC"
+        f"FROM ({exploded('c')}) s LEFT JOIN ({exploded('r')}) d ON d.id = s.id AND d.k = s.k "
+        f"LEFT JOIN canonical.{name(fields)} f ON f.id = s.k "
+        f"LEFT JOIN plan.planned q ON q.kind = {quoted(fields)} AND q.id = s.k WHERE s.v IS DISTINCT FROM d.v "
+        "GROUP BY s.k, f.id, (d.v IS NULL) ORDER BY count(*) DESC"
     )
     because = {
         "unresolved": "the custom field itself is not written",
@@ -160,7 +168,8 @@ def _custom(stage: Stage, kind_name: str, label: str, pairs: str, of: int, field
 def _kept(stage: Stage, kind_name: str, kind: Kind, manifest: Manifest) -> list[Loss]:
     """A kept or merged record's own values stay where they differ from the source's."""
     pairs = (
-        f"canonical.{name(kind_name)} c JOIN plan.planned p ON p.id = c.id AND p.kind = {quoted(kind_name)} AND p.action IN ('keep', 'merge') "
+        f"canonical.{name(kind_name)} c JOIN plan.planned p ON p.id = c.id AND p.kind = {quoted(kind_name)} "
+        "AND p.action IN ('keep', 'merge') "
         f"JOIN predicted.{name(kind_name)} r ON r.id = c.id AND r._kind = {quoted(kind_name)}"
     )
     of = int(stage.one(f"SELECT count(*) FROM {pairs}"))
@@ -170,7 +179,8 @@ def _kept(stage: Stage, kind_name: str, kind: Kind, manifest: Manifest) -> list[
             continue
         test = f"{_says(spec, f'c.{name(label)}')} AND {differs(spec, f'c.{name(label)}', f'r.{name(label)}')}"
         rows = stage.rows(
-            f"SELECT c.id, {f'c.{name(kind.label)}' if kind.label else quoted('')}, left(CAST(c.{name(label)} AS VARCHAR), 300), "
+            f"SELECT c.id, {f'c.{name(kind.label)}' if kind.label else quoted('')}, "
+            f"left(CAST(c.{name(label)} AS VARCHAR), 300), "
             f"left(CAST(r.{name(label)} AS VARCHAR), 300) FROM {pairs} WHERE {test} ORDER BY length(c.id), c.id"
         )
         if rows:

@@ -1,4 +1,4 @@
-"""A connector's ``connector.yaml``, typed: how to talk to the vendor, and what it can keep. Nothing declared, nothing written."""
+"""``connector.yaml``, typed: how to talk to the vendor, and what it can keep. Nothing declared, nothing written."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class QuotaRule(Cited):
 
 
 class Quota(Document):
-    """The declared limits, and the headers by which the vendor tells its own (``remaining`` may be a decimal: "700.0")."""
+    """The declared limits, and the headers by which the vendor tells its own (``remaining`` may be "700.0")."""
 
     default_plan: str
     rules: tuple[QuotaRule, ...]
@@ -45,10 +45,12 @@ class Quota(Document):
 
 
 class Paging(Document):
-    """How a list goes on: ``none``; ``link`` header; ``cursor`` (incremental export: ``after_cursor``, ``end_of_stream``);
-    ``time`` (incremental by ``start_time``, repeats its last second); ``next`` (``next_page`` address in the body).
+    """How a list goes on: ``none``; ``link`` header; ``cursor`` (incremental export: ``after_cursor``,
+    ``end_of_stream``); ``time`` (incremental by ``start_time``, repeats its last second); ``next`` (``next_page``
+    address in the body).
 
-    ``size`` records a page, asked for by ``size_param``. ``most``: pages after which the vendor stops (then ``window``).
+    ``size`` records a page, asked for by ``size_param``. ``most``: pages after which the vendor stops; then
+    ``window`` goes on.
     """
 
     style: Literal["none", "link", "cursor", "time", "next"] = "none"
@@ -61,10 +63,10 @@ class Stream(Document):
     """A list of native records.
 
     ``items``: the key that holds the list (none: the answer is the list). ``parent``: one list for each record of that
-    stream (only those where ``parent_has`` holds), ``{parent}`` in the path is its id. ``view``: each listed record is read again by its own address. ``each``: further fixed
-    variants of the query, read one after another. ``window``: the record's field and the query's parameter by which a list
-    that stops at ``paging.most`` pages goes on. ``absent``: 404 means an empty list. ``count``: where the vendor itself
-    counts them: path and key.
+    stream (only those where ``parent_has`` holds), ``{parent}`` in the path is its id. ``view``: each listed record is
+    read again by its own address. ``each``: further fixed variants of the query, read one after another. ``window``:
+    the record's field and the query's parameter by which a list that stops at ``paging.most`` pages goes on.
+    ``absent``: 404 means an empty list. ``count``: where the vendor itself counts them: path and key.
     """
 
     path: str
@@ -86,7 +88,8 @@ class Stream(Document):
 class Call(Document):
     """One writing call: ``{name}`` in the path is a resolved reference of the record.
 
-    ``wrap``: the key the payload goes under. ``body``: a named function of ``hooks.py`` that shapes it first. ``id``/``key``: where the answer holds the new record's id and its own name.
+    ``wrap``: the key the payload goes under. ``body``: a named function of ``hooks.py`` that shapes it first.
+    ``id``/``key``: where the answer holds the new record's id and its own name.
     """
 
     method: Literal["POST", "PUT", "DELETE"] = "POST"
@@ -98,11 +101,12 @@ class Call(Document):
 
 
 class Find(Document):
-    """How a write whose answer never came is looked up: the ``stream`` is listed with ``params`` and compared by ``match``
-    (native path at the vendor to native path in the payload). ``{sent_at}`` and the references may stand in params.
+    """How a write whose answer never came is looked up: the ``stream`` is listed with ``params`` and compared by
+    ``match`` (native path at the vendor to native path in the payload). ``{sent_at}`` and the references may stand in
+    params.
 
-    ``path``: the stream's address for this record alone. ``key_in``: compare migrator's own key, held in this native map.
-    ``as_html``: compare as HTML means. ``lag_seconds``: a list that shows new records only after this long.
+    ``path``: the stream's address for this record alone. ``key_in``: compare migrator's own key, held in this native
+    map. ``as_html``: compare as HTML means. ``lag_seconds``: a list that shows new records only after this long.
     """
 
     stream: str | None = None
@@ -117,14 +121,13 @@ class Find(Document):
 class Keep(Document):
     """What the vendor does with one canonical field.
 
-    ``write``: ``always``, ``create`` (only then) or ``never``. ``max``: characters, or items of a list;
-    ``max_item``: characters of each item. ``type_max``: characters of custom values, by field type. ``one_of``: native
-    values it takes. ``default``: what it fills in when there is none; ``fills``: it may fill in something of its own.
-    ``only_with``: written
-    only where other fields have these values. ``follows``: not written, but read back as this reference's field. ``unique``: a value in a list
-    belongs to one record only. ``trim``/``lower``: the vendor does so itself;
-    ``last_part``: of a path, only what stands after the last slash.
-    ``loss``/``because``: how a difference is named in the report, and why.
+    ``write``: ``always``, ``create`` (only then) or ``never``. ``max``: characters, or items of a list; ``max_item``:
+    characters of each item. ``type_max``: characters of custom values, by field type. ``one_of``: native values it
+    takes. ``default``: what it fills in when there is none; ``fills``: it may fill in something of its own.
+    ``only_with``: written only where other fields have these values. ``follows``: not written, but read back as this
+    reference's field. ``unique``: a value in a list belongs to one record only. ``trim``/``lower``: the vendor does so
+    itself; ``last_part``: of a path, only what stands after the last slash. ``loss``/``because``: how a difference is
+    named in the report, and why.
     """
 
     write: Literal["always", "create", "never"] = "always"
@@ -153,9 +156,9 @@ class Keep(Document):
 class Embed(Document):
     """Records of another kind that travel inside this one's call.
 
-    ``merge``: their payload becomes part of ours. ``files``: their bytes go along as multipart ``path``, and ``answer`` is
-    where the ids come back, in order. ``list``: the reference ``value`` of each, as
-    a list at ``path``. ``filler``: what stands at ``path`` where there is no such record.
+    ``merge``: their payload becomes part of ours. ``files``: their bytes go along as multipart ``path``, and ``answer``
+    is where the ids come back, in order. ``list``: the reference ``value`` of each, as a list at ``path``. ``filler``:
+    what stands at ``path`` where there is no such record.
     """
 
     how: Literal["merge", "files", "list"]
@@ -177,9 +180,9 @@ class Write(Document):
     """What the vendor keeps of one variant of a kind.
 
     ``create`` (with ``find``): written by a call of its own; ``embedded``: only inside its owner; ``match_only``: never
-    created, only found (a seat costs money); ``skip``/``manual``: not written, with the reason.
-    ``match_among``: kinds whose records at the destination are the same too (an employee who asks, and has a seat there).
-    ``key_field``: the set-up custom field that holds migrator's own key.
+    created, only found (a seat costs money); ``skip``/``manual``: not written, with the reason. ``match_among``: kinds
+    whose records at the destination are the same too (an employee who asks and has a seat). ``key_field``: the set-up
+    custom field that holds migrator's own key.
     """
 
     kind: str

@@ -28,8 +28,8 @@ def word(value: Scalar) -> str:
 class Keyed(Document):
     """How custom values are stored: a list of ``{id, value}`` or an object; keyed by the field's id or its own key.
 
-    ``choice``: whether an option is stored by its ``label`` or by the option's ``key``. ``typed``: numbers and booleans are
-    JSON numbers and booleans (else text).
+    ``choice``: whether an option is stored by its ``label`` or by the option's ``key``. ``typed``: numbers and booleans
+    are JSON numbers and booleans (else text).
     """
 
     style: Literal["list", "object"]
@@ -49,16 +49,15 @@ class Verb(Document):
     """How one canonical field is read and written. A bare string is ``path``.
 
     ``path``: dotted, from the record; ``^.x`` from the record around an ``each``; ``@parent`` the record it was listed
-    under; ``@id`` the staged id. ``paths``: the first that holds anything. ``values``: native to canonical; ``write`` adds
-    canonical to native where the way back is another; what is in neither is nothing, is kept
-    (``otherwise: keep``) or is what ``otherwise`` says. ``none``: native
-    values that say nothing. ``constant``: always this; when writing, only records with this value fit the variant.
-    ``each``: a leaf of every element of a list. ``split``: one text, cut at this. ``prefix``: stands before a
-    synthetic id. ``keyed``: custom values.
-    ``else_key``: where the record has none, migrator's own key is written. ``preface``: the original author, date and id
-    stand before the text, and are taken off when it is read back. ``text``: plain text at the vendor, HTML with us.
-    ``rank``: the place among the records of one owner, by these fields, counted from ``start``. ``not_empty``: a boolean,
-    true where the path holds anything. ``hook``: a named function of the connector.
+    under; ``@id`` the staged id. ``paths``: the first that holds anything. ``values``: native to canonical; ``write``
+    adds canonical to native where the way back is another; what is in neither is nothing, is kept (``otherwise: keep``)
+    or is what ``otherwise`` says. ``none``: native values that say nothing. ``constant``: always this; when writing,
+    only records with this value fit the variant. ``each``: a leaf of every element of a list. ``split``: one text, cut
+    at this. ``prefix``: stands before a synthetic id. ``keyed``: custom values. ``else_key``: where the record has
+    none, migrator's own key is written. ``preface``: the original author, date and id stand before the text, and are
+    taken off when it is read back. ``text``: plain text at the vendor, HTML with us. ``rank``: the place among the
+    records of one owner, by these fields, counted from ``start``. ``not_empty``: a boolean, true where the path holds
+    anything. ``hook``: a named function of the connector.
     """
 
     path: str | None = None
@@ -98,7 +97,7 @@ class Verb(Document):
         return self.paths or ((self.path,) if self.path else ())
 
     def back(self) -> dict[str, Scalar]:
-        """Return canonical to native: the values turned round, the first native value of each winning, then ``write``."""
+        """Return canonical to native: the values turned round, the first native one winning, then ``write``."""
         turned: dict[str, Scalar] = {}
         for native, canonical in (self.values or {}).items():
             turned.setdefault(word(canonical), native)
@@ -126,14 +125,14 @@ class Variant(Document):
         return {name: verb.constant for name, verb in self.fields.items() if verb.constant is not None}
 
     def id_parts(self) -> list[tuple[str, str]]:
-        """Return the id's parts as (text, path): ``description:{@id}`` is [("description:", "@id")]; a bare path is one part."""
+        """Return the id's parts as (text, path): ``x:{@id}`` is [("x:", "@id")]; a bare path is one part."""
         if "{" not in self.id:
             return [("", self.id)]
         return re.findall(r"([^{}]*)\{([^{}]+)\}", self.id)
 
 
 class Mapping(Document):
-    """A vendor's file: kind by kind, the variants it appears in. ``unread``: what the vendor has and we do not read yet."""
+    """A vendor's file: kind by kind, the variants it appears in. ``unread``: what the vendor has and we do not read."""
 
     vendor: str
     canonical: str = "help_desk"
@@ -177,7 +176,7 @@ def overlay(
     file: str,
     line: Callable[[Iterable[Any]], int | None] = lambda where: None,
 ) -> Mapping:
-    """Return the mapping with the customer's own choices: ``{kind: {field: {verb: …}}}``; maps are merged, the rest replaced.
+    """Return the mapping with the customer's choices: ``{kind: {field: {verb: …}}}``; maps merge, the rest is replaced.
 
     ``line`` finds the line of a place in ``changes``. Raises InputError where they name what does not exist.
     """

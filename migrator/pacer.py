@@ -1,4 +1,4 @@
-"""When the next call may go: the declared quota, the vendor's own headers, and the vendor's own word when it has had enough."""
+"""When the next call may go: the declared quota, the vendor's headers, and its own word when it has had enough."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Limit:
 
 @dataclass
 class Pacer:
-    """Shared by every worker of one account; ``share`` leaves the rest of the quota to the customer's other integrations."""
+    """Shared by an account's workers; ``share`` leaves the rest of the quota to the customer's other integrations."""
 
     limits: list[Limit]
     total_header: str | None = None
@@ -66,7 +66,7 @@ class Pacer:
             self.sleep(at - now)
 
     def observe(self, headers: Mapping[str, str], name: str = "") -> None:
-        """Follow what the vendor says of its own limits: of the account (the first limit), or of the endpoint called."""
+        """Follow what the vendor says of its limits: of the account (the first limit), or of the endpoint called."""
         total = _number(headers.get(self.total_header)) if self.total_header else None
         if total:
             with self._lock:

@@ -1,7 +1,7 @@
-"""Every write and every loss, decided, counted and signed, before anything is written. Decides all; writes nothing outside.
+"""Every write and every loss: decided, counted, signed before anything is written. Decides all; writes nothing outside.
 
-For each record: what happens to it (``planned``), what goes out (its payload) and what will be read back (``predicted``).
-A loss is where the prediction differs from the source record.
+For each record: what happens to it (``planned``), what goes out (its payload) and what will be read back
+(``predicted``). A loss is where the prediction differs from the source record.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Calls:
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan's summary; the records themselves lie in the stage. ``digest`` covers them, and all files that made them."""
+    """A plan's summary; the records lie in the stage. ``digest`` covers them, and all files that made them."""
 
     digest: str
     source: str
@@ -138,15 +138,17 @@ class Planner:
         for kind_name in sorted(people):
             label = self.kinds.kinds[kind_name].label or "id"
             self.stage.run(
-                f"INSERT INTO labels SELECT id, {name(label)} FROM canonical.{name(kind_name)} WHERE id NOT IN (SELECT id FROM labels)"
+                f"INSERT INTO labels SELECT id, {name(label)} FROM canonical.{name(kind_name)} "
+                "WHERE id NOT IN (SELECT id FROM labels)"
             )
 
     # ---- counting ---------------------------------------------------------------------------------------------------
 
     def _dispositions(self) -> list[Disposition]:
-        # A person who stands in is one record with two lines: the seat that is missing, and the contact that is written.
+        # A person who stands in is one record with two lines: the missing seat, and the contact that is written.
         lines = self.stage.rows(
-            "SELECT p.kind, CASE WHEN p.action = 'create' AND s.id IS NOT NULL THEN 'stand_in' ELSE p.action END AS act, "
+            "SELECT p.kind, CASE WHEN p.action = 'create' AND s.id IS NOT NULL THEN 'stand_in' "
+            "ELSE p.action END AS act, "
             "CASE WHEN p.action = 'create' AND s.id IS NOT NULL THEN s.reason ELSE p.reason END AS why, count(*), "
             "list({'id': p.id} ORDER BY length(p.id), p.id)[1:3] FROM plan.planned p LEFT JOIN plan.planned s "
             "ON s.action = 'stand_in' AND s.kind = p.kind AND s.id = p.id WHERE NOT p.own AND p.action <> 'stand_in' "
@@ -170,7 +172,8 @@ class Planner:
         """Count the calls of the load and of the read-back, and hold them against the declared quotas."""
         endpoints: dict[str, int] = {}
         for kind_name, variant, count in self.stage.rows(
-            "SELECT as_kind, variant, count(*) FROM plan.planned WHERE action = 'create' AND unit = as_kind || ':' || id GROUP BY ALL"
+            "SELECT as_kind, variant, count(*) FROM plan.planned WHERE action = 'create' "
+            "AND unit = as_kind || ':' || id GROUP BY ALL"
         ):
             write = self.manifest.write(kind_name, variant)
             if write and write.create:
@@ -190,14 +193,15 @@ def digest(stage: Stage, kinds: Kinds, files: dict[str, str]) -> str:
     """Return the sha256 over every decision, payload and prediction, and the files that made them."""
     whole = hashlib.sha256(json.dumps(files, sort_keys=True).encode())
     for (line,) in stage.stream(
-        "SELECT sha256(concat_ws(chr(31), kind, id, as_kind, variant, action, target, unit, lane, CAST(place AS VARCHAR), owner, blob, "
-        "CAST(payload AS VARCHAR))) FROM plan.planned ORDER BY kind, id, as_kind"
+        "SELECT sha256(concat_ws(chr(31), kind, id, as_kind, variant, action, target, unit, lane, "
+        "CAST(place AS VARCHAR), owner, blob, "
+        "CAST(payload AS VARCHAR))) FROM plan.planned ORDER BY kind, id, as_kind, action"
     ):
         whole.update(line.encode())
     for kind_name in kinds.in_order():
         columns = ", ".join(f"CAST({name(c)} AS VARCHAR)" for c in kinds.kinds[kind_name].fields)
         for (line,) in stage.stream(
-            f"SELECT sha256(concat_ws(chr(31), id, {columns})) FROM predicted.{name(kind_name)} ORDER BY id"
+            f"SELECT sha256(concat_ws(chr(31), id, {columns})) FROM predicted.{name(kind_name)} ORDER BY id, _kind"
         ):
             whole.update(line.encode())
     return whole.hexdigest()

@@ -1,4 +1,4 @@
-"""What will be read back: payloads within the destination's limits, read again by the very SQL that reads the destination."""
+"""What will be read back: payloads within the destination's limits, read by the very SQL that reads the destination."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class Predictor:
         if kind_name in keyed:
             # Custom fields as they will be there: found by our own ids, as predictions are keyed.
             stage.run(
-                "CREATE TABLE predicted.fields AS SELECT id, applies_to, id AS key, type, options, options AS option_keys "
+                "CREATE TABLE predicted.fields AS SELECT id, applies_to, id AS key, type, options, "
+                "options AS option_keys "
                 f"FROM {table}"
             )
 
@@ -62,7 +63,8 @@ class Predictor:
         blob = next((name(label) for label, spec in kind.fields.items() if spec.type == "blob"), None)
         columns = f"r.* REPLACE (w.{blob} AS {blob})" if blob else "r.*"
         stage.run(
-            f"INSERT INTO {table} BY NAME SELECT {columns}, w._kind AS _kind FROM ({reading}) r JOIN {work} w ON w.id = r.id"
+            f"INSERT INTO {table} BY NAME SELECT {columns}, w._kind AS _kind FROM ({reading}) r "
+            f"JOIN {work} w ON w.id = r.id"
         )
 
     def _list_value(self, kind_name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""``migration.yaml``, the workspace beside it, and secrets by name. A secret's value leaves this module only inside a client."""
+"""``migration.yaml``, its workspace, and secrets by name. A secret's value leaves this module only inside a client."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from migrator.registry import Connector
 class Account(Document):
     """One side of the migration. ``secrets`` name where each secret is kept: ``env:NAME`` or ``keyring:SERVICE/USER``.
 
-    ``url`` replaces the vendor's address (a sandbox, a proxy). ``plan``: the vendor's plan, for its quota; ``share``: the
-    part of the quota migrator may use; ``per_minute``: a quota the vendor granted. ``options``: the connector's own.
+    ``url`` replaces the vendor's address (a sandbox, a proxy). ``plan``: the vendor's plan, for its quota; ``share``:
+    the part of the quota migrator may use; ``per_minute``: a quota the vendor granted. ``options``: the
+    connector's own.
     """
 
     vendor: str
@@ -42,14 +43,14 @@ class Account(Document):
 
 
 class Policies(Document):
-    """What a person decided once. ``people_without_seat``: an agent nobody matches becomes a contact, or is left to a person."""
+    """What a person decided. ``people_without_seat``: an unmatched agent becomes a contact, or is left to a person."""
 
     people_without_seat: Literal["stand_in", "manual"] = "stand_in"
     preface: Flag = True
 
 
 class Thresholds(Document):
-    """Shares of a kind's records that may be lost or left over before a person must say so (``load --accept-losses``)."""
+    """Shares of a kind's records that may be lost or left over before a person must say so (``--accept-losses``)."""
 
     manual: float = 0.05
     dropped: float = 1.0

@@ -1,4 +1,4 @@
-"""The staging file: raw, canonical and predicted records, and the plan, in one DuckDB. The only module that imports duckdb."""
+"""The staging file: raw, canonical and predicted records, and the plan, in a DuckDB that only this module imports."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ def starter(project: str, source: str, destination: str) -> str:
         lines += [f"    # {name}: env:{vendor.upper()}_{name.upper()}   # {what}" for name, what in named[1:]]
         lines += [f"  plan: {manifest.quota.default_plan}                 # {plans}: decides the quota"]
         lines += [
-            "  share: 0.8                   # the part of the quota migrator may use; the rest is for your other integrations"
+            "  share: 0.8                   # the part of the quota migrator may use; "
+            "the rest is for your other integrations"
         ]
         sides.append("\n".join(lines))
     return f"""# A migration from {source} to {destination}. Next: `migrator check`, `extract`, `plan`, `rehearse`, `load --plan DIGEST`, `verify`.

@@ -278,7 +278,7 @@ class Steps:
     def rehearse(
         self, *, progress: LoadProgress = _quiet_load, reading: Progress = _quiet
     ) -> tuple[Loaded, Verified, list[dict[str, Any]]]:
-        """Carry the plan out in a local sandbox of the destination, and verify it there: the dry run that exercises all."""
+        """Carry the plan out in a local sandbox of the destination, and verify it there: the dry run of everything."""
         from migrator.testing.sandbox import Clock, mount
 
         plan, side = self.saved_plan(), self.project.destination

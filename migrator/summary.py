@@ -128,7 +128,8 @@ def _written(
     return {
         (kind_name, column): int(count)
         for kind_name, column, count in stage.rows(
-            f"SELECT p.kind, CASE WHEN k.id IS NOT NULL THEN 'created' WHEN p.unit IN (SELECT unit FROM aside) THEN 'quarantined' "
+            "SELECT p.kind, CASE WHEN k.id IS NOT NULL THEN 'created' "
+            "WHEN p.unit IN (SELECT unit FROM aside) THEN 'quarantined' "
             f"ELSE {pending} END, count(*) FROM plan.planned p LEFT JOIN known k ON k.kind = p.kind AND k.id = p.id "
             "WHERE p.action = 'create' AND NOT p.own GROUP BY ALL"
         )

@@ -1,4 +1,4 @@
-"""The third long run: the destination is read back through its own source side and compared with the prediction, in SQL."""
+"""The third long run: the destination, read back through its source side, is compared with the prediction in SQL."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def compare(
     """Compare what is at the destination with what was predicted; the differences lie in ``verify.discrepancy``."""
     stage.schema("verify", fresh=True)
     stage.run(
-        "CREATE TABLE verify.identity (kind VARCHAR, source VARCHAR, destination VARCHAR, key VARCHAR, how VARCHAR, as_kind VARCHAR)"
+        "CREATE TABLE verify.identity (kind VARCHAR, source VARCHAR, destination VARCHAR, key VARCHAR, how VARCHAR, "
+        "as_kind VARCHAR)"
     )
     stage.insert("verify.identity", ledger.identities())
     stage.run(
@@ -71,16 +72,19 @@ def compare(
     records = missing = pending = 0
     for kind_name in kinds.in_order():
         pairs = (
-            f"predicted.{name(kind_name)} r JOIN plan.planned p ON p.id = r.id AND p.kind = r._kind AND p.as_kind = {quoted(kind_name)} "
+            f"predicted.{name(kind_name)} r JOIN plan.planned p ON p.id = r.id AND p.kind = r._kind "
+            f"AND p.as_kind = {quoted(kind_name)} "
             f"AND p.action IN ('create', 'keep') LEFT JOIN verify.identity i ON i.kind = r._kind AND i.source = r.id "
             f"LEFT JOIN {canonical}.{name(kind_name)} f ON f.id = i.destination"
         )
         counts = stage.rows(
-            f"SELECT count(*), count(*) FILTER (i.source IS NULL), count(*) FILTER (i.source IS NOT NULL AND f.id IS NULL) FROM {pairs}"
+            "SELECT count(*), count(*) FILTER (i.source IS NULL), "
+            f"count(*) FILTER (i.source IS NOT NULL AND f.id IS NULL) FROM {pairs}"
         )[0]
         records, pending, missing = records + counts[0] - counts[1], pending + counts[1], missing + counts[2]
         stage.run(
-            f"INSERT INTO verify.discrepancy SELECT r._kind, r.id, '(record)', 'there, as ' || i.destination, NULL FROM {pairs} "
+            "INSERT INTO verify.discrepancy SELECT r._kind, r.id, '(record)', 'there, as ' || i.destination, NULL "
+            f"FROM {pairs} "
             "WHERE i.source IS NOT NULL AND f.id IS NULL"
         )
         for (variant,) in stage.rows(f"SELECT DISTINCT variant FROM predicted.{name(kind_name)}"):
@@ -119,7 +123,8 @@ def _field(
             expected = f"COALESCE(n.destination, 'source ' || r.{column})"
         else:
             pairs += (
-                f" LEFT JOIN (SELECT x.id, list_sort(list(n.destination)) AS some FROM (SELECT id, unnest({column}) AS one FROM "
+                " LEFT JOIN (SELECT x.id, list_sort(list(n.destination)) AS some "
+                f"FROM (SELECT id, unnest({column}) AS one FROM "
                 f"predicted.{name(kind_name)}) x JOIN {names} n ON n.source = x.one GROUP BY x.id) n ON n.id = r.id"
             )
             expected, found = "n.some", f"list_sort(f.{column})"
@@ -129,7 +134,8 @@ def _field(
     if keep and keep.fills:
         test += f" AND {expected} IS NOT NULL"
     stage.run(
-        f"INSERT INTO verify.discrepancy SELECT r._kind, r.id, {quoted(label)}, CAST({expected} AS VARCHAR), CAST({found} AS VARCHAR) "
+        f"INSERT INTO verify.discrepancy SELECT r._kind, r.id, {quoted(label)}, CAST({expected} AS VARCHAR), "
+        f"CAST({found} AS VARCHAR) "
         f"FROM {pairs} WHERE {where} AND {test}"
     )
 
@@ -139,15 +145,19 @@ def _custom(stage: Stage, label: str, fields: str, pairs: str, where: str, kind_
 
     def exploded(side: str) -> str:
         return (
-            f"SELECT kind, id, e.key AS k, CAST(e.value AS VARCHAR) AS v FROM (SELECT r._kind AS kind, r.id, unnest(map_entries(CAST("
-            f"CAST({side}.{name(label)} AS JSON) AS MAP(VARCHAR, JSON)))) AS e FROM {pairs} WHERE {where} AND {side}.{name(label)} IS NOT NULL)"
+            "SELECT kind, id, e.key AS k, CAST(e.value AS VARCHAR) AS v "
+            "FROM (SELECT r._kind AS kind, r.id, unnest(map_entries(CAST("
+            f"CAST({side}.{name(label)} AS JSON) AS MAP(VARCHAR, JSON)))) AS e FROM {pairs} WHERE {where} "
+            f"AND {side}.{name(label)} IS NOT NULL)"
         )
 
     wanted = f"SELECT x.kind, x.id, n.destination AS k, x.v FROM ({exploded('r')}) x LEFT JOIN verify.identity n ON n.kind = {quoted(fields)} AND n.source = x.k"
     ours = f"SELECT destination FROM verify.identity WHERE kind = {quoted(fields)}"
     stage.run(
-        f"INSERT INTO verify.discrepancy SELECT COALESCE(s.kind, d.kind), COALESCE(s.id, d.id), {quoted(label + ': ')} || COALESCE(s.k, d.k, '?'), s.v, d.v "
-        f"FROM ({wanted}) s FULL JOIN (SELECT * FROM ({exploded('f')}) WHERE k IN ({ours})) d ON d.kind = s.kind AND d.id = s.id AND d.k = s.k "
+        "INSERT INTO verify.discrepancy SELECT COALESCE(s.kind, d.kind), COALESCE(s.id, d.id), "
+        f"{quoted(label + ': ')} || COALESCE(s.k, d.k, '?'), s.v, d.v "
+        f"FROM ({wanted}) s FULL JOIN (SELECT * FROM ({exploded('f')}) WHERE k IN ({ours})) d ON d.kind = s.kind "
+        "AND d.id = s.id AND d.k = s.k "
         f"WHERE s.v IS DISTINCT FROM d.v"
     )
 

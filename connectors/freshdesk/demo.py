@@ -1,4 +1,4 @@
-"""What the demo finds at the new vendor: four agents with seats, a group of the same name, a status of the customer's own."""
+"""What the demo finds at the new vendor: four agents with seats, a group of the same name, a customer's own status."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEATS = ("admin@zendesk.sandbox", "agent1@desk.example", "agent2@desk.example", 
 
 
 def furnish(box: Sandbox, seats: tuple[str, ...] = SEATS) -> None:
-    """Give the new account agents with these addresses, a group "Support", and the status "Waiting on a third party" (6)."""
+    """Give the new account agents with these addresses, a group "Support", and status 6 "Waiting on a third party"."""
     fields.named(box, "status")["choices"]["6"] = ["Waiting on a third party", "Waiting on a third party"]
     members = []
     for place, email in enumerate(seats, 1):
@@ -36,7 +36,7 @@ def furnish(box: Sandbox, seats: tuple[str, ...] = SEATS) -> None:
 
 
 def fill(box: Sandbox, tickets: int = 30) -> Sandbox:
-    """Make up an account through the sandbox's own API: contacts beyond a page, tickets, one with more than a page of notes."""
+    """Make up an account through the sandbox's API: contacts beyond a page, tickets, one with notes beyond a page."""
     furnish(box)
     with mount(box) as session:
         session.auth = (TOKEN, "X")

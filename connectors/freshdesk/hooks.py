@@ -1,4 +1,4 @@
-"""Where Freshdesk is odd: creating a field takes another shape than reading one (developers.freshdesk.com/api, 2026-11-22)."""
+"""Where Freshdesk is odd: a field is made in another shape than read (developers.freshdesk.com/api, 2026-11-22)."""
 
 from __future__ import annotations
 

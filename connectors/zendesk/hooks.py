@@ -17,7 +17,7 @@ WORTH_IT = 200  # tickets: below this the calls are too few to matter, and the l
 
 
 def cheaper_route(tickets: int, per_minute: int, exports_per_minute: int) -> str:
-    """Return ``ticket`` (a call a ticket) or ``events`` (``ticket_events`` with its comments), by the minutes each takes."""
+    """Return ``ticket`` (a call a ticket) or ``events`` (``ticket_events`` with comments), by the minutes they take."""
     if tickets < WORTH_IT:
         return "ticket"
     by_ticket = tickets / per_minute

@@ -8,9 +8,9 @@
     def test_conformance(check, tmp_path):
         check(tmp_path)
 
-What it holds a destination to: *create, then read back, equals the prediction*, for made-up records of every kind it declares,
-awkward ones among them; nothing is doubled or missing after a fault at any call; refusals end in the quarantine. What it
-holds a source to: every record arrives once, whatever the size of a page; strangers are told apart.
+What it holds a destination to: *create, then read back, equals the prediction*, for made-up records of every kind it
+declares, awkward ones among them; nothing is doubled or missing after a fault at any call; refusals end in the
+quarantine. What it holds a source to: every record arrives once, whatever the size of a page; strangers are told apart.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ BLOB = b"attachment bytes \x00\xff\n"
 
 @dataclass(frozen=True)
 class Suite:
-    """What to hold to the law. ``create`` makes an empty sandbox; ``fill`` puts records into it for a source's checks (the
-    connector's own ``demo.fill`` if it has one); ``records``: made-up records of each kind; ``step``: every so many calls
-    get a fault (1 is all of them)."""
+    """What to hold to the law. ``create`` makes an empty sandbox; ``fill`` puts records into it for a source's checks
+    (the connector's own ``demo.fill`` if it has one); ``records``: made-up records of each kind; ``step``: every so
+    many calls get a fault (1 is all of them)."""
 
     vendor: str
     create: Callable[[], Sandbox] | None = None
@@ -138,7 +138,7 @@ def checks(suite: Suite) -> list[Check]:
     return found
 
 
-# ---- made-up records ----------------------------------------------------------------------------------------------------
+# ---- made-up records -------------------------------------------------------------------------------------------------
 
 
 def account(stage: Stage, suite: Suite) -> None:
@@ -227,7 +227,7 @@ def _words(suite: Suite, kind_name: str, label: str) -> list[str]:
     return list(words)
 
 
-# ---- the runs -----------------------------------------------------------------------------------------------------------
+# ---- the runs --------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -349,7 +349,7 @@ def stage_all(source: Declarative, stage: Stage, dataset: str) -> None:
         stage.insert(relation, [(r.id, r.parent, r.updated_at, r.body.decode()) for r in once.values()])
 
 
-# ---- the laws -----------------------------------------------------------------------------------------------------------
+# ---- the laws --------------------------------------------------------------------------------------------------------
 
 
 def strangers_are_refused(suite: Suite) -> None:
@@ -358,12 +358,14 @@ def strangers_are_refused(suite: Suite) -> None:
     stranger = suite.open(box, token="not-the-token")
     assert not stranger.check()[0].ok
     stream = next(s for s in stranger.streams() if not suite.connector.manifest.streams[s].parent)
+    said = None
     try:
         list(stranger.pages(stream, None, lambda parent: []))
     except AccessError as err:
-        assert "not-the-token" not in str(err)
-    else:
+        said = str(err)
+    if said is None:
         raise AssertionError("a stranger was given records")
+    assert "not-the-token" not in said
 
 
 def credentials_work(suite: Suite) -> None:
@@ -423,7 +425,8 @@ def reads_back_as_predicted(suite: Suite, folder: Path) -> None:
         assert loaded.quarantined == 0, run.ledger.quarantined()[:3]
         verified, differences = run.verify()
         assert differences == [], differences[:10]
-        assert verified.proven and verified.records > 0
+        assert verified.proven
+        assert verified.records > 0
     finally:
         run.close()
 
@@ -453,7 +456,8 @@ def refusals(suite: Suite, folder: Path) -> None:
             and k != "custom_field"
         )
         run.stage.run(
-            "UPDATE plan.planned SET payload = json_merge_patch(payload, '{\"no_such_field_anywhere\": 1}') WHERE as_kind = ? AND unit = ?",
+            "UPDATE plan.planned SET payload = json_merge_patch(payload, '{\"no_such_field_anywhere\": 1}') "
+            "WHERE as_kind = ? AND unit = ?",
             root,
             f"{root}:{root}-0",
         )

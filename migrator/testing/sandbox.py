@@ -1,7 +1,7 @@
-"""The kit every vendor's sandbox is made of: routes, store, clock, quotas, faults to order, and a log of what was asked.
+"""The kit of every vendor's sandbox: routes, store, clock, quotas, faults to order, and a log of what was asked.
 
-A sandbox is a WSGI application, so it runs in process (``mount``) and over a socket (``serve``) alike. What a vendor does
-is written in its own ``connectors/<vendor>/sandbox.py``; nothing here knows a vendor.
+A sandbox is a WSGI application, so it runs in process (``mount``) and over a socket (``serve``) alike. What a vendor
+does is written in its own ``connectors/<vendor>/sandbox.py``; nothing here knows a vendor.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Clock:
 class Fault:
     """One fault to order: at the ``at``-th request from now (1 is the next), among those whose "METHOD /path" matches.
 
-    ``reset``: the connection ends and nothing was done. ``unanswered``: done, but the connection ends before the answer.
-    ``timeout``: as ``reset``, reported as a timeout in process. ``truncated``: done, and the body is cut in half.
+    ``reset``: the connection ends and nothing was done. ``unanswered``: done, but the connection ends before the
+    answer. ``timeout``: as ``reset``, reported as a timeout in process. ``truncated``: done, the body cut in half.
     """
 
     how: How
@@ -133,9 +133,9 @@ class Routes:
 class Sandbox:
     """A vendor's twin: a WSGI application over a store of native records.
 
-    ``store[stream][id]`` is a native record. A vendor's module builds one by ``create(clock=…, plan=…)`` and fills it by
-    ``seed(box, stream, bodies)``. ``admit(box, request, quotas)`` may return a refusal (401, 429); ``finish(box, request,
-    response)`` adds the headers the vendor adds.
+    ``store[stream][id]`` is a native record. A vendor's module builds one by ``create(clock=…, plan=…)`` and fills it
+    by ``seed(box, stream, bodies)``. ``admit(box, request, quotas)`` may return a refusal (401, 429); ``finish(box,
+    request, response)`` adds the headers the vendor adds.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A process killed with SIGKILL, before and after each request: what a second run leaves is what an undisturbed one leaves."""
+"""A process killed with SIGKILL before and after each request: a second run leaves what an undisturbed one leaves."""
 
 from __future__ import annotations
 

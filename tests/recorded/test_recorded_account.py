@@ -68,7 +68,8 @@ def test_every_recorded_ticket_comment_and_user_has_one_disposition(moved: Moved
     assert moved.plan.unaccounted == {}
     dispositions = rows(
         moved,
-        "SELECT kind, count(DISTINCT id), count(*) FROM plan.planned WHERE NOT own AND action <> 'stand_in' GROUP BY kind",
+        "SELECT kind, count(DISTINCT id), count(*) FROM plan.planned WHERE NOT own AND action <> 'stand_in' "
+        "GROUP BY kind",
     )
     assert {kind: ids for kind, ids, _ in dispositions} == {kind: n for kind, n in counts.items() if n}
     assert all(ids == lines for _, ids, lines in dispositions)
@@ -142,7 +143,9 @@ def test_a_record_changed_behind_our_back_is_found(moved: Moved) -> None:
         ticket = ledger.find("ticket", "1")
         note = ledger.find("message", "31964468521")
         contact = ledger.find("contact", "1202726611")
-    assert ticket and note and contact
+    assert ticket
+    assert note
+    assert contact
     store = moved.new.store
     kept = [dict(store["tickets"][int(ticket.destination)]), dict(store["conversations"][int(note.destination)])]
     gone = store["contacts"].pop(int(contact.destination))

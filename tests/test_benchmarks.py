@@ -1,0 +1,44 @@
+"""The benchmarks run, at tiny sizes: what they claim to compare is equal, and their results are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(file: str, results: Path, *arguments: str) -> tuple[str, dict[str, object]]:
+    command = [sys.executable, str(ROOT / "benchmarks" / file), "--json", str(results), "--repeat", "1", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(results.read_text(encoding="utf-8"))
+
+
+def test_the_staging_benchmark_stages_every_ticket_three_ways(tmp_path: Path) -> None:
+    shown, results = run(
+        "staging.py", tmp_path / "staging.json", "--tickets", "60", "--page", "20", "--default-tickets", "20"
+    )
+    assert "| migrator (" in shown
+    assert "| dlt `rest_api` source" in shown
+    runs = results["runs"]
+    assert isinstance(runs, dict)
+    assert {name: [one["rows"] for one in some] for name, some in runs.items()} == {
+        "migrator": [60],
+        "requests": [60],
+        "default": [20],
+    }
+
+
+def test_the_planning_benchmark_makes_the_same_tables_three_ways(tmp_path: Path) -> None:
+    shown, results = run("planning.py", tmp_path / "planning.json", "--tickets", "300", "--people", "200")
+    assert "| SQL by hand |" in shown
+    runs, made = results["runs"], results["made"]
+    assert isinstance(runs, dict)
+    assert isinstance(made, dict)
+    assert set(made) == {"canonical.ticket", "native.made", "predicted.ticket", "bytes of payloads"}
+    assert runs["whole"][0]["rows"] == 300
