@@ -102,7 +102,8 @@ def tickets(count: int) -> Iterator[bytes]:
 
 def pages(count: int, size: int) -> list[bytes]:
     """Return the whole incremental export, page by page."""
-    made, some = [], []
+    made: list[bytes] = []
+    some: list[bytes] = []
     for at, body in enumerate(tickets(count), 1):
         some.append(body)
         if len(some) == size or at == count:

@@ -93,7 +93,7 @@ def median(runs: Sequence[Run]) -> Run:
     """Return the medians of several runs, each figure by itself."""
 
     def of(label: str) -> float:
-        return statistics.median(getattr(one, label) for one in runs)
+        return float(statistics.median(getattr(one, label) for one in runs))
 
     return Run(of("wall"), of("cpu"), of("rss_mb"), of("seconds"), of("work_cpu"), runs[0].rows, runs[0].said)
 

@@ -126,8 +126,8 @@ def default(url: str, folder: Path) -> None:
         )
         pipeline.run(source)
         with pipeline.sql_client() as client:
-            rows = client.execute_sql("SELECT count(*) FROM tickets")[0][0]
-        return {"rows": rows}
+            counted = client.execute_sql("SELECT count(*) FROM tickets") or []
+        return {"rows": counted[0][0]}
 
     timed(work)
 

@@ -147,7 +147,7 @@ def connectors(as_json: AsJson = False) -> None:
     """List the vendors, and what each can be."""
     from migrator import registry
 
-    found = []
+    found: list[dict[str, Any]] = []
     for vendor in registry.vendors():
         one = registry.connector(vendor)
         roles = ["source"] + ["destination"] * bool(one.manifest.writes)

@@ -275,10 +275,9 @@ def _keyed_join(label: str, verb: Verb, fields: str, reader: _Reader, joins: lis
     by = "id" if keyed.by == "id" else "key"
     joins.append(
         f"LEFT JOIN (SELECT rid, CAST(to_json(map_from_entries(list({{'k': k, 'v': w}} ORDER BY k))) AS VARCHAR) AS w "
-        "FROM ("
-        f"SELECT rid, k, min(w) AS w FROM (SELECT rid, COALESCE(f.id, 'unknown:' || x.key) AS k, {canonical} AS w "
-        "FROM ("
-        f"SELECT rid, {key} AS key, {value} AS value FROM ({exploded})) x "
+        "FROM (SELECT rid, k, min(w) AS w "
+        f"FROM (SELECT rid, COALESCE(f.id, 'unknown:' || x.key) AS k, {canonical} AS w "
+        f"FROM (SELECT rid, {key} AS key, {value} AS value FROM ({exploded})) x "
         f"LEFT JOIN (SELECT * FROM {fields} WHERE applies_to = {quoted(keyed.applies_to)}) f ON f.{by} = x.key "
         "WHERE x.key IS NOT NULL AND value IS NOT NULL AND json_type(value) <> 'NULL') WHERE w IS NOT NULL "
         f"GROUP BY rid, k) GROUP BY rid) {alias} "

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ def extract(
     progress: Progress = lambda stream, records: None,
     chunk: int = CHUNK,
     view: Collection[str] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Extracted:
     """Bring the streams into ``dataset``. A killed extract goes on from its last durable page when called again.
 
@@ -65,26 +67,14 @@ def extract(
         pipeline.sync_destination()
         if pipeline.has_pending_data:
             pipeline.load(loader_file_format="parquet")
-        begun = _states(pipeline)
-        if all(begun.get(stream, {}).get("done") for stream in wanted):
-            _begin_again(workspace, dataset, [s for s in wanted if not _goes_on(begun.get(s, {}))])
-            restart = set(wanted)
-        else:
-            restart = set()
-        seen: dict[str, int] = {}
-        for rank in _ranks(source, wanted):
-            parents = _parents(workspace, dataset, source, rank)
-            while True:
-                states = _states(pipeline)
-                open_streams = [s for s in rank if s in restart or not states.get(s, {}).get("done")]
-                if not open_streams:
-                    break
-                resources = [
-                    _resource(dlt, source, stream, parents, stream in restart, seen, progress, view).add_limit(chunk)
-                    for stream in open_streams
-                ]
-                pipeline.run(resources, loader_file_format="parquet")
-                restart -= set(open_streams)
+        counted = _counted(source, wanted)
+        _round(pipeline, dlt, source, workspace, dataset, wanted, chunk, view, progress)
+        short = _short(workspace, dataset, counted)
+        if short and (lag := max(_lag(source, stream) for stream in short)):
+            # What changed a moment ago is counted but not handed over yet: ask once more when it is.
+            sleep(lag + 1)
+            _round(pipeline, dlt, source, workspace, dataset, list(short), chunk, view, progress)
+            short = _short(workspace, dataset, counted)
     except MigratorError:
         raise
     except Exception as err:
@@ -94,7 +84,48 @@ def extract(
         if isinstance(err, OSError) or "No space left" in str(err):
             raise WorkspaceError(f"the workspace cannot be written: {err}") from err
         raise
-    return _counts(source, workspace, dataset, wanted)
+    if short:
+        lines = ", ".join(f"{stream}: {rows} of {count}" for stream, (rows, count) in short.items())
+        raise TruncatedError(f"{source.vendor} counts more records than it handed over ({lines}); extract again")
+    with Stage(workspace.stage) as stage:
+        rows = {s: int(stage.one(f"SELECT count(*) FROM {stage.raw(dataset, s)}")) for s in wanted}
+    return Extracted(rows, counted)
+
+
+def _round(
+    pipeline: Any,
+    dlt: Any,
+    source: Source,
+    workspace: Workspace,
+    dataset: str,
+    wanted: list[str],
+    chunk: int,
+    view: Collection[str] | None,
+    progress: Progress,
+) -> None:
+    """Bring every stream to its end: the rest of a round that was cut off, or, where the last was finished, a new one."""
+    begun = _states(pipeline)
+    rounds = {stream: int(begun.get(stream, {}).get("round", 0)) for stream in wanted}
+    current = max(rounds.values())
+    if min(rounds.values()) == current and all(begun.get(stream, {}).get("done") for stream in wanted):
+        current += 1
+    current = max(1, current)
+    restart = {stream for stream in wanted if rounds[stream] != current}
+    _empty(workspace, dataset, [s for s in restart if begun.get(s) and not _goes_on(begun[s])])
+    seen: dict[str, int] = {}
+    for rank in _ranks(source, wanted):
+        parents = _parents(workspace, dataset, source, rank)
+        while True:
+            states = _states(pipeline)
+            open_streams = [s for s in rank if s in restart or not states.get(s, {}).get("done")]
+            if not open_streams:
+                break
+            resources = [
+                _resource(dlt, source, stream, parents, current, seen, progress, view).add_limit(chunk)
+                for stream in open_streams
+            ]
+            pipeline.run(resources, loader_file_format="parquet")
+            restart -= set(open_streams)
 
 
 def _dlt(workspace: Workspace) -> Any:
@@ -121,7 +152,9 @@ def _goes_on(state: Mapping[str, Any]) -> bool:
     return "cursor" in params or "start_time" in params
 
 
-def _begin_again(workspace: Workspace, dataset: str, streams: list[str]) -> None:
+def _empty(workspace: Workspace, dataset: str, streams: list[str]) -> None:
+    if not streams:
+        return
     with Stage(workspace.stage) as stage:
         for stream in streams:
             stage.run(f"DELETE FROM {stage.raw(dataset, stream)}")
@@ -161,7 +194,7 @@ def _resource(
     source: Source,
     stream: str,
     parents: Mapping[str, list[str]],
-    restart: bool,
+    current: int,
     seen: dict[str, int],
     progress: Progress,
     view: Collection[str] | None,
@@ -176,8 +209,8 @@ def _resource(
 
     def pages() -> Iterator[Any]:
         state = dlt.current.resource_state(stream)
-        if restart:
-            state["done"] = False
+        if state.get("round") != current:
+            state["round"], state["done"] = current, False
             if not _goes_on(state):
                 state["cursor"] = None
         how = {} if view is None or stream in view else {"view": False}
@@ -221,15 +254,23 @@ def _cause(err: BaseException | None) -> MigratorError | None:
     return None
 
 
-def _counts(source: Source, workspace: Workspace, dataset: str, streams: list[str]) -> Extracted:
+def _counted(source: Source, streams: list[str]) -> dict[str, int]:
+    """Return what the vendor itself counts, taken before the reading begins."""
+    return {stream: count for stream in streams if (count := source.count(stream)) is not None}
+
+
+def _short(workspace: Workspace, dataset: str, counted: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """Return (rows, vendor's count) of the streams that brought fewer than the vendor counted."""
+    if not counted:
+        return {}
     with Stage(workspace.stage) as stage:
-        rows = {stream: int(stage.one(f"SELECT count(*) FROM {stage.raw(dataset, stream)}")) for stream in streams}
-    counted = {stream: count for stream in streams if (count := source.count(stream)) is not None}
-    short = {stream: (rows[stream], count) for stream, count in counted.items() if rows[stream] < count}
-    if short:
-        lines = ", ".join(f"{stream}: {rows} of {count}" for stream, (rows, count) in short.items())
-        raise TruncatedError(f"{source.vendor} counts more records than it handed over ({lines}); extract again")
-    return Extracted(rows, counted)
+        rows = {s: int(stage.one(f"SELECT count(*) FROM {stage.raw(dataset, s)}")) for s in counted}
+    return {stream: (rows[stream], count) for stream, count in counted.items() if rows[stream] < count}
+
+
+def _lag(source: Source, stream: str) -> int:
+    manifest = getattr(source, "manifest", None)
+    return int(manifest.streams[stream].lag_seconds) if manifest else 0
 
 
 def canonicalize(stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str, into: str) -> None:

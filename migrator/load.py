@@ -200,7 +200,7 @@ class Loader:
         """Yield lanes: lists of units in order, each unit a list of rows, its own record first."""
         marks = ", ".join("?" for _ in members)
         rows = (
-            _Row(*columns, json.loads(payload))
+            _Row(*(*columns, json.loads(payload)))
             for *columns, payload in self.stage.stream(
                 "SELECT kind, id, as_kind, variant, unit, lane, owner, blob, CAST(payload AS VARCHAR) FROM (SELECT *, "
                 "min(place) OVER (PARTITION BY unit) AS first FROM plan.planned WHERE action = 'create' AND "
@@ -290,7 +290,7 @@ class Loader:
                 unit,
             )
             if rows:
-                yield [_Row(*columns, json.loads(payload)) for *columns, payload in rows]
+                yield [_Row(*(*columns, json.loads(payload))) for *columns, payload in rows]
 
     def _look_up(self, unit: Unit) -> Written | None:
         """Find what a call in doubt made, waiting out a list that shows new records late."""

@@ -66,7 +66,7 @@ class Stream(Document):
     stream (only those where ``parent_has`` holds), ``{parent}`` in the path is its id. ``view``: each listed record is
     read again by its own address. ``each``: further fixed variants of the query, read one after another. ``window``:
     the record's field and the query's parameter by which a list that stops at ``paging.most`` pages goes on.
-    ``absent``: 404 means an empty list. ``count``: where the vendor itself counts them: path and key.
+    ``absent``: 404 means an empty list. ``count``: where the vendor itself counts them: path and key. ``lag_seconds``: the list leaves out what changed this recently.
     """
 
     path: str
@@ -81,6 +81,7 @@ class Stream(Document):
     window: tuple[str, str] | None = None
     absent: Flag = False
     count: tuple[str, str] | None = None
+    lag_seconds: int = 0
     wrap: str | None = None  # key to put a one-record answer under
     hook: str | None = None
 

@@ -214,11 +214,7 @@ def open_project(folder: Path) -> Project:
                     remedy="write env:VARIABLE or keyring:SERVICE/USER; never the secret itself",
                 )
     for part in ("source", "destination"):
-        _known(
-            getattr(migration, part),
-            str(workspace.file),
-            lambda where, of=part: documents.line_of(loaded, (of, *where)),
-        )  # type: ignore[misc]
+        _known(getattr(migration, part), str(workspace.file), _below(loaded, part))
     vendors = (migration.source.vendor, migration.destination.vendor)
     for vendor in migration.overlay:
         if vendor not in vendors:
@@ -228,12 +224,7 @@ def open_project(folder: Path) -> Project:
                 line=documents.line_of(loaded, ("overlay", vendor)),
             )
     source, destination = (
-        side(
-            account,
-            migration,
-            str(workspace.file),
-            lambda where, of=account.vendor: documents.line_of(loaded, ("overlay", of, *where)),
-        )  # type: ignore[misc]
+        side(account, migration, str(workspace.file), _below(loaded, "overlay", account.vendor))
         for account in (migration.source, migration.destination)
     )
     if source.mapping.canonical != destination.mapping.canonical:
@@ -244,6 +235,11 @@ def open_project(folder: Path) -> Project:
             remedy="choose two vendors of one trade",
         )
     return Project(workspace, migration, source, destination)
+
+
+def _below(loaded: Any, *keys: str) -> Callable[[Iterable[Any]], int | None]:
+    """Return what finds the line of a place below these keys."""
+    return lambda where: documents.line_of(loaded, (*keys, *where))
 
 
 def _known(account: Account, file: str, line: Callable[[tuple[str, ...]], int | None]) -> None:

@@ -34,7 +34,7 @@ class Stage:
             raise WorkspaceError(f"{path} cannot be opened: {str(err).splitlines()[0]}") from err
         self.run("SET TimeZone = 'UTC'")
         self.run("SET preserve_insertion_order = false")
-        self.connection.create_function("html_form", html_form, ["VARCHAR"], "VARCHAR")  # type: ignore[list-item,arg-type]
+        self.connection.create_function("html_form", html_form, ["VARCHAR"], "VARCHAR")
 
     def __enter__(self) -> Stage:
         return self

@@ -25,7 +25,8 @@ def starter(project: str, source: str, destination: str) -> str:
             "the rest is for your other integrations"
         ]
         sides.append("\n".join(lines))
-    return f"""# A migration from {source} to {destination}. Next: `migrator check`, `extract`, `plan`, `rehearse`, `load --plan DIGEST`, `verify`.
+    commands = "`migrator check`, `extract`, `plan`, `rehearse`, `load --plan DIGEST`, `verify`"
+    return f"""# A migration from {source} to {destination}. Next: {commands}.
 name: {project}
 
 {sides[0]}

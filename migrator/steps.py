@@ -74,7 +74,7 @@ class Steps:
     def extract(self, progress: Progress = _quiet) -> Extracted:
         """Bring the source's records and bytes into the stage."""
         source, side = self.source(), self.project.source
-        brought = extract(source, self.workspace, progress=progress)
+        brought = extract(source, self.workspace, progress=progress, sleep=source.client.sleep)
         with Stage(self.workspace.stage) as stage:
             canonicalize(stage, side.connector.kinds, side.mapping, raw="raw", into="canonical")
         failed = download(

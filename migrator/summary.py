@@ -48,7 +48,7 @@ def summarize(steps: Steps) -> dict[str, Any]:
     }
     balance = []
     for row in shown:
-        accounted = sum(int(row[column]) for column in COLUMNS)  # type: ignore[call-overload]
+        accounted = sum(int(row[column]) for column in COLUMNS)
         counted = extracted.get("counted", {}).get(alone.get(str(row["kind"]), ""))
         if counted != row["source"]:
             counted = None  # fewer: the vendor leaves archived ones out of its count; more would have ended the extract

@@ -117,15 +117,18 @@ def _field(
     if spec.to:
         named = [k for to in spec.to for k in (to, *(o for o, kind in kinds.kinds.items() if kind.stands_in == to))]
         of = ", ".join(quoted(k) for k in dict.fromkeys(named))
-        names = f"(SELECT source, min(destination) AS destination FROM verify.identity WHERE kind IN ({of}) GROUP BY source)"
+        names = (
+            "(SELECT source, min(destination) AS destination FROM verify.identity "
+            f"WHERE kind IN ({of}) GROUP BY source)"
+        )
         if spec.type == "ref":
             pairs += f" LEFT JOIN {names} n ON n.source = r.{column}"
             expected = f"COALESCE(n.destination, 'source ' || r.{column})"
         else:
             pairs += (
                 " LEFT JOIN (SELECT x.id, list_sort(list(n.destination)) AS some "
-                f"FROM (SELECT id, unnest({column}) AS one FROM "
-                f"predicted.{name(kind_name)}) x JOIN {names} n ON n.source = x.one GROUP BY x.id) n ON n.id = r.id"
+                f"FROM (SELECT id, unnest({column}) AS one FROM predicted.{name(kind_name)}) x "
+                f"JOIN {names} n ON n.source = x.one GROUP BY x.id) n ON n.id = r.id"
             )
             expected, found = "n.some", f"list_sort(f.{column})"
     test = differs(spec, expected, found)
@@ -135,8 +138,7 @@ def _field(
         test += f" AND {expected} IS NOT NULL"
     stage.run(
         f"INSERT INTO verify.discrepancy SELECT r._kind, r.id, {quoted(label)}, CAST({expected} AS VARCHAR), "
-        f"CAST({found} AS VARCHAR) "
-        f"FROM {pairs} WHERE {where} AND {test}"
+        f"CAST({found} AS VARCHAR) FROM {pairs} WHERE {where} AND {test}"
     )
 
 
@@ -151,14 +153,16 @@ def _custom(stage: Stage, label: str, fields: str, pairs: str, where: str, kind_
             f"AND {side}.{name(label)} IS NOT NULL)"
         )
 
-    wanted = f"SELECT x.kind, x.id, n.destination AS k, x.v FROM ({exploded('r')}) x LEFT JOIN verify.identity n ON n.kind = {quoted(fields)} AND n.source = x.k"
+    wanted = (
+        f"SELECT x.kind, x.id, n.destination AS k, x.v FROM ({exploded('r')}) x "
+        f"LEFT JOIN verify.identity n ON n.kind = {quoted(fields)} AND n.source = x.k"
+    )
     ours = f"SELECT destination FROM verify.identity WHERE kind = {quoted(fields)}"
     stage.run(
         "INSERT INTO verify.discrepancy SELECT COALESCE(s.kind, d.kind), COALESCE(s.id, d.id), "
         f"{quoted(label + ': ')} || COALESCE(s.k, d.k, '?'), s.v, d.v "
-        f"FROM ({wanted}) s FULL JOIN (SELECT * FROM ({exploded('f')}) WHERE k IN ({ours})) d ON d.kind = s.kind "
-        "AND d.id = s.id AND d.k = s.k "
-        f"WHERE s.v IS DISTINCT FROM d.v"
+        f"FROM ({wanted}) s FULL JOIN (SELECT * FROM ({exploded('f')}) WHERE k IN ({ours})) d "
+        "ON d.kind = s.kind AND d.id = s.id AND d.k = s.k WHERE s.v IS DISTINCT FROM d.v"
     )
 
 

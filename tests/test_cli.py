@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
 from migrator import registry
 from migrator.ledger import Ledger
 from migrator.sandboxes import serving
 from migrator.testing.sandbox import Clock, Sandbox
-
 from tests.support.desks import small_desk
 
 HEAVY = ("dlt", "duckdb", "sqlglot", "pyarrow", "requests", "pydantic", "numpy", "jinja2", "werkzeug", "msgspec")
@@ -99,7 +99,9 @@ def test_init_never_overwrites(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_key_is_named_with_file_line_and_a_suggestion(tmp_path: Path) -> None:
-    (tmp_path / "migration.yaml").write_text("name: x\nsource:\n  vendor: zendesk\n  polan: growth\ndestination:\n  vendor: freshdesk\n")
+    (tmp_path / "migration.yaml").write_text(
+        "name: x\nsource:\n  vendor: zendesk\n  polan: growth\ndestination:\n  vendor: freshdesk\n"
+    )
     answer = run("plan", "-w", str(tmp_path))
     assert answer.returncode == 2
     assert "migration.yaml:4: 'polan' is not a key here; did you mean 'plan'?" in answer.stderr
@@ -124,7 +126,11 @@ def test_a_secret_written_into_the_file_is_refused(tmp_path: Path) -> None:
 
 def test_commands_out_of_order_say_which_comes_first(tmp_path: Path) -> None:
     run("init", str(tmp_path))
-    for command, remedy in ((["plan"], "migrator extract"), (["load", "--plan", "0" * 12], "migrator plan"), (["report"], "migrator plan")):
+    for command, remedy in (
+        (["plan"], "migrator extract"),
+        (["load", "--plan", "0" * 12], "migrator plan"),
+        (["report"], "migrator plan"),
+    ):
         answer = run(*command, "-w", str(tmp_path))
         assert (answer.returncode, remedy in answer.stderr) == (2, True), answer.stderr
 
@@ -194,7 +200,6 @@ def test_wrong_credentials_end_with_their_own_code_and_no_secret(desk: Desk) -> 
 
 def test_a_second_run_beside_a_first_is_told_to_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from migrator.stage import Stage
-
     from tests.support.desks import steps
 
     old, new = small_desk(tickets=2)

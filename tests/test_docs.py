@@ -1,4 +1,4 @@
-"""The documents agree with the code: commands, options, keys, words and codes appear in them, and their examples are read."""
+"""The documents agree with the code: commands, options, keys, words and codes stand in them; their examples are read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 import typer
+
 from migrator import documents, errors, registry
 from migrator.cli import app
 from migrator.documents import Document

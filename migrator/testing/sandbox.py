@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import IO, Any, Literal, cast
 from urllib.parse import unquote
 
 import requests
@@ -182,6 +182,7 @@ class Sandbox:
         self.faults.append(Fault(how, at, matching, times))
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer one request (WSGI). A fault that ends the connection is raised as its exception."""
         request = Request(environ)
         name = f"{request.method} {request.path}"
         body = request.get_data(cache=True)
@@ -262,9 +263,8 @@ class _Adapter(BaseAdapter):
             raise requests.ReadTimeout(str(error), request=request) from error
         except ConnectionError as error:
             raise requests.ConnectionError(str(error), request=request) from error
-        raw = HTTPResponse(
-            body=_Body(b"".join(chunks)), headers=dict(headers), status=int(status.split()[0]), preload_content=False
-        )
+        file = cast("IO[bytes]", _Body(b"".join(chunks)))  # as much of a file as urllib3 asks of one
+        raw = HTTPResponse(body=file, headers=dict(headers), status=int(status.split()[0]), preload_content=False)
         answer = requests.Response()
         answer.status_code, answer.reason, answer.url = raw.status, status[4:], request.url or ""
         answer.headers.update(headers)

@@ -1,4 +1,4 @@
-"""Real records of other people's accounts pass through both vendors' mappings: read whole, planned, all accounted for."""
+"""Real records of other people's accounts pass through both vendors' mappings: read, planned, every leaf accounted for."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from migrator import registry
 from migrator.coverage import measure
 from migrator.extract import canonicalize
 from migrator.plan import Planner
 from migrator.stage import Stage
-
 from tests.support.vendor_data import vendor_file
 
 pytestmark = pytest.mark.recorded

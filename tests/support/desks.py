@@ -19,8 +19,8 @@ SECRETS = {"MIGRATOR_TEST_SOURCE": "zendesk", "MIGRATOR_TEST_DESTINATION": "fres
 
 def steps(
     folder: Path,
-    source: Sandbox,
-    destination: Sandbox,
+    old: Sandbox,
+    new: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
     *,
     source_session: requests.Session | None = None,
@@ -29,7 +29,7 @@ def steps(
 ) -> Steps:
     """Return the steps of a migration in ``folder``; ``more`` goes into migration.yaml (JSON is YAML)."""
     sides: dict[str, Any] = {}
-    for side, box in (("source", source), ("destination", destination)):
+    for side, box in (("source", old), ("destination", new)):
         module = registry.connector(box.vendor).sandbox
         monkeypatch.setenv(f"MIGRATOR_TEST_{side.upper()}", module.TOKEN)
         sides[side] = {
@@ -44,11 +44,11 @@ def steps(
     folder.mkdir(parents=True, exist_ok=True)
     written = {"name": "test", **sides, "thresholds": {"manual": 1.0}, **more}
     (folder / "migration.yaml").write_text(json.dumps(written), encoding="utf-8")
-    clock = destination.clock
+    clock = new.clock
     return Steps(
         open_project(folder),
-        source_session or mount(source),
-        destination_session or mount(destination),
+        source_session or mount(old),
+        destination_session or mount(new),
         sleep=clock.sleep,
         monotonic=clock.monotonic,
     )

@@ -33,8 +33,29 @@ def of(first: int) -> st.SearchStrategy[int | None]:
 
 
 OPTIONS = [{"id": 1, "name": "Gold", "value": "gold"}, {"id": 2, "name": "Silver", "value": "silver"}]
-values = st.none() | st.sampled_from(["gold", "silver", "tin", "", "5", "1.5", True, False, 7, "2020-01-01", ["gold"], ["gold", "tin"], []]) | texts
-types = st.sampled_from(["text", "textarea", "integer", "decimal", "date", "checkbox", "tagger", "multiselect", "regexp", "subject", "partialcreditcard", "new-type"])
+values = (
+    st.none()
+    | st.sampled_from(
+        ["gold", "silver", "tin", "", "5", "1.5", True, False, 7, "2020-01-01", ["gold"], ["gold", "tin"], []]
+    )
+    | texts
+)
+types = st.sampled_from(
+    [
+        "text",
+        "textarea",
+        "integer",
+        "decimal",
+        "date",
+        "checkbox",
+        "tagger",
+        "multiselect",
+        "regexp",
+        "subject",
+        "partialcreditcard",
+        "new-type",
+    ]
+)
 
 
 def fields(first: int) -> st.SearchStrategy[list[dict[str, Any]]]:
@@ -83,8 +104,21 @@ def put(stage: Stage, account: Account, *, backwards: bool = False) -> None:
         rows = []
         for record in native:
             body = {key: value for key, value in record.items() if not key.startswith("_")}
-            rows.append((str(record.get("id", record.get("name"))), str(record["_parent"]) if "_parent" in record else None, None, json.dumps(body)))
+            rows.append(
+                (
+                    str(record.get("id", record.get("name"))),
+                    str(record["_parent"]) if "_parent" in record else None,
+                    None,
+                    json.dumps(body),
+                )
+            )
         stage.put("raw", stream, rows[::-1] if backwards else rows)
     stage.run("CREATE TABLE blobs.raw (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, problem VARCHAR)")
     files = [a for comment in account["ticket_comments"] for a in comment["attachments"]]
-    stage.insert("blobs.raw", [[str(a["id"]), hashlib.sha256(b"x").hexdigest() if a["id"] % 3 else None, 1, None if a["id"] % 3 else "404"] for a in files])
+    stage.insert(
+        "blobs.raw",
+        [
+            [str(a["id"]), hashlib.sha256(b"x").hexdigest() if a["id"] % 3 else None, 1, None if a["id"] % 3 else "404"]
+            for a in files
+        ],
+    )

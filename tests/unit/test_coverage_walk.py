@@ -34,7 +34,9 @@ keys = st.sampled_from(
     ["m", "d", "deep", "list", "parts", "n", "x", "y", "p", "q", "r", "ignored", "t", "", "a.b", "m.d", ".", "a\"b", "a'b", "ä", "日本", "*", "[*]", "$", "\\", "👍", "M", " ", "'; DROP TABLE x;--", "#", "@id", "e\u0301"]
 )  # fmt: skip
 plain = st.sampled_from([None, "", [], {}, 0, 1, -1.5, False, True, "x", "null", "[]", "a.b", "é\u2028", "'"])
-documents = st.recursive(plain, lambda below: st.lists(below, max_size=3) | st.dictionaries(keys, below, max_size=4), max_leaves=12)
+documents = st.recursive(
+    plain, lambda below: st.lists(below, max_size=3) | st.dictionaries(keys, below, max_size=4), max_leaves=12
+)
 records = st.lists(st.dictionaries(keys, documents, max_size=7), min_size=1, max_size=4)
 
 
@@ -64,7 +66,9 @@ def fate(steps: tuple[str, ...]) -> str:
 
 
 def shown(steps: tuple[str, ...]) -> str:
-    return ".".join(step if step and not set(step) & set('."*') else json.dumps(step, ensure_ascii=False) for step in steps)
+    return ".".join(
+        step if step and not set(step) & set('."*') else json.dumps(step, ensure_ascii=False) for step in steps
+    )
 
 
 def above(steps: tuple[str, ...]) -> set[str]:
@@ -97,16 +101,25 @@ def test_every_leaf_that_holds_anything_is_mapped_dropped_or_listed(stage: Stage
 @given(values=st.lists(plain, min_size=1, max_size=8))
 def test_records_are_counted_where_they_hold_something(stage: Stage, values: list[Any]) -> None:
     stage.run("DROP SCHEMA IF EXISTS walked CASCADE")
-    rows = [(str(at), None, None, json.dumps({"sort": 1, "d": value, "x": {"y": [{"z": None}, {"z": value}]}})) for at, value in enumerate(values)]
+    rows = [
+        (str(at), None, None, json.dumps({"sort": 1, "d": value, "x": {"y": [{"z": None}, {"z": value}]}}))
+        for at, value in enumerate(values)
+    ]
     stage.put("walked", "things", rows)
     found = measure(stage, MAPPING, raw="walked")
     holds = sum(value not in (None, "", [], {}) or value is False for value in values)
     assert {(line.path, line.count) for line in found.uncovered} == ({("x.y.z", holds)} if holds else set())
-    assert {(line.path, line.count, line.because) for line in found.dropped} == ({("d", holds, "why d")} if holds else set())
+    assert {(line.path, line.count, line.because) for line in found.dropped} == (
+        {("d", holds, "why d")} if holds else set()
+    )
 
 
 def test_records_of_no_kind_are_listed_whole(stage: Stage) -> None:
     stage.run("DROP SCHEMA IF EXISTS walked CASCADE")
-    stage.put("walked", "things", [("1", None, None, '{"sort": "thing"}'), ("2", None, None, '{"sort": "other"}'), ("3", None, None, "{}")])
+    stage.put(
+        "walked",
+        "things",
+        [("1", None, None, '{"sort": "thing"}'), ("2", None, None, '{"sort": "other"}'), ("3", None, None, "{}")],
+    )
     found = measure(stage, MAPPING, raw="walked")
     assert [(line.kind, line.path, line.count) for line in found.uncovered] == [("(no kind)", "(whole record)", 2)]

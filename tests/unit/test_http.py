@@ -35,12 +35,16 @@ def _answer(box: Sandbox, request: Request) -> Response:
 class Desk:
     """An account of one endpoint, its clock, and a client."""
 
-    def __init__(self, answer: Answer = lambda _: Response("{}"), *, host: str = "vendor.example", auth: Any = None, **apps: Any) -> None:
+    def __init__(
+        self, answer: Answer = lambda _: Response("{}"), *, host: str = "vendor.example", auth: Any = None, **apps: Any
+    ) -> None:
         self.box = Sandbox("tiny", routes, clock=Clock(), host=host)
         self.box.state |= {"answer": answer, "times": []}
         clock = self.box.clock
         pacer = Pacer([Limit("all", 10_000)], monotonic=clock.monotonic, sleep=clock.sleep)
-        self.client = Client(f"http://{host}", auth or HTTPBasicAuth("user", SECRET), pacer, mount(self.box, **apps), clock.sleep)
+        self.client = Client(
+            f"http://{host}", auth or HTTPBasicAuth("user", SECRET), pacer, mount(self.box, **apps), clock.sleep
+        )
         self.start = clock.monotonic()
 
     @property
@@ -138,13 +142,18 @@ def test_a_host_that_cannot_be_reached_was_never_written_to() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    client = Client(f"http://127.0.0.1:{port}", None, desk.client.pacer, requests.Session(), desk.box.clock.sleep, attempts=3)
+    client = Client(
+        f"http://127.0.0.1:{port}", None, desk.client.pacer, requests.Session(), desk.box.clock.sleep, attempts=3
+    )
     with pytest.raises(RetryError, match="POST /things"):
         client.write("POST", "/things", json={})
     assert client.calls == 3
 
 
-@pytest.mark.parametrize(("status", "error"), [(400, RefusedError), (409, RefusedError), (422, RefusedError), (404, AbsentError), (410, AbsentError)])
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(400, RefusedError), (409, RefusedError), (422, RefusedError), (404, AbsentError), (410, AbsentError)],
+)
 def test_a_refusal_carries_the_vendors_answer(status: int, error: type[RefusedError]) -> None:
     desk = Desk(lambda _: Response('{"why": "no"}', status))
     with pytest.raises(error) as caught:
@@ -170,13 +179,19 @@ def test_no_error_shows_the_secret_even_when_the_vendor_repeats_it(auth: Any, st
     assert not any(word in text for word in hidden for text in shown)
 
 
-@pytest.mark.parametrize("auth", [HTTPBasicAuth("user", SECRET), HTTPBasicAuth(b"user", SECRET.encode()), Bearer(SECRET)])  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "auth", [HTTPBasicAuth("user", SECRET), HTTPBasicAuth(b"user", SECRET.encode()), Bearer(SECRET)]
+)  # type: ignore[arg-type]
 def test_no_client_or_credential_shows_the_secret(auth: Any) -> None:
     client = Desk(auth=auth).client
-    assert not any(SECRET in show(thing) for show in (repr, str) for thing in (client, auth, client.session, [auth], {"a": client}))
+    assert not any(
+        SECRET in show(thing) for show in (repr, str) for thing in (client, auth, client.session, [auth], {"a": client})
+    )
 
 
-@pytest.mark.parametrize(("auth", "header"), [(Bearer(SECRET), f"Bearer {SECRET}"), (HTTPBasicAuth("u", "p"), "Basic dTpw")])
+@pytest.mark.parametrize(
+    ("auth", "header"), [(Bearer(SECRET), f"Bearer {SECRET}"), (HTTPBasicAuth("u", "p"), "Basic dTpw")]
+)
 def test_the_account_gets_its_credentials(auth: Any, header: str) -> None:
     seen = []
     desk = Desk(lambda request: seen.append(request.headers.get("Authorization")) or Response("{}"), auth=auth)  # type: ignore[func-returns-value]
@@ -214,7 +229,9 @@ def fetched(desk: Desk, url: str = "http://vendor.example/file", most: int = 10*
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_foreign_host_gets_neither_credentials_nor_cookies(status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_a_foreign_host_gets_neither_credentials_nor_cookies(
+    status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
     (tmp_path / "netrc").write_text("machine cdn.example login x password y\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     cdn = Elsewhere()
@@ -238,7 +255,19 @@ def test_the_accounts_own_host_gets_the_credentials_again_on_the_way_back() -> N
     assert seen[0] == seen[1]
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://cdn.example/a", "gopher://x/", "data:text/plain,x", "http+unix://x/", "//", "https://[bad", "http://[::1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd",
+        "ftp://cdn.example/a",
+        "gopher://x/",
+        "data:text/plain,x",
+        "http+unix://x/",
+        "//",
+        "https://[bad",
+        "http://[::1",
+    ],
+)
 def test_only_web_addresses_are_fetched(url: str) -> None:
     with pytest.raises(RefusedError):
         fetched(Desk(to("http://cdn.example/"), **{"cdn.example": Elsewhere()}), url)
@@ -249,7 +278,22 @@ def test_a_redirect_to_a_file_of_this_machine_is_refused() -> None:
         fetched(Desk(to("file:///etc/passwd")))
 
 
-PRIVATE = ["127.0.0.1", "localhost", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "[::1]", "[fd00::1]", "[fe80::1]", "[::ffff:127.0.0.1]", "2130706433", "127.1"]
+PRIVATE = [
+    "127.0.0.1",
+    "localhost",
+    "10.1.2.3",
+    "192.168.0.1",
+    "172.16.0.1",
+    "169.254.169.254",
+    "0.0.0.0",
+    "100.64.0.1",
+    "[::1]",
+    "[fd00::1]",
+    "[fe80::1]",
+    "[::ffff:127.0.0.1]",
+    "2130706433",
+    "127.1",
+]
 
 
 @pytest.mark.parametrize("host", PRIVATE)
@@ -262,7 +306,10 @@ def test_an_address_in_a_private_network_is_refused(host: str) -> None:
 
 def test_an_account_inside_a_private_network_may_serve_its_own() -> None:
     inside = Elsewhere()
-    assert fetched(Desk(to("http://10.0.0.2/a"), host="127.0.0.1", **{"10.0.0.2": inside}), "http://127.0.0.1/file") == b"bytes"
+    assert (
+        fetched(Desk(to("http://10.0.0.2/a"), host="127.0.0.1", **{"10.0.0.2": inside}), "http://127.0.0.1/file")
+        == b"bytes"
+    )
 
 
 def test_from_an_encrypted_account_nothing_goes_on_in_the_clear() -> None:
@@ -337,16 +384,20 @@ def wire(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
 
 def plain_client(url: str, auth: Any = None) -> Client:
     clock = Clock()
-    return Client(url, auth, Pacer([], monotonic=clock.monotonic, sleep=clock.sleep), requests.Session(), clock.sleep, attempts=2)
+    return Client(
+        url, auth, Pacer([], monotonic=clock.monotonic, sleep=clock.sleep), requests.Session(), clock.sleep, attempts=2
+    )
 
 
-SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{\"id\":"
+SHORT = b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{"id":'
 GZIP = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\nwrong"
 CHUNK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nab"
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
 
 
-@pytest.mark.parametrize("broken", [SHORT, GZIP, CHUNK, b"", b"nonsense\r\n\r\n"], ids=["short", "gzip", "chunk", "nothing", "nonsense"])
+@pytest.mark.parametrize(
+    "broken", [SHORT, GZIP, CHUNK, b"", b"nonsense\r\n\r\n"], ids=["short", "gzip", "chunk", "nothing", "nonsense"]
+)
 def test_a_broken_answer_to_a_write_leaves_it_in_doubt_and_sent_once(broken: bytes) -> None:
     with wire(broken, GOOD) as (url, asked):
         with pytest.raises(UnknownOutcomeError):
@@ -354,7 +405,9 @@ def test_a_broken_answer_to_a_write_leaves_it_in_doubt_and_sent_once(broken: byt
         assert len(asked) == 1
 
 
-@pytest.mark.parametrize("broken", [SHORT, GZIP, CHUNK, b"", b"nonsense\r\n\r\n"], ids=["short", "gzip", "chunk", "nothing", "nonsense"])
+@pytest.mark.parametrize(
+    "broken", [SHORT, GZIP, CHUNK, b"", b"nonsense\r\n\r\n"], ids=["short", "gzip", "chunk", "nothing", "nonsense"]
+)
 def test_a_broken_answer_to_a_read_is_asked_for_again(broken: bytes) -> None:
     with wire(broken, GOOD) as (url, asked):
         assert plain_client(url).read("/things").json() == {}

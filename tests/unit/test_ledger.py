@@ -39,7 +39,12 @@ def test_workers_side_by_side_lose_nothing(tmp_path: Path) -> None:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(work, range(8)))
         states = list(ledger.states("p").values())
-        assert {state: states.count(state) for state in set(states)} == {"done": 80, "sent": 40, "open": 40, "quarantined": 40}
+        assert {state: states.count(state) for state in set(states)} == {
+            "done": 80,
+            "sent": 40,
+            "open": 40,
+            "quarantined": 40,
+        }
         assert len(ledger.identities()) == 80
         assert len(ledger.in_doubt("p")) == len(ledger.quarantined("p")) == 40
     with Ledger(tmp_path / "ledger.sqlite") as again:
@@ -95,8 +100,12 @@ class Units(RuleBasedStateMachine):
         for plan in ("p", "q"):
             mine = {unit: state for (p, unit), state in self.states.items() if p == plan}
             assert self.ledger.states(plan) == mine
-            assert {row[0] for row in self.ledger.in_doubt(plan)} == {unit for unit, state in mine.items() if state == "sent"}
-            assert {row[0] for row in self.ledger.quarantined(plan)} == {unit for unit, state in mine.items() if state == "quarantined"}
+            assert {row[0] for row in self.ledger.in_doubt(plan)} == {
+                unit for unit, state in mine.items() if state == "sent"
+            }
+            assert {row[0] for row in self.ledger.quarantined(plan)} == {
+                unit for unit, state in mine.items() if state == "quarantined"
+            }
         assert {row[1]: row[2] for row in self.ledger.identities()} == self.names
         assert self.ledger.known_ids("k") == set(self.names.values())
 
@@ -109,9 +118,15 @@ TestUnits = Units.TestCase
 TestUnits.settings = settings(max_examples=8, stateful_step_count=15)
 
 
-@given(names=st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("12"), st.text(min_size=1, max_size=3)), max_size=8))
-def test_a_record_has_one_name_at_the_destination_the_last_one(tmp_path_factory: pytest.TempPathFactory, names: list[tuple[str, str, str]]) -> None:
-    names = [(kind, source, there.encode("utf-8", "replace").decode().replace("\0", "")) for kind, source, there in names]
+@given(
+    names=st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("12"), st.text(min_size=1, max_size=3)), max_size=8)
+)
+def test_a_record_has_one_name_at_the_destination_the_last_one(
+    tmp_path_factory: pytest.TempPathFactory, names: list[tuple[str, str, str]]
+) -> None:
+    names = [
+        (kind, source, there.encode("utf-8", "replace").decode().replace("\0", "")) for kind, source, there in names
+    ]
     with Ledger(tmp_path_factory.mktemp("l") / "ledger.sqlite") as ledger:
         ledger.know(Identity(*name) for name in names)
         last = {(kind, source): there for kind, source, there in names}
@@ -224,5 +239,7 @@ def test_a_process_killed_in_the_middle_loses_no_acknowledged_unit(tmp_path: Pat
         print("kept")
         """
     )
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path), "50"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), "50"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert done.stdout.strip() == "kept", done.stderr

@@ -54,13 +54,21 @@ keeps = st.fixed_dictionaries(
 def test_a_text_is_cut_as_declared(stage: Stage, values: list[str | None], keep: dict[str, Any], html: bool) -> None:
     if keep.get("one_of"):
         values = [*values, *keep["one_of"]]
-    found = back(stage, kind(x="html" if html else "text"), variant(x="x"), write(x=keep), [{"x": value} for value in values])
+    found = back(
+        stage, kind(x="html" if html else "text"), variant(x="x"), write(x=keep), [{"x": value} for value in values]
+    )
     assert [row["x"] for row in found] == [limited(value, keep) for value in values]
 
 
-@given(values=many(st.lists(names, min_size=1, max_size=6) | st.none()), most=st.none() | st.integers(1, 4), each=st.none() | st.integers(1, 5))
+@given(
+    values=many(st.lists(names, min_size=1, max_size=6) | st.none()),
+    most=st.none() | st.integers(1, 4),
+    each=st.none() | st.integers(1, 5),
+)
 @pytest.mark.parametrize("unordered", [True, False])
-def test_a_list_is_cut_as_declared(stage: Stage, unordered: bool, values: list[list[str] | None], most: int | None, each: int | None) -> None:
+def test_a_list_is_cut_as_declared(
+    stage: Stage, unordered: bool, values: list[list[str] | None], most: int | None, each: int | None
+) -> None:
     keep = {**({"max": most} if most else {}), **({"max_item": each} if each else {})}
 
     def cut(value: list[str] | None) -> list[str] | None:
@@ -80,9 +88,13 @@ def test_a_custom_value_is_cut_by_the_type_of_its_field(stage: Stage, values: li
     put_fields(stage, [["t", "thing", "t", "text", None, None], ["a", "thing", "a", "textarea", None, None]])
     spec = kind(c={"type": "map", "keyed_by": "custom_field"})
     verbs = variant(c={"path": "c", "keyed": {"style": "object", "applies_to": "thing"}})
-    found = back(stage, spec, verbs, write(c={"type_max": {"text": most}}), [{"c": json.dumps({"t": v, "a": v})} for v in values])
+    found = back(
+        stage, spec, verbs, write(c={"type_max": {"text": most}}), [{"c": json.dumps({"t": v, "a": v})} for v in values]
+    )
     cut = [value.strip(SPACES)[:most].strip(SPACES) for value in values]
-    assert [json.loads(row["c"]) for row in found] == [({"a": v, "t": c} if c else {"a": v}) for v, c in zip(values, cut, strict=True)]
+    assert [json.loads(row["c"]) for row in found] == [
+        ({"a": v, "t": c} if c else {"a": v}) for v, c in zip(values, cut, strict=True)
+    ]
 
 
 @given(values=many(st.tuples(names, st.sampled_from(["dropdown", "text", None]))))
@@ -94,7 +106,9 @@ def test_a_value_is_written_only_with_those_it_needs(stage: Stage, values: list[
 
 
 @given(values=many(st.tuples(st.none() | st.sampled_from(["1", "2", "9"]), names)))
-def test_what_follows_is_the_field_of_the_record_referred_to(stage: Stage, values: list[tuple[str | None, str]]) -> None:
+def test_what_follows_is_the_field_of_the_record_referred_to(
+    stage: Stage, values: list[tuple[str | None, str]]
+) -> None:
     stage.schema("predicted")
     stage.table("predicted.person", "id VARCHAR, company VARCHAR")
     stage.insert("predicted.person", [["1", "one"], ["2", None]])
@@ -105,7 +119,9 @@ def test_what_follows_is_the_field_of_the_record_referred_to(stage: Stage, value
 
 
 @given(values=many(st.tuples(st.none() | names, st.none() | names)))
-def test_a_default_may_be_another_field_of_the_record(stage: Stage, values: list[tuple[str | None, str | None]]) -> None:
+def test_a_default_may_be_another_field_of_the_record(
+    stage: Stage, values: list[tuple[str | None, str | None]]
+) -> None:
     keep = write(x={"default_field": "y"}, y="always")
     found = back(stage, kind(x="text", y="text"), variant(x="x", y="y"), keep, [{"x": x, "y": y} for x, y in values])
     assert [row["x"] for row in found] == [x or y for x, y in values]
@@ -115,12 +131,26 @@ def test_a_default_may_be_another_field_of_the_record(stage: Stage, values: list
 @given(values=many(names))
 def test_what_is_never_written_or_not_declared_is_not_there(stage: Stage, keep: str | None, values: list[str]) -> None:
     declared = write(**({"x": keep} if keep else {}), y="always")
-    found = back(stage, kind(x="text", y="text"), variant(x="x", y="y"), declared, [{"x": value, "y": value} for value in values])
+    found = back(
+        stage, kind(x="text", y="text"), variant(x="x", y="y"), declared, [{"x": value, "y": value} for value in values]
+    )
     assert [(row["x"], row["y"]) for row in found] == [(None, value) for value in values]
 
 
-@given(values=many(st.integers(0, 6)), allowed=st.lists(st.integers(0, 6), min_size=1, unique=True), default=st.integers(0, 6))
-def test_native_values_outside_those_taken_become_the_default(stage: Stage, values: list[int], allowed: list[int], default: int) -> None:
+@given(
+    values=many(st.integers(0, 6)),
+    allowed=st.lists(st.integers(0, 6), min_size=1, unique=True),
+    default=st.integers(0, 6),
+)
+def test_native_values_outside_those_taken_become_the_default(
+    stage: Stage, values: list[int], allowed: list[int], default: int
+) -> None:
     verbs = variant(x={"path": "x", "values": {n: f"w{n}" for n in range(7)}})
-    found = back(stage, kind(x="text"), verbs, write(x={"one_of": allowed, "default": default}), [{"x": f"w{value}"} for value in values])
+    found = back(
+        stage,
+        kind(x="text"),
+        verbs,
+        write(x={"one_of": allowed, "default": default}),
+        [{"x": f"w{value}"} for value in values],
+    )
     assert [row["x"] for row in found] == [f"w{value if value in allowed else default}" for value in values]

@@ -40,7 +40,12 @@ def most_in_a_minute(times: list[float]) -> int:
     return max((bisect_left(times, at + 60) - index for index, at in enumerate(times)), default=0)
 
 
-@given(quota=st.integers(1, 40), calls=st.integers(1, 150), pauses=st.lists(st.floats(0, 30, allow_nan=False), max_size=20), start=st.sampled_from([0.0, 1.9e9]))
+@given(
+    quota=st.integers(1, 40),
+    calls=st.integers(1, 150),
+    pauses=st.lists(st.floats(0, 30, allow_nan=False), max_size=20),
+    start=st.sampled_from([0.0, 1.9e9]),
+)
 def test_no_minute_has_more_calls_than_the_quota(quota: int, calls: int, pauses: list[float], start: float) -> None:
     time = Time(start)
     paced, went = pacer(time, Limit("all", quota)), []
@@ -61,7 +66,11 @@ def test_the_whole_quota_is_used(quota: int, calls: int) -> None:
     assert paced.waited_seconds == pytest.approx(time.now)
 
 
-@given(account=st.integers(1, 30), narrow=st.integers(1, 30), names=st.lists(st.sampled_from(["POST /tickets", "GET /x"]), min_size=1, max_size=120))
+@given(
+    account=st.integers(1, 30),
+    narrow=st.integers(1, 30),
+    names=st.lists(st.sampled_from(["POST /tickets", "GET /x"]), min_size=1, max_size=120),
+)
 def test_every_quota_that_matches_is_kept(account: int, narrow: int, names: list[str]) -> None:
     time = Time()
     paced, went = pacer(time, Limit("all", account), Limit("creation", narrow, "^POST .*/tickets$")), []
@@ -102,7 +111,10 @@ def test_workers_side_by_side_keep_the_quota_together() -> None:
     assert most_in_a_minute(went) <= 20
 
 
-@pytest.mark.parametrize(("said", "quota", "share"), [("700.0", 700, 1.0), ("700.0", 560, 0.8), ("400", 200, 0.5), ("1", 1, 0.1), ("0.4", 1, 1.0)])
+@pytest.mark.parametrize(
+    ("said", "quota", "share"),
+    [("700.0", 700, 1.0), ("700.0", 560, 0.8), ("400", 200, 0.5), ("1", 1, 0.1), ("0.4", 1, 1.0)],
+)
 def test_the_vendors_own_word_on_its_quota_counts_by_our_share(said: str, quota: int, share: float) -> None:
     paced = pacer(Time(), Limit("all", 10), total_header="X-Total", share=share)
     paced.observe({"X-Total": said})
@@ -117,12 +129,26 @@ def test_a_senseless_word_on_the_quota_changes_nothing(said: str) -> None:
 
 
 def test_an_endpoints_own_quota_leaves_the_account_alone() -> None:
-    paced = pacer(Time(), Limit("all", 100), Limit("contacts", 50, "/contacts$"), total_header="X-Total", by_endpoint=True)
+    paced = pacer(
+        Time(), Limit("all", 100), Limit("contacts", 50, "/contacts$"), total_header="X-Total", by_endpoint=True
+    )
     paced.observe({"X-Total": "40"}, "GET /api/v2/contacts")
     assert [limit.per_minute for limit in paced.limits] == [100, 40]
 
 
-@pytest.mark.parametrize(("said", "seconds"), [("700.0", 700.0), ("3", 3.0), ("0", 0.0), (None, None), ("soon", None), ("nan", None), ("inf", None), ("-3", None)])
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("700.0", 700.0),
+        ("3", 3.0),
+        ("0", 0.0),
+        (None, None),
+        ("soon", None),
+        ("nan", None),
+        ("inf", None),
+        ("-3", None),
+    ],
+)
 def test_the_vendors_pause_is_read(said: str | None, seconds: float | None) -> None:
     assert pacer(Time()).retry_after({} if said is None else {"Retry-After": said}) == seconds
 
@@ -140,7 +166,9 @@ def test_everybody_waits_out_a_pause_and_not_longer() -> None:
 @given(share=st.floats(0.01, 1), plan=st.sampled_from(["team", "enterprise"]))
 def test_the_share_leaves_the_rest_to_others(share: float, plan: str) -> None:
     connector = registry.connector("zendesk")
-    account = Account(vendor="zendesk", settings={"account": "a", "user": "u"}, secrets={"token": "env:PATH"}, plan=plan, share=share)
+    account = Account(
+        vendor="zendesk", settings={"account": "a", "user": "u"}, secrets={"token": "env:PATH"}, plan=plan, share=share
+    )
     opened = Side(connector, connector.mapping, account, "m.yaml").open()
     for limit, rule in zip(opened.client.pacer.limits, connector.manifest.quota.rules, strict=True):
         assert limit.per_minute == max(1, int(rule.per_minute[plan] * share))
@@ -148,6 +176,12 @@ def test_the_share_leaves_the_rest_to_others(share: float, plan: str) -> None:
 
 def test_a_quota_the_vendor_granted_is_the_accounts_not_that_of_every_endpoint() -> None:
     connector = registry.connector("zendesk")
-    account = Account(vendor="zendesk", settings={"account": "a", "user": "u"}, secrets={"token": "env:PATH"}, plan="enterprise", per_minute=2500)
+    account = Account(
+        vendor="zendesk",
+        settings={"account": "a", "user": "u"},
+        secrets={"token": "env:PATH"},
+        plan="enterprise",
+        per_minute=2500,
+    )
     opened = Side(connector, connector.mapping, account, "m.yaml").open()
     assert [limit.per_minute for limit in opened.client.pacer.limits] == [2500, 10]

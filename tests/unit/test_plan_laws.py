@@ -27,7 +27,15 @@ KINDS, MANIFEST = ZENDESK.kinds, FRESHDESK.manifest
 ARRIVES = ("create", "keep", "merge")
 
 
-def planned(stage: Stage, account: Account, *, backwards: bool = False, mapping: Mapping | None = None, there: Account | None = None, **how: Any) -> Plan:
+def planned(
+    stage: Stage,
+    account: Account,
+    *,
+    backwards: bool = False,
+    mapping: Mapping | None = None,
+    there: Account | None = None,
+    **how: Any,
+) -> Plan:
     """Plan an account against a new Freshdesk account (or one that holds ``there``, in Freshdesk's words)."""
     mapping = mapping or FRESHDESK.mapping
     put(stage, account, backwards=backwards)
@@ -43,7 +51,9 @@ def planned(stage: Stage, account: Account, *, backwards: bool = False, mapping:
 def lines(stage: Stage) -> list[dict[str, Any]]:
     columns = ("kind", "id", "as_kind", "variant", "action", "reason", "target", "own", "owner", "payload")
     found = stage.rows(f"SELECT {', '.join(columns[:-1])}, CAST(payload AS VARCHAR) FROM plan.planned")
-    return [{**dict(zip(columns, row, strict=True)), "payload": json.loads(row[-1]) if row[-1] else None} for row in found]
+    return [
+        {**dict(zip(columns, row, strict=True)), "payload": json.loads(row[-1]) if row[-1] else None} for row in found
+    ]
 
 
 def small(**more: Any) -> Account:
@@ -110,7 +120,13 @@ def check_references(stage: Stage) -> None:
             spec, held = kind.fields[label], line["payload"]
             for step in (verb.path or "").split("."):
                 held = held.get(step) if isinstance(held, dict) else None
-            if spec.to and verb.path and not verb.path.startswith(("@", "^")) and label != kind.owner and held is not None:
+            if (
+                spec.to
+                and verb.path
+                and not verb.path.startswith(("@", "^"))
+                and label != kind.owner
+                and held is not None
+            ):
                 for one in held if isinstance(held, list) else [held]:
                     assert any(str(one) in arrived[to] for to in spec.to), (line, label)
             if verb.keyed and held:
@@ -142,7 +158,9 @@ def recount(stage: Stage) -> dict[tuple[str, str], int]:
     planned = lines(stage)
     for kind_name, kind in KINDS.kinds.items():
         was = _rows(stage, f"canonical.{name(kind_name)}", list(kind.fields))
-        for line in (line for line in planned if line["kind"] == kind_name and line["action"] in ARRIVES and not line["own"]):
+        for line in (
+            line for line in planned if line["kind"] == kind_name and line["action"] in ARRIVES and not line["own"]
+        ):
             there = KINDS.kinds[line["as_kind"]]
             predicted = _predicted(stage, line["as_kind"])[kind_name, line["id"]]
             for label, spec in kind.fields.items():
@@ -202,7 +220,20 @@ ORGANIZATION = {"id": 2, "name": "Org", "tags": ["a"], "domain_names": ["x.examp
 
 @cache
 def _digest_of_the_desk() -> tuple[Account, str]:
-    account = small(organizations=[ORGANIZATION], ticket_comments=[{"id": 9, "_parent": 7, "author_id": 1, "html_body": "<p>x</p>", "public": True, "attachments": [], "created_at": "2020-01-01T00:00:00Z"}])
+    account = small(
+        organizations=[ORGANIZATION],
+        ticket_comments=[
+            {
+                "id": 9,
+                "_parent": 7,
+                "author_id": 1,
+                "html_body": "<p>x</p>",
+                "public": True,
+                "attachments": [],
+                "created_at": "2020-01-01T00:00:00Z",
+            }
+        ],
+    )
     account["users"][0]["organization_id"] = 2
     with Stage(":memory:", threads=1) as stage:
         return account, planned(stage, account).digest
@@ -247,7 +278,11 @@ def test_a_record_more_is_another_plan(stage: Stage) -> None:
 
 
 def ends(stage: Stage, kind: str) -> dict[str, tuple[str, str]]:
-    return {line["id"]: (line["action"], line["reason"]) for line in lines(stage) if line["kind"] == kind and not line["own"]}
+    return {
+        line["id"]: (line["action"], line["reason"])
+        for line in lines(stage)
+        if line["kind"] == kind and not line["own"]
+    }
 
 
 def person(id: int, **more: Any) -> dict[str, Any]:
@@ -255,7 +290,17 @@ def person(id: int, **more: Any) -> dict[str, Any]:
 
 
 def test_people_with_one_address_become_one(stage: Stage) -> None:
-    planned(stage, small(users=[person(1, email="a@x.example"), person(2, email=" A@X.example "), person(3, email=None), person(4, email=None)]))
+    planned(
+        stage,
+        small(
+            users=[
+                person(1, email="a@x.example"),
+                person(2, email=" A@X.example "),
+                person(3, email=None),
+                person(4, email=None),
+            ]
+        ),
+    )
     found = ends(stage, "contact")
     assert found["1"][0] == "create"
     assert found["2"] == ("merge", "the same as record 1")
@@ -296,7 +341,14 @@ def test_a_deleted_person_is_left_unless_a_ticket_names_them(stage: Stage) -> No
 
 
 def test_what_hangs_on_a_record_that_is_not_written_says_so(stage: Stage) -> None:
-    comment = {"id": 9, "_parent": 7, "author_id": 1, "html_body": "x", "public": True, "attachments": [{"id": 91, "file_name": "a", "size": 1}]}
+    comment = {
+        "id": 9,
+        "_parent": 7,
+        "author_id": 1,
+        "html_body": "x",
+        "public": True,
+        "attachments": [{"id": 91, "file_name": "a", "size": 1}],
+    }
     account = small(ticket_comments=[comment, {**comment, "id": 10, "_parent": 8, "attachments": []}])
     account["tickets"][0]["status"] = "deleted"
     planned(stage, account)
@@ -308,21 +360,44 @@ def test_what_hangs_on_a_record_that_is_not_written_says_so(stage: Stage) -> Non
 
 def test_a_ticket_without_a_requester_is_left_to_a_person_with_the_reason(stage: Stage) -> None:
     account = small()
-    account["tickets"] = [{**account["tickets"][0], "id": 7, "requester_id": None}, {**account["tickets"][0], "id": 8, "requester_id": 99}]
+    account["tickets"] = [
+        {**account["tickets"][0], "id": 7, "requester_id": None},
+        {**account["tickets"][0], "id": 8, "requester_id": 99},
+    ]
     planned(stage, account)
-    assert ends(stage, "ticket") == {"7": ("manual", "no requester, which it needs"), "8": ("manual", "its requester is not written: 99")}
+    assert ends(stage, "ticket") == {
+        "7": ("manual", "no requester, which it needs"),
+        "8": ("manual", "its requester is not written: 99"),
+    }
 
 
 def test_bytes_beyond_the_limit_are_left_and_whatever_fits_goes(stage: Stage) -> None:
     sizes = [15, 10, 5, 1]
-    files = [{"id": 91 + 3 * n, "file_name": f"{n}", "size": size * 2**20, "content_url": "u"} for n, size in enumerate(sizes)]
-    planned(stage, small(ticket_comments=[{"id": 9, "_parent": 7, "author_id": 1, "html_body": "x", "public": True, "attachments": files}]))
+    files = [
+        {"id": 91 + 3 * n, "file_name": f"{n}", "size": size * 2**20, "content_url": "u"}
+        for n, size in enumerate(sizes)
+    ]
+    planned(
+        stage,
+        small(
+            ticket_comments=[
+                {"id": 9, "_parent": 7, "author_id": 1, "html_body": "x", "public": True, "attachments": files}
+            ]
+        ),
+    )
     assert [ends(stage, "attachment")[str(file["id"])][0] for file in files] == ["create", "manual", "create", "manual"]
 
 
 def test_bytes_that_could_not_be_read_are_left_with_the_vendors_answer(stage: Stage) -> None:
     files = [{"id": 93, "file_name": "a", "size": 1, "content_url": "u"}]
-    planned(stage, small(ticket_comments=[{"id": 9, "_parent": 7, "author_id": 1, "html_body": "x", "public": True, "attachments": files}]))
+    planned(
+        stage,
+        small(
+            ticket_comments=[
+                {"id": 9, "_parent": 7, "author_id": 1, "html_body": "x", "public": True, "attachments": files}
+            ]
+        ),
+    )
     assert ends(stage, "attachment")["93"] == ("manual", "its bytes could not be read: 404")
 
 

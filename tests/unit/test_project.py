@@ -22,7 +22,11 @@ SECRET = "hunter2-Geheim"
 def written(folder: Path, **changes: Any) -> Path:
     whole: dict[str, Any] = {
         "name": "move",
-        "source": {"vendor": "zendesk", "settings": {"account": "old", "user": "u@example.com"}, "secrets": {"token": "env:T_OLD"}},
+        "source": {
+            "vendor": "zendesk",
+            "settings": {"account": "old", "user": "u@example.com"},
+            "secrets": {"token": "env:T_OLD"},
+        },
         "destination": {"vendor": "freshdesk", "settings": {"account": "new"}, "secrets": {"token": "env:T_NEW"}},
     }
     for side, change in changes.items():
@@ -52,7 +56,10 @@ class Ring(KeyringBackend):
 
 
 @settings(suppress_health_check=list(HealthCheck))
-@given(literal=st.sampled_from([SECRET, "env", "env:", "ENV:X", "keyring:", "vault:x", "", " env:X", "$TOKEN", "${env:X}"]) | st.text(min_size=1, max_size=9))
+@given(
+    literal=st.sampled_from([SECRET, "env", "env:", "ENV:X", "keyring:", "vault:x", "", " env:X", "$TOKEN", "${env:X}"])
+    | st.text(min_size=1, max_size=9)
+)
 def test_a_literal_secret_is_refused_with_its_line_and_not_repeated(tmp_path: Path, literal: str) -> None:
     literal = "x" + literal if literal.startswith(("env:", "keyring:")) and not literal.endswith(":") else literal
     literal = literal.encode("utf-8", "replace").decode()
@@ -91,8 +98,12 @@ def test_a_variable_that_is_empty_is_missing(tmp_path: Path, monkeypatch: pytest
         project(tmp_path).source.open()
 
 
-@pytest.mark.parametrize("held", [SECRET + "\n", "\t" + SECRET, SECRET + "\r\nX-Other: 1", f"{SECRET} ", f"{SECRET}é", f"{SECRET}\u2026"])
-def test_a_secret_no_header_can_carry_is_refused_by_its_name_not_shown(monkeypatch: pytest.MonkeyPatch, held: str) -> None:
+@pytest.mark.parametrize(
+    "held", [SECRET + "\n", "\t" + SECRET, SECRET + "\r\nX-Other: 1", f"{SECRET} ", f"{SECRET}é", f"{SECRET}\u2026"]
+)
+def test_a_secret_no_header_can_carry_is_refused_by_its_name_not_shown(
+    monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
     monkeypatch.setenv("T_OLD", held)
     with pytest.raises(AccessError, match="T_OLD") as caught:
         secret("env:T_OLD", "zendesk's token")
@@ -104,7 +115,9 @@ def test_the_keyring_is_asked_by_service_and_user() -> None:
     keyring.set_keyring(Ring())
     try:
         assert secret("keyring:migrator/a/b", "zendesk's token") == SECRET
-        with pytest.raises(AccessError, match="the keyring holds nothing for migrator/nobody; `keyring set migrator nobody`"):
+        with pytest.raises(
+            AccessError, match="the keyring holds nothing for migrator/nobody; `keyring set migrator nobody`"
+        ):
             secret("keyring:migrator/nobody", "zendesk's token")
     finally:
         keyring.set_keyring(before)
@@ -114,21 +127,42 @@ def test_nothing_of_an_open_account_shows_the_secret(tmp_path: Path, monkeypatch
     monkeypatch.setenv("T_OLD", SECRET)
     found = project(tmp_path)
     opened = found.source.open()
-    shown = [repr(thing) + str(thing) for thing in (found, found.source, found.migration, opened, opened.client, opened.client.auth)]
+    shown = [
+        repr(thing) + str(thing)
+        for thing in (found, found.source, found.migration, opened, opened.client, opened.client.auth)
+    ]
     assert not any(SECRET in text for text in shown)
 
 
 @pytest.mark.parametrize(
     ("changes", "says", "at"),
     [
-        ({"destination": {"plan": "enterprize"}}, "freshdesk has no plan 'enterprize'; did you mean 'enterprise'", '"plan"'),
-        ({"destination": {"vendor": "freshdesc"}}, "no connector for 'freshdesc'; did you mean 'freshdesk'", '"freshdesc"'),
-        ({"source": {"settings": {"acount": "x"}}}, "zendesk has no setting 'acount'; did you mean 'account'", '"acount"'),
+        (
+            {"destination": {"plan": "enterprize"}},
+            "freshdesk has no plan 'enterprize'; did you mean 'enterprise'",
+            '"plan"',
+        ),
+        (
+            {"destination": {"vendor": "freshdesc"}},
+            "no connector for 'freshdesc'; did you mean 'freshdesk'",
+            '"freshdesc"',
+        ),
+        (
+            {"source": {"settings": {"acount": "x"}}},
+            "zendesk has no setting 'acount'; did you mean 'account'",
+            '"acount"',
+        ),
         ({"source": {"secrets": {"tokn": "env:X"}}}, "zendesk has no secret 'tokn'; did you mean 'token'", '"tokn"'),
-        ({"overlay": {"freshdesc": {}}}, "the overlay names the vendor 'freshdesc'; did you mean 'freshdesk'", '"freshdesc"'),
+        (
+            {"overlay": {"freshdesc": {}}},
+            "the overlay names the vendor 'freshdesc'; did you mean 'freshdesk'",
+            '"freshdesc"',
+        ),
     ],
 )
-def test_what_does_not_exist_is_named_with_its_line_and_a_suggestion(tmp_path: Path, changes: dict[str, Any], says: str, at: str) -> None:
+def test_what_does_not_exist_is_named_with_its_line_and_a_suggestion(
+    tmp_path: Path, changes: dict[str, Any], says: str, at: str
+) -> None:
     folder = written(tmp_path, **changes)
     with pytest.raises(InputError) as caught:
         open_project(folder)
@@ -137,11 +171,18 @@ def test_what_does_not_exist_is_named_with_its_line_and_a_suggestion(tmp_path: P
     assert caught.value.line == next(number for number, line in enumerate(lines, 1) if at in line)
 
 
-@pytest.mark.parametrize(("side", "part", "name"), [("source", "settings", "account"), ("source", "secrets", "token"), ("destination", "settings", "account")])
-def test_what_is_missing_is_named_with_how_to_add_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str, part: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("side", "part", "name"),
+    [("source", "settings", "account"), ("source", "secrets", "token"), ("destination", "settings", "account")],
+)
+def test_what_is_missing_is_named_with_how_to_add_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str, part: str, name: str
+) -> None:
     monkeypatch.setenv("T_OLD", "x")
     monkeypatch.setenv("T_NEW", "x")
-    with pytest.raises(InputError, match=rf"migration.yaml: \w+ needs the {part[:-1]} '{name}'; add `{part}: {{{name}: "):
+    with pytest.raises(
+        InputError, match=rf"migration.yaml: \w+ needs the {part[:-1]} '{name}'; add `{part}: {{{name}: "
+    ):
         getattr(project(tmp_path, **{side: {part: {}}}), side).open()
 
 
