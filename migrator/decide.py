@@ -218,10 +218,7 @@ class Decider:
     def _cases(self, kind_name: str, kind: Kind, write: Write | None) -> list[Case]:
         title, plural = self.manifest.title, kind_name.replace("_", " ")
         cases: list[Case] = [("w._known IS NOT NULL", "keep", quoted("written by an earlier load"))]
-        for label, spec in kind.fields.items():
-            if spec.skip:
-                needed = f" AND NOT {self._referenced(kind_name)}" if spec.skip.unless_referenced else ""
-                cases.append((f"w.{name(label)}{needed}", "skip", quoted(spec.skip.because)))
+        cases += self._skipped(kind_name, kind)
         if kind.owner:
             of = kind.fields[kind.owner].to[0].replace("_", " ")
             cases.append(("w._owner_id IS NULL", "skip", quoted(f"its {of} is not among the records")))
@@ -232,7 +229,8 @@ class Decider:
         if write.skip or write.manual:
             return [*cases, ("TRUE", "skip" if write.skip else "manual", quoted(write.skip or write.manual or ""))]
         if kind.match:
-            cases.append(("w._first IS NOT NULL AND NOT w._own", "merge", "'the same as record ' || w._first"))
+            if not write.match_only:  # each finds its own seat, or stands in and is merged there
+                cases.append(("w._first IS NOT NULL AND NOT w._own", "merge", "'the same as record ' || w._first"))
             who = quoted(f"{title} has it already, as ")
             cases.append(("w._there IS NULL AND w._among IS NOT NULL", "keep", f"{who} || w._among_as"))
             match = " and ".join(kind.match).replace("_", " ")

@@ -183,11 +183,12 @@ class Client:
                 raise RetryError(f"{name}: {status}", after=self.pacer.retry_after(response.headers))
             raise UnknownOutcomeError(f"{name}: {status}, which may follow a write that was carried out")
         answer = response.text[:4000]
-        if status in (401, 403):
+        if status == 401 or (status == 403 and method == "GET"):
             what = "the credentials were refused" if status == 401 else "the account lacks the right"
             raise AccessError(f"{name}: {what} ({status}); check the secrets and the role, then `migrator check`")
         kind = AbsentError if status in (404, 410) else RefusedError
-        raise kind(f"{name}: refused ({status})", status=status, answer=answer)
+        right = ", the account lacks the right" if status == 403 else ""  # for this write: others may still go
+        raise kind(f"{name}: refused ({status}{right})", status=status, answer=answer)
 
     def _again(self, call: Callable[[], requests.Response]) -> requests.Response:
         for attempt in Retrying(

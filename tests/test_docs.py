@@ -1,4 +1,4 @@
-"""The documents agree with the code: commands, options, keys, words and codes stand in them; their examples are read."""
+"""The documents agree with the code: commands, options, keys, words and codes stand in them; their examples open."""
 
 from __future__ import annotations
 
