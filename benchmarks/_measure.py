@@ -95,7 +95,12 @@ def median(runs: Sequence[Run]) -> Run:
     def of(label: str) -> float:
         return float(statistics.median(getattr(one, label) for one in runs))
 
-    return Run(of("wall"), of("cpu"), of("rss_mb"), of("seconds"), of("work_cpu"), runs[0].rows, runs[0].said)
+    return Run(of("wall"), of("cpu"), of("rss_mb"), of("seconds"), of("work_cpu"), runs[0].rows, middle(runs).said)
+
+
+def middle(runs: Sequence[Run]) -> Run:
+    """Return the run in the middle, by CPU."""
+    return sorted(runs, key=lambda one: one.work_cpu)[len(runs) // 2]
 
 
 def scaled(one: Run, rows: int) -> Run:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from migrator.steps import Steps
 
 app = typer.Typer(
-    help="Move a company off a vendor it has come to hate: data and customizations, planned, proven, resumable.",
+    help="Moves a company's help desk from one vendor to another: "
+    "every write planned, every loss named, all read back.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -70,7 +72,7 @@ def _console() -> Any:
 class _Bars:
     """Progress of a long run: a bar for each stream or kind, with rate, time left and what is being waited for."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, waiting: Callable[[], str] = lambda: "") -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -93,6 +95,8 @@ class _Bars:
             transient=False,
         )
         self.tasks: dict[str, Any] = {}
+        self.plain = not quiet and not sys.stderr.isatty()
+        self.waiting = waiting
 
     def __enter__(self) -> _Bars:
         self.progress.start()
@@ -112,8 +116,11 @@ class _Bars:
     def _update(self, label: str, done: int, total: int | None) -> None:
         if label not in self.tasks:
             self.tasks[label] = self.progress.add_task(label, total=total, rate="")
+            if self.plain:
+                _say(f"  {label} …", err=True)
         task = self.progress.tasks[self.tasks[label]]
-        rate = f"{task.speed:,.0f}/s" if task.speed else ""
+        waits = self.waiting()
+        rate = f"waits for {waits}" if waits else f"{task.speed:,.0f}/s" if task.speed else ""
         self.progress.update(self.tasks[label], completed=done, total=total, rate=rate)
 
     def end(self, message: str = "") -> None:
@@ -121,6 +128,8 @@ class _Bars:
         for task in self.progress.tasks:
             if task.total is None:
                 self.progress.update(task.id, total=task.completed)
+            if self.plain:
+                _say(f"  {task.description}: {task.completed:,.0f}", err=True)
 
 
 @app.command()
@@ -213,7 +222,7 @@ def compare(source: str, destination: str, as_json: AsJson = False) -> None:
 
 @app.command()
 def check(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
-    """Try the credentials, the rights and the plan's limits of both accounts."""
+    """Try the credentials and the rights of both accounts, and show the quota their plans declare."""
     steps = _steps(workspace)
     found = {"source": steps.source().check(), "destination": steps.destination().check()}
     if as_json:
@@ -221,9 +230,15 @@ def check(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
     else:
         for side, findings in found.items():
             account = getattr(steps.project, side).account
-            _say(f"{side}: {account.vendor}, plan {account.plan or 'as declared'}")
+            quota = getattr(steps.project, side).connector.manifest.quota
+            chosen = account.plan or quota.default_plan
+            _say(f"{side}: {account.vendor}, plan {chosen}")
+            for rule in quota.rules:
+                _say(f"      {rule.name}: {account.per_minute or rule.per_minute[chosen]:,} calls a minute")
             for finding in findings:
                 _say(f"  {'ok ' if finding.ok else 'NO '} {finding.what}: {finding.detail}")
+    if not all(findings[0].ok for findings in found.values()):
+        raise typer.Exit(3)
     if not all(finding.ok for findings in found.values() for finding in findings):
         raise typer.Exit(1)
 
@@ -232,7 +247,7 @@ def check(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
 def extract(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
     """Bring the source's records and files into the workspace; a killed extract goes on where it was."""
     steps = _steps(workspace)
-    with _Bars(quiet=as_json) as bars:
+    with _Bars(quiet=as_json, waiting=steps.waiting) as bars:
         brought = steps.extract(bars.reading)
         bars.end()
     if as_json:
@@ -242,6 +257,8 @@ def extract(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
         f"{sum(brought.rows.values()):,} records staged in {steps.workspace.stage}; "
         f"next: `migrator plan -w {workspace}`"
     )
+    if brought.bytes_failed:
+        _say(f"{brought.bytes_failed:,} files could not be fetched; the plan names them")
 
 
 @app.command()
@@ -252,7 +269,7 @@ def plan(
 ) -> None:
     """Decide every write and every loss, and sign them with a digest. Nothing is written anywhere."""
     steps = _steps(workspace)
-    with _Bars(quiet=as_json) as bars:
+    with _Bars(quiet=as_json, waiting=steps.waiting) as bars:
         made = steps.plan(offline=offline, progress=bars.reading)
         bars.end()
     report_file = _report(steps)
@@ -295,7 +312,7 @@ def load(
 ) -> None:
     """Carry out one approved plan. Stopped or killed, the same command goes on; nothing is written twice."""
     steps = _steps(workspace)
-    with _Bars(quiet=as_json) as bars:
+    with _Bars(quiet=as_json, waiting=steps.waiting) as bars:
         loaded = steps.load(plan_digest, accept_losses=accept_losses, progress=bars.loading)
     report_file = _report(steps)
     if as_json:
@@ -314,7 +331,7 @@ def load(
 def verify(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
     """Read the destination back and compare every record with the prediction; exit code 1 where any differs."""
     steps = _steps(workspace)
-    with _Bars(quiet=as_json) as bars:
+    with _Bars(quiet=as_json, waiting=steps.waiting) as bars:
         verified, differences = steps.verify(progress=bars.reading)
         bars.end()
     report_file = _report(steps)

@@ -96,4 +96,6 @@ def _fate(spec: Field, verb: Verb | None, keep: Keep | None, read: Verb | None, 
         notes += merged + [f"no {', '.join(lost)}"] * bool(lost)
         if merged or lost:
             return "changes", "; ".join(notes)
+    if keep.one_of and not (read and read.values):
+        return "changes", keep.because or "depends on the values: the plan counts them"
     return "arrives", "; ".join(notes)

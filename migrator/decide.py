@@ -18,7 +18,7 @@ from migrator.stage import Stage
 ARRIVES = "('create', 'keep', 'merge', 'stand_in')"
 DECIDED = (
     "kind VARCHAR, id VARCHAR, as_kind VARCHAR, variant VARCHAR, action VARCHAR, reason VARCHAR, target VARCHAR, "
-    "unit VARCHAR, lane VARCHAR, place BIGINT, own BOOLEAN, owner VARCHAR, blob VARCHAR"
+    "unit VARCHAR, lane VARCHAR, place BIGINT, own BOOLEAN, owner VARCHAR, blob VARCHAR, known BOOLEAN"
 )
 Case = tuple[str, str, str]  # (condition, action, reason), all but the action as SQL
 
@@ -94,11 +94,31 @@ class Decider:
             way = f"SELECT * REPLACE ({renamed} AS {label}) FROM gathered w"
         if not kind.match:
             return f"SELECT *, CAST(NULL AS VARCHAR) AS _key, CAST(NULL AS VARCHAR) AS _first FROM ({way})"
+        keyed = f"SELECT *, {match_key(kind, 'w')} AS _key, {self._fit(kind_name, kind)} AS _fit FROM ({way}) w"
+        among = "OVER (PARTITION BY _key ORDER BY _own DESC, _fit DESC, length(id), id)"
         return (
-            "SELECT *, CASE WHEN _key IS NOT NULL THEN NULLIF(first_value(id) OVER (PARTITION BY _key "
-            f"ORDER BY _own DESC, length(id), id), id) END AS _first FROM "
-            f"(SELECT *, {match_key(kind, 'w')} AS _key FROM ({way}) w)"
+            f"SELECT * EXCLUDE (_fit), CASE WHEN _key IS NOT NULL AND first_value(_fit) {among} "
+            f"THEN NULLIF(first_value(id) {among}, id) END AS _first FROM ({keyed})"
         )
+
+    def _fit(self, kind_name: str, kind: Kind) -> str:
+        """Whether a record arrives by itself, so that an equal one may be merged into it."""
+        write = self.manifest.write(kind_name)
+        tests = [f"NOT COALESCE({test}, FALSE)" for test, _, _ in self._skipped(kind_name, kind)]
+        for label, spec in kind.fields.items():
+            keep = write.fields.get(label) if write else None
+            if spec.required and not spec.to and not (keep and keep.default is not None):
+                tests.append(f"w.{name(label)} IS NOT NULL")
+        return " AND ".join(tests) or "TRUE"
+
+    def _skipped(self, kind_name: str, kind: Kind) -> list[Case]:
+        """What keeps a record from being written whatever the destination is."""
+        cases: list[Case] = []
+        for label, spec in kind.fields.items():
+            if spec.skip:
+                needed = f" AND NOT {self._referenced(kind_name)}" if spec.skip.unless_referenced else ""
+                cases.append((f"(w.{name(label)}{needed})", "skip", quoted(spec.skip.because)))
+        return cases
 
     def _single(self, kind_name: str, kind: Kind, write: Write | None) -> str:
         """Values that may be had once only, left to the record that has them first."""
@@ -229,8 +249,7 @@ class Decider:
         if write.skip or write.manual:
             return [*cases, ("TRUE", "skip" if write.skip else "manual", quoted(write.skip or write.manual or ""))]
         if kind.match:
-            if not write.match_only:  # each finds its own seat, or stands in and is merged there
-                cases.append(("w._first IS NOT NULL AND NOT w._own", "merge", "'the same as record ' || w._first"))
+            cases.append(("w._first IS NOT NULL AND NOT w._own", "merge", "'the same as record ' || w._first"))
             who = quoted(f"{title} has it already, as ")
             cases.append(("w._there IS NULL AND w._among IS NOT NULL", "keep", f"{who} || w._among_as"))
             match = " and ".join(kind.match).replace("_", " ")
@@ -259,7 +278,7 @@ class Decider:
             none = quoted(f"no {label}, which it needs")
             if spec.to:
                 was = f"w.{name('_was ' + label)}"
-                gone = f"{quoted(f'its {label} is not written: ')} || {was}"
+                gone = quoted(f"its {label} is not written")
                 cases.append(
                     (f"w.{name(label)} IS NULL", "manual", f"CASE WHEN {was} IS NULL THEN {none} ELSE {gone} END")
                 )
@@ -326,8 +345,15 @@ class Decider:
         self.stage.run(
             "INSERT INTO plan.decided SELECT w._kind, w.id, w._as_kind, w._variant, w._action, w._reason, w._target, "
             f"{unit}, {lane}, {place}, w._own, {f'w.{name(kind.owner)}' if kind.owner else 'NULL'}, "
-            f"{f'w.{name(blob)}' if blob else 'NULL'} FROM {work} w"
+            f"{f'w.{name(blob)}' if blob else 'NULL'}, w._known IS NOT NULL FROM {work} w"
         )
+        if kind.match and kind.stands_in:
+            # Who is merged into somebody without a seat stands where that one stands.
+            self.stage.run(
+                "UPDATE plan.decided SET as_kind = t.as_kind FROM plan.decided t WHERE decided.kind = ? AND "
+                "decided.action = 'merge' AND t.kind = decided.kind AND t.id = decided.target",
+                kind_name,
+            )
 
     def _limit_bytes(self, kind_name: str, write: Write | None, work: str) -> None:
         """Put what goes beyond a limit of bytes aside: in order, whatever still fits goes."""

@@ -37,6 +37,7 @@ class Extracted:
 
     rows: Mapping[str, int]
     counted: Mapping[str, int]
+    bytes_failed: int = 0
 
 
 def extract(
@@ -103,7 +104,7 @@ def _round(
     view: Collection[str] | None,
     progress: Progress,
 ) -> None:
-    """Bring every stream to its end: the rest of a round that was cut off, or, where the last was finished, a new one."""
+    """Bring every stream to its end: the rest of a round that was cut off, or, where that was finished, a new one."""
     begun = _states(pipeline)
     rounds = {stream: int(begun.get(stream, {}).get("round", 0)) for stream in wanted}
     current = max(rounds.values())

@@ -117,6 +117,8 @@ class Client:
                     timeout=TIMEOUT_SECONDS,
                 )
             except requests.RequestException as err:
+                if "NameResolutionError" in repr(err):
+                    raise RefusedError(f"attachment at {here.hostname}: there is no such host") from err
                 raise RetryError(f"attachment at {here.hostname}: {type(err).__name__}") from err
             if mine:
                 self.pacer.observe(response.headers)

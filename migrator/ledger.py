@@ -18,6 +18,7 @@ from typing import Any
 
 from migrator.errors import WorkspaceError
 
+VERSION = 1  # of the tables below, kept in the file
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS unit (
   plan TEXT NOT NULL, unit TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
@@ -51,6 +52,15 @@ class Ledger:
             self._read = sqlite3.connect(path, check_same_thread=False, timeout=30, isolation_level=None)
             self._read.execute("PRAGMA journal_mode=WAL")
             self._read.execute("PRAGMA synchronous=FULL")
+            version = self._read.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, VERSION) or (
+                version == 0 and self._read.execute("SELECT 1 FROM sqlite_master").fetchone()
+            ):
+                self._read.close()
+                raise WorkspaceError(
+                    f"{path} was written by another version of migrator (ledger {version}, not {VERSION})"
+                )
+            self._read.execute(f"PRAGMA user_version = {VERSION}")  # before the tables: a kill in between harms nothing
             self._read.executescript(SCHEMA)
         except sqlite3.Error as err:
             raise WorkspaceError(f"{path} cannot be used as ledger: {err}") from err

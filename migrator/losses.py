@@ -78,7 +78,7 @@ def _of_variant(
         origin_kind = kinds.kinds[origin]
         pairs = (
             f"canonical.{name(origin)} c JOIN plan.planned p ON p.id = c.id AND p.kind = {quoted(origin)} "
-            "AND p.action = 'create' "
+            "AND (p.action = 'create' OR p.known) "
             f"JOIN predicted.{name(kind_name)} r ON r.id = c.id AND r._kind = {quoted(origin)} "
             f"AND r.variant = {quoted(variant)}"
         )
@@ -146,7 +146,8 @@ def _custom(stage: Stage, kind_name: str, label: str, pairs: str, of: int, field
         "WHEN max(q.action) NOT IN ('create', 'keep', 'merge') THEN 'unresolved' "
         "WHEN max(d.v) IS NULL THEN 'dropped' "
         "WHEN bool_and(starts_with(trim(s.v, '\"'), trim(d.v, '\"'))) THEN 'truncated' ELSE 'reset' END AS how, "
-        f"count(*), list({{'id': s.id, 'was': left(s.v, 300), 'becomes': left(d.v, 300)}} ORDER BY length(s.id), s.id)[1:3] "
+        "count(*), "
+        f"list({{'id': s.id, 'was': left(s.v, 300), 'becomes': left(d.v, 300)}} ORDER BY length(s.id), s.id)[1:3] "
         f"FROM ({exploded('c')}) s LEFT JOIN ({exploded('r')}) d ON d.id = s.id AND d.k = s.k "
         f"LEFT JOIN canonical.{name(fields)} f ON f.id = s.k "
         f"LEFT JOIN plan.planned q ON q.kind = {quoted(fields)} AND q.id = s.k WHERE s.v IS DISTINCT FROM d.v "
@@ -169,7 +170,7 @@ def _kept(stage: Stage, kind_name: str, kind: Kind, manifest: Manifest) -> list[
     """A kept or merged record's own values stay where they differ from the source's."""
     pairs = (
         f"canonical.{name(kind_name)} c JOIN plan.planned p ON p.id = c.id AND p.kind = {quoted(kind_name)} "
-        "AND p.action IN ('keep', 'merge') "
+        "AND p.action IN ('keep', 'merge') AND NOT p.known "
         f"JOIN predicted.{name(kind_name)} r ON r.id = c.id AND r._kind = {quoted(kind_name)}"
     )
     of = int(stage.one(f"SELECT count(*) FROM {pairs}"))

@@ -66,7 +66,8 @@ class Stream(Document):
     stream (only those where ``parent_has`` holds), ``{parent}`` in the path is its id. ``view``: each listed record is
     read again by its own address. ``each``: further fixed variants of the query, read one after another. ``window``:
     the record's field and the query's parameter by which a list that stops at ``paging.most`` pages goes on.
-    ``absent``: 404 means an empty list. ``count``: where the vendor itself counts them: path and key. ``lag_seconds``: the list leaves out what changed this recently.
+    ``absent``: 404 means an empty list. ``count``: where the vendor itself counts them: path and key. ``lag_seconds``:
+    the list leaves out what changed this recently.
     """
 
     path: str

@@ -94,6 +94,7 @@ class Planner:
     def make(self, *, quota_plan: str | None = None, files: dict[str, str] | None = None) -> Plan:
         """Plan everything and return the summary."""
         stage = self.stage
+        self._keep_earlier()
         stage.schema("plan", "predicted", "native", fresh=True)
         stage.schema("blobs")
         stage.run(f"CREATE TABLE plan.decided ({DECIDED})")
@@ -126,6 +127,23 @@ class Planner:
             calls,
             summary,
         )
+
+    def _keep_earlier(self) -> None:
+        """Put the predictions of what earlier loads wrote aside: they still hold."""
+        stage = self.stage
+        stage.schema("earlier", fresh=True)
+        tables = stage.tables_of("predicted") if self.known else set()
+        for kind_name, kind in self.kinds.kinds.items():
+            columns = ", ".join(["id", "variant", *(name(label) for label in kind.fields), "_kind"])
+            if kind_name in tables and stage.columns_of("predicted", kind_name) == [
+                "id",
+                "variant",
+                *kind.fields,
+                "_kind",
+            ]:
+                stage.run(
+                    f"CREATE TABLE earlier.{name(kind_name)} AS SELECT {columns} FROM predicted.{name(kind_name)}"
+                )
 
     def _labels(self) -> None:
         """Note the names of the people a preface may name."""

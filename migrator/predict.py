@@ -73,7 +73,8 @@ class Predictor:
         return next((embed.value for embed in embeds if embed and embed.how == "list"), None)
 
     def _kept(self, kind_name: str, kind: Kind, table: str) -> None:
-        """A kept record stays as it is at the destination; a merged one is what it was merged into."""
+        """A kept record stays as it is at the destination, a merged one is what it was merged into, and one that an
+        earlier load wrote is what that plan predicted."""
         stage = self.decider.stage
         loose = {label for label, spec in kind.fields.items() if spec.to or spec.type == "map"}
         if self.decider.found:
@@ -81,10 +82,15 @@ class Predictor:
             stage.run(
                 f"INSERT INTO {table} SELECT d.id, f.variant, {columns}, d.kind FROM plan.decided d "
                 f"JOIN {self.decider.found}.{name(kind_name)} f ON f.id = d.target "
-                f"WHERE d.as_kind = {quoted(kind_name)} AND d.action = 'keep'"
+                f"WHERE d.as_kind = {quoted(kind_name)} AND d.action = 'keep' AND NOT d.known"
             )
         columns = ", ".join(f"f.{name(label)}" for label in kind.fields)
         stage.run(
             f"INSERT INTO {table} SELECT d.id, f.variant, {columns}, d.kind FROM plan.decided d JOIN {table} f "
-            f"ON f.id = d.target WHERE d.kind = {quoted(kind_name)} AND d.action = 'merge'"
+            f"ON f.id = d.target WHERE d.as_kind = {quoted(kind_name)} AND d.action = 'merge'"
         )
+        if kind_name in stage.tables_of("earlier"):
+            stage.run(
+                f"INSERT INTO {table} SELECT e.* FROM earlier.{name(kind_name)} e JOIN plan.decided d ON d.id = e.id "
+                f"AND d.kind = e._kind AND d.known WHERE d.as_kind = {quoted(kind_name)}"
+            )

@@ -30,11 +30,11 @@ def serve_forever(vendor: str, port: int, *, demo_data: bool, say: Callable[[str
     connector = registry.connector(vendor)
     module: Any = connector.sandbox
     box = module.create(clock=Clock(real=True))
-    if hasattr(module, "furnish"):
-        module.furnish(box)
-    if demo_data:
-        connector.part("demo").fill(box)
     with serving(box, port=port) as address:
+        if demo_data:  # after serving: attachments lie at the address that is served
+            connector.part("demo").fill(box)
+        elif hasattr(module, "furnish"):
+            module.furnish(box)
         user = f", user {module.EMAIL}" if hasattr(module, "EMAIL") else ""
         say(f"{connector.manifest.title} sandbox at {address}{user}, token {module.TOKEN}; end it with Ctrl-C")
         try:

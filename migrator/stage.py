@@ -80,6 +80,11 @@ class Stage:
         """Return the names of a schema's tables."""
         return {row[0] for row in self.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", schema)}
 
+    def columns_of(self, schema: str, table: str) -> list[str]:
+        """Return the names of a table's columns, in order."""
+        sql = "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? ORDER BY column_index"
+        return [row[0] for row in self.rows(sql, schema, table)]
+
     def raw(self, dataset: str, stream: str) -> str:
         """Return the relation of a stream's staged bodies, making an empty one where nothing arrived."""
         self.schema(dataset)

@@ -38,7 +38,7 @@ policies:
   preface: true                  # original author, date and id stand above each message, where the vendor resets them
 
 thresholds:                      # beyond these, `load` wants --accept-losses
-  manual: 0.05                   # share of a kind that may be left to a person
+  manual: 0.05                   # share of a kind that may be left to a person (and more than 10 records)
   dropped: 1.0                   # share of a kind in which a field may be dropped
 
 # Your own choices of values, over ours. For example: a custom status of the destination (its id 6) that means "hold".

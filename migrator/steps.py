@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,11 @@ class Steps:
     destination_session: requests.Session | None = None
     sleep: Callable[[float], None] | None = None
     monotonic: Callable[[], float] | None = None
+    _opened: list[Declarative] = field(default_factory=list)
+
+    def waiting(self) -> str:
+        """Return what the account opened last waits for: a quota, the vendor's own pause; empty where it goes on."""
+        return self._opened[-1].client.pacer.waiting_for if self._opened else ""
 
     @property
     def workspace(self) -> Workspace:
@@ -61,13 +66,17 @@ class Steps:
 
     def source(self) -> Declarative:
         """Open the source account."""
-        return self.project.source.open(session=self.source_session, sleep=self.sleep, monotonic=self.monotonic)
+        self._opened.append(
+            self.project.source.open(session=self.source_session, sleep=self.sleep, monotonic=self.monotonic)
+        )
+        return self._opened[-1]
 
     def destination(self) -> Declarative:
         """Open the destination account."""
-        return self.project.destination.open(
-            session=self.destination_session, sleep=self.sleep, monotonic=self.monotonic
+        self._opened.append(
+            self.project.destination.open(session=self.destination_session, sleep=self.sleep, monotonic=self.monotonic)
         )
+        return self._opened[-1]
 
     # ---- extract ----------------------------------------------------------------------------------------------------
 
@@ -90,6 +99,7 @@ class Steps:
             "extract.json",
             {"at": now(), "rows": dict(brought.rows), "counted": dict(brought.counted), "bytes_failed": failed},
         )
+        brought = replace(brought, bytes_failed=failed)
         self._note("", "extract", f"{sum(brought.rows.values())} records")
         return brought
 
@@ -99,6 +109,8 @@ class Steps:
         """Decide every write and every loss. Looks at the destination for what is there already, unless ``offline``."""
         side, kinds = self.project.destination, self.project.destination.connector.kinds
         self._need_stage()
+        with Stage(self.workspace.stage):
+            pass  # held by another run? then say so before anything else
         known = self._known(offline)
         if not offline:
             streams = self._streams_to_match()

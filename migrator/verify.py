@@ -30,11 +30,12 @@ class Verified:
     missing: int
     pending: int  # planned, but not written (yet): quarantined, or the load has not come to them
     discrepancies: int
+    unchecked: int = 0  # written by an earlier load whose prediction is gone: nothing is said of them
 
     @property
     def proven(self) -> bool:
         """Tell whether everything planned is there and as predicted."""
-        return self.discrepancies == 0 and self.pending == 0
+        return self.discrepancies == 0 and self.pending == 0 and self.unchecked == 0
 
 
 def read_back(
@@ -69,7 +70,7 @@ def compare(
     stage.run(
         "CREATE TABLE verify.discrepancy (kind VARCHAR, id VARCHAR, field VARCHAR, expected VARCHAR, found VARCHAR)"
     )
-    records = missing = pending = 0
+    records = missing = pending = unchecked = 0
     for kind_name in kinds.in_order():
         pairs = (
             f"predicted.{name(kind_name)} r JOIN plan.planned p ON p.id = r.id AND p.kind = r._kind "
@@ -82,6 +83,10 @@ def compare(
             f"count(*) FILTER (i.source IS NOT NULL AND f.id IS NULL) FROM {pairs}"
         )[0]
         records, pending, missing = records + counts[0] - counts[1], pending + counts[1], missing + counts[2]
+        unchecked += stage.one(
+            f"SELECT count(*) FROM plan.planned p WHERE p.as_kind = {quoted(kind_name)} AND p.known AND NOT EXISTS "
+            f"(SELECT 1 FROM predicted.{name(kind_name)} r WHERE r.id = p.id AND r._kind = p.kind)"
+        )
         stage.run(
             "INSERT INTO verify.discrepancy SELECT r._kind, r.id, '(record)', 'there, as ' || i.destination, NULL "
             f"FROM {pairs} "
@@ -94,11 +99,11 @@ def compare(
                 verb = next((v.fields.get(label) for v in mapping.kinds.get(kind_name, ()) if v.name == variant), None)
                 if verb is None or spec.private or not _compared(spec, keep):
                     continue
-                where = f"p.action = 'create' AND f.id IS NOT NULL AND r.variant = {quoted(variant)}"
+                where = f"(p.action = 'create' OR p.known) AND f.id IS NOT NULL AND r.variant = {quoted(variant)}"
                 _field(stage, kinds, kind_name, label, spec, keep, pairs, where)
     differences = int(stage.one("SELECT count(*) FROM verify.discrepancy"))
     unequal = int(stage.one("SELECT count(*) FROM (SELECT DISTINCT kind, id FROM verify.discrepancy)"))
-    return Verified(int(records), int(records) - unequal, int(missing), int(pending), differences)
+    return Verified(int(records), int(records) - unequal, int(missing), int(pending), differences, int(unchecked))
 
 
 def _compared(spec: Field, keep: Keep | None) -> bool:

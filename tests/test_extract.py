@@ -1,16 +1,16 @@
-"""Extraction against the Zendesk sandbox: both routes to comments, going on where it was, counts held against the vendor's."""
+"""Extraction against the Zendesk sandbox: both routes to comments, going on where it was, the vendor's counts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+
 from migrator import registry
 from migrator.errors import TruncatedError
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Sandbox
-
 from tests.support.desks import small_desk, steps, tiny_desk
 
 
@@ -38,7 +38,10 @@ def test_comments_come_by_the_route_that_takes_fewer_minutes(tickets: int, per_m
 
 def test_both_routes_bring_the_same_comments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = small_desk(tickets=20)
-    columns = "id, parent, body->>'$.html_body', body->>'$.public', body->>'$.author_id', json_array_length(body, '$.attachments')"
+    columns = (
+        "id, parent, body->>'$.html_body', body->>'$.public', body->>'$.author_id', "
+        "json_array_length(body, '$.attachments')"
+    )
     came = {}
     for route in ("ticket", "events"):
         run = steps(tmp_path / route, old, new, monkeypatch, source={"options": {"comments": route}})

@@ -250,7 +250,7 @@ class _Adapter(BaseAdapter):
             raise requests.ConnectionError(f"no sandbox answers for {host}")
         body = request.body or b""
         environ = EnvironBuilder(
-            path=unquote((request.path_url or "/").split("?")[0]),
+            path=(request.path_url or "/").split("?")[0],
             query_string=(request.url or "").partition("?")[2].partition("#")[0],
             base_url=f"http://{host}",
             method=request.method or "GET",

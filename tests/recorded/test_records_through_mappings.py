@@ -1,4 +1,4 @@
-"""Real records of other people's accounts pass through both vendors' mappings: read, planned, every leaf accounted for."""
+"""Real records of other people's accounts pass through both mappings: read whole, planned, every leaf accounted for."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from migrator.coverage import measure
 from migrator.mapping import Mapping
 from migrator.stage import Stage
@@ -18,20 +19,37 @@ MAPPING = Mapping.model_validate(
         "vendor": "v",
         "kinds": {
             "thing": {
-                "from": "things", "where": {"sort": ["thing", 1, True]}, "id": "id",
-                "fields": {"a": "m", "b": "deep.m", "c": {"path": "list", "each": "m"}, "d": {"paths": ["p", "q.r"]}, "e": {"constant": 1}},
+                "from": "things",
+                "where": {"sort": ["thing", 1, True]},
+                "id": "id",
+                "fields": {
+                    "a": "m",
+                    "b": "deep.m",
+                    "c": {"path": "list", "each": "m"},
+                    "d": {"paths": ["p", "q.r"]},
+                    "e": {"constant": 1},
+                },
                 "drop": {"d": "why d", "deep.d": "why deep.d", "list.d": "why list.d", "deep.d.m": "below another"},
             },
-            "part": {"from": "things", "each": "parts", "id": "{^.id}:{n}", "fields": {"n": "n", "t": "^.t"}, "drop": {"d": "why part.d"}},
+            "part": {
+                "from": "things",
+                "each": "parts",
+                "id": "{^.id}:{n}",
+                "fields": {"n": "n", "t": "^.t"},
+                "drop": {"d": "why part.d"},
+            },
         },
         "ignored": {"things": {"ignored": "why ignored"}},
     }
-)  # fmt: skip
+)
 MAPPED = {"id", "sort", "m", "deep.m", "list.m", "p", "q.r", "parts.n", "t"}
 DROPPED = {"d", "deep.d", "list.d", "deep.d.m", "parts.d", "ignored", "parts.ignored"}
 
 keys = st.sampled_from(
-    ["m", "d", "deep", "list", "parts", "n", "x", "y", "p", "q", "r", "ignored", "t", "", "a.b", "m.d", ".", "a\"b", "a'b", "ä", "日本", "*", "[*]", "$", "\\", "👍", "M", " ", "'; DROP TABLE x;--", "#", "@id", "e\u0301"]
+    [
+        "m", "d", "deep", "list", "parts", "n", "x", "y", "p", "q", "r", "ignored", "t", "", "a.b", "m.d", ".", "a\"b",
+        "a'b", "ä", "日本", "*", "[*]", "$", "\\", "👍", "M", " ", "'; DROP TABLE x;--", "#", "@id", "e\u0301",
+    ]
 )  # fmt: skip
 plain = st.sampled_from([None, "", [], {}, 0, 1, -1.5, False, True, "x", "null", "[]", "a.b", "é\u2028", "'"])
 documents = st.recursive(

@@ -126,22 +126,32 @@ def test_whatever_stands_in_a_file_the_answer_is_an_input_error(
         documents.read(file, Migration)
 
 
-# ---- whatever key is misspelt, its line is named ----------------------------------------------------------------------
+# ---- whatever key is misspelt, its line is named --------------------------------------------------------------------
 
 WHOLE: dict[str, Any] = {
     "name": "move",
     "source": {
-        "vendor": "zendesk", "settings": {"account": "a", "user": "u@example.com"}, "secrets": {"token": "env:A"}, "plan": "team",
-        "share": 0.5, "workers": 2, "per_minute": 100, "url": "https://example.com", "options": {},
+        "vendor": "zendesk",
+        "settings": {"account": "a", "user": "u@example.com"},
+        "secrets": {"token": "env:A"},
+        "plan": "team",
+        "share": 0.5,
+        "workers": 2,
+        "per_minute": 100,
+        "url": "https://example.com",
+        "options": {},
     },
     "destination": {"vendor": "freshdesk", "settings": {"account": "b"}, "secrets": {"token": "env:B"}},
     "policies": {"people_without_seat": "manual", "preface": False},
     "thresholds": {"manual": 0.1, "dropped": 0.2},
     "overlay": {
-        "freshdesk": {"ticket": {"status": {"values": {6: "hold"}, "write": {"hold": 6}}, "type": {"otherwise": "none"}}, "contact": {"language": {"otherwise": "none"}}},
+        "freshdesk": {
+            "ticket": {"status": {"values": {6: "hold"}, "write": {"hold": 6}}, "type": {"otherwise": "none"}},
+            "contact": {"language": {"otherwise": "none"}},
+        },
         "zendesk": {"ticket": {"priority": {"values": {"p1": "urgent"}}}},
     },
-}  # fmt: skip
+}
 FREE = {"values", "write"}  # below these, keys are the customer's own
 
 

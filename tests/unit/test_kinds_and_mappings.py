@@ -208,9 +208,15 @@ def test_a_manifest_that_names_what_does_not_exist_is_refused_with_file_and_sugg
         {"vendor": "v", "kinds": {"ticket": {"from": "tickets", "fields": {"requester": "r"}}}}
     )
     whole = {
-        "vendor": "v", "title": "V", "base_url": "https://v", "auth": {}, "check": {"path": "/me"},
-        "quota": {"default_plan": "p", "rules": [{"name": "a", "per_minute": {"p": 1}}]}, "streams": {"tickets": {"path": "/t"}}, **change,
-    }  # fmt: skip
+        "vendor": "v",
+        "title": "V",
+        "base_url": "https://v",
+        "auth": {},
+        "check": {"path": "/me"},
+        "quota": {"default_plan": "p", "rules": [{"name": "a", "per_minute": {"p": 1}}]},
+        "streams": {"tickets": {"path": "/t"}},
+        **change,
+    }
     with pytest.raises(InputError) as caught:
         registry._agree(Manifest.model_validate(whole), mapping, desk(), "connector.yaml")
     assert str(caught.value).startswith("connector.yaml: ")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
 from migrator.errors import WorkspaceError
 from migrator.ledger import Identity, Ledger
 
@@ -200,7 +201,7 @@ def test_a_closed_ledger_says_so(tmp_path: Path) -> None:
 
 
 def test_a_process_killed_in_the_middle_loses_no_acknowledged_unit(tmp_path: Path) -> None:
-    """Fifty times: a child writes and says so; it is killed with SIGKILL after some of its words; what it said is there."""
+    """Fifty times: a child writes and says so; it is killed by SIGKILL after some words; what it said is there."""
     script = textwrap.dedent(
         """
         import os, signal, sys

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from migrator.stage import Stage
 
+from migrator.stage import Stage
 from tests.unit.tiny import back, kind, put_fields, texts, variant, write
 
 names = st.text(st.sampled_from("aBc \t\n/\\.üß👍…x"), min_size=1, max_size=12) | texts

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keyring.backend import KeyringBackend
+
 from migrator import registry
 from migrator.errors import AccessError, InputError
 from migrator.project import Project, Workspace, open_project, secret
@@ -188,8 +189,13 @@ def test_what_is_missing_is_named_with_how_to_add_it(
 
 @pytest.mark.parametrize(
     ("url", "address"),
-    [("http://127.0.0.1:8000", "http://127.0.0.1:8000/api/v2"), ("http://127.0.0.1:8000/", "http://127.0.0.1:8000/api/v2"), ("http://x/api/v2/", "http://x/api/v2"), (None, "https://new.freshdesk.com/api/v2")],
-)  # fmt: skip
+    [
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/api/v2"),
+        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000/api/v2"),
+        ("http://x/api/v2/", "http://x/api/v2"),
+        (None, "https://new.freshdesk.com/api/v2"),
+    ],
+)
 def test_an_address_of_ones_own_takes_the_place_of_the_vendors(tmp_path: Path, url: str | None, address: str) -> None:
     assert project(tmp_path, destination={"url": url}).destination.base_url() == address
 

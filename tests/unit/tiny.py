@@ -17,9 +17,12 @@ from migrator.stage import Stage
 FIELDS = "id VARCHAR, applies_to VARCHAR, key VARCHAR, type VARCHAR, options VARCHAR[], option_keys VARCHAR[]"
 
 HOSTILE = [
-    "'; DROP TABLE x;--", "' OR ''='", '"', "''", '""', "\\", "\\'", "\\n", "%s", "{0}", "{id}", "{{}}", "$.a", '$."a"[*]', "@id", "^.id",
-    "@value", "null", "NULL", "true", "[]", "{}", '["a"]', '{"a": 1}', "a.b", "*", "\x01\x1b[31m", "\x1f", "\x7f", "\t", "\n", "\r\n",
-    "\u2028", "\u2029", "\u00a0", "\ufeff", "\u202e\u05d0\u05d1", "\u0645\u0631\u062d\u0628\u0627", "👩‍👩‍👧‍👦", "e\u0301", "\U0010fffd", "⟦", "⟦x⟧", "⟧", "<b>", "&amp;", "<br>",
+    "'; DROP TABLE x;--", "' OR ''='", '"', "''", '""', "\\", "\\'", "\\n", "%s", "{0}", "{id}", "{{}}", "$.a",
+    '$."a"[*]', "@id", "^.id",
+    "@value", "null", "NULL", "true", "[]", "{}", '["a"]', '{"a": 1}', "a.b", "*", "\x01\x1b[31m", "\x1f", "\x7f", "\t",
+    "\n", "\r\n",
+    "\u2028", "\u2029", "\u00a0", "\ufeff", "\u202e\u05d0\u05d1", "\u0645\u0631\u062d\u0628\u0627", "👩‍👩‍👧‍👦",
+    "e\u0301", "\U0010fffd", "⟦", "⟦x⟧", "⟧", "<b>", "&amp;", "<br>",
     "/* */", "-- ", ";", "chr(31)", "$$", "?", "$1", ":a", " ", "'||(SELECT 1)||'",
 ]  # fmt: skip
 
