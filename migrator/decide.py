@@ -258,15 +258,21 @@ class Decider:
             if kind.stands_in and self.stand_in:
                 return [*cases, ("TRUE", "stand_in", quoted(f"no seat at {title}: stands in as a {kind.stands_in}"))]
             return [*cases, ("TRUE", "manual", quoted(f"needs a seat at {title}"))]
-        if write.embedded and kind.owner:
-            pair = f"w._owner_action = 'keep' AND {self._pair(kind_name, kind)} IS NOT NULL"
+        inside = self._inside(kind_name)
+        if inside and kind.owner:
+            pair = f"{inside} AND w._owner_action = 'keep' AND {self._pair(kind_name, kind)} IS NOT NULL"
             cases.append((pair, "keep", quoted(f"{title} has it already")))
             of = kind.fields[kind.owner].to[0]
             by_hand = quoted(f"its {of} was there already; add it by hand")
-            cases.append(("w._owner_action IN ('keep', 'merge')", "manual", by_hand))
+            cases.append((f"{inside} AND w._owner_action IN ('keep', 'merge')", "manual", by_hand))
         cases += self._missing(kind, write)
         cases.append(("w._variant IS NULL", "manual", quoted(f"{title} takes no such {plural}")))
         return cases
+
+    def _inside(self, kind_name: str) -> str:
+        """The test for records that travel inside their owner's call; empty where the kind has none."""
+        names = [quoted(variant.name) for variant, write in self.writable(kind_name) if write.embedded]
+        return f"w._variant IN ({', '.join(names)})" if names else ""
 
     def _missing(self, kind: Kind, write: Write) -> list[Case]:
         """What a record cannot be written without."""
@@ -335,9 +341,8 @@ class Decider:
     def _insert(self, kind_name: str, kind: Kind, work: str) -> None:
         sequence = next((label for label, spec in kind.fields.items() if spec.sequence), None)
         blob = next((label for label, spec in kind.fields.items() if spec.type == "blob"), None)
-        embedded = [variant.name for variant, write in self.writable(kind_name) if write.embedded]
         own_unit = f"{quoted(kind_name + ':')} || w.id"
-        inside = f"w._variant IN ({', '.join(quoted(v) for v in embedded)})" if embedded else "FALSE"
+        inside = self._inside(kind_name) or "FALSE"
         unit = f"CASE WHEN {inside} THEN w._owner_unit ELSE {own_unit} END" if kind.owner else own_unit
         lane = "w._owner_lane" if kind.owner else own_unit
         rank = self.kinds.in_order().index(kind_name) * 10**9

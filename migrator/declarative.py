@@ -115,6 +115,7 @@ class Declarative:
             at = {**at, "done": False}
         while True:
             query = {**params, **spec.each[at["of"]], **at.get("params", {})}
+            query = {k: _plain(v) if isinstance(v, bool) else v for k, v in query.items()}
             if spec.paging.style != "none":
                 query.setdefault(spec.paging.size_param, spec.paging.size)
             try:

@@ -111,6 +111,7 @@ class Planner:
             "CREATE TABLE plan.planned AS SELECT d.*, p.payload FROM plan.decided d LEFT JOIN plan.payload p "
             "ON p.as_kind = d.as_kind AND p.id = d.id AND d.action = 'create'"
         )
+        _seal(stage, self.kinds)
         losses = measure_losses(stage, self.kinds, self.manifest, self.mapping)
         summary = files or {}
         calls = self._calls(quota_plan)
@@ -208,18 +209,33 @@ class Planner:
 
 
 def digest(stage: Stage, kinds: Kinds, files: dict[str, str]) -> str:
-    """Return the sha256 over every decision, payload and prediction, and the files that made them."""
+    """Return the sha256 over every decision, payload, prediction and source record, and the files that made them."""
     whole = hashlib.sha256(json.dumps(files, sort_keys=True).encode())
-    for (line,) in stage.stream(
-        "SELECT sha256(concat_ws(chr(31), kind, id, as_kind, variant, action, target, unit, lane, "
-        "CAST(place AS VARCHAR), owner, blob, "
-        "CAST(payload AS VARCHAR))) FROM plan.planned ORDER BY kind, id, as_kind, action"
-    ):
-        whole.update(line.encode())
+    whole.update(stage.one("SELECT records FROM plan.seal").encode())
+    decided = (
+        "kind, id, as_kind, variant, action, target, unit, lane, CAST(place AS VARCHAR), owner, blob, "
+        "CAST(payload AS VARCHAR)"
+    )
+    _sign(whole, stage, "plan.planned", decided, "kind, id, as_kind, action")
     for kind_name in kinds.in_order():
-        columns = ", ".join(f"CAST({name(c)} AS VARCHAR)" for c in kinds.kinds[kind_name].fields)
-        for (line,) in stage.stream(
-            f"SELECT sha256(concat_ws(chr(31), id, {columns})) FROM predicted.{name(kind_name)} ORDER BY id, _kind"
-        ):
-            whole.update(line.encode())
+        _sign(whole, stage, f"predicted.{name(kind_name)}", _columns(kinds, kind_name), "id, _kind")
     return whole.hexdigest()
+
+
+def _seal(stage: Stage, kinds: Kinds) -> None:
+    """Note what the source's records were when the plan was made: what is lost of them stands in no payload."""
+    whole = hashlib.sha256()
+    for kind_name in kinds.in_order():
+        _sign(whole, stage, f"canonical.{name(kind_name)}", _columns(kinds, kind_name), "id")
+    stage.run("CREATE TABLE plan.seal (records VARCHAR)")
+    stage.insert("plan.seal", [[whole.hexdigest()]])
+
+
+def _columns(kinds: Kinds, kind_name: str) -> str:
+    return ", ".join(["id", *(f"CAST({name(c)} AS VARCHAR)" for c in kinds.kinds[kind_name].fields)])
+
+
+def _sign(whole: Any, stage: Stage, relation: str, columns: str, order: str) -> None:
+    """Add every row to a digest; a list as JSON, since a text beside nothing is another row than nothing beside a text."""
+    for (line,) in stage.stream(f"SELECT sha256(CAST(to_json([{columns}]) AS VARCHAR)) FROM {relation} ORDER BY {order}"):
+        whole.update(line.encode())

@@ -44,7 +44,8 @@ def test_what_came_since_is_written_once_beside_what_is_known(moved: Any) -> Non
     comment = {**next(iter(old.store["ticket_comments"].values()))}
     module = __import__("migrator.registry", fromlist=["connector"]).connector("zendesk").sandbox
     comment = comment.get("comment", comment)
-    module.seed(old, "ticket_comments", [{"ticket_id": 100, "comment": {**comment, "id": 1009, "attachments": [], "created_at": "2024-01-01T09:00:00Z"}}])
+    later = {**comment, "id": 1009, "attachments": [], "created_at": "2024-01-01T09:00:00Z"}
+    module.seed(old, "ticket_comments", [{"ticket_id": 100, "comment": later}])
     if hasattr(module, "touch"):
         module.touch(old)
     before = len(new.store["conversations"])
@@ -71,7 +72,9 @@ def test_an_employee_with_a_seat_who_asks_is_that_agent(tmp_path: Path, monkeypa
     assert {t["requester_id"] for t in new.store["tickets"].values()} == {seat}
 
 
-def test_two_agents_of_one_address_without_a_seat_are_one_contact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_agents_of_one_address_without_a_seat_are_one_contact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old, new = tiny_desk()
     twin = {**old.store["users"][2], "id": 3, "name": "Bea again"}
     old.store["users"][3] = twin

@@ -26,7 +26,7 @@ from tests.unit.accounts import Account, accounts, put
 ZENDESK, FRESHDESK = registry.connector("zendesk"), registry.connector("freshdesk")
 KINDS, MANIFEST = ZENDESK.kinds, FRESHDESK.manifest
 ARRIVES = ("create", "keep", "merge")
-EXAMPLES = 100 if os.environ.get("MIGRATOR_TESTS") == "wide" else 4
+EXAMPLES = 60 if os.environ.get("MIGRATOR_TESTS") == "wide" else 4
 FEW = {"phases": (Phase.explicit, Phase.generate)}  # a plan takes a second: what fails is not made smaller
 
 
@@ -322,7 +322,7 @@ def test_an_agent_without_a_seat_becomes_a_contact_or_is_left_to_a_person(stage:
     assert ends(stage, "ticket")["7"][0] == "create"
     planned(stage, account, stand_in=False)
     assert ends(stage, "agent")["1"] == ("manual", "needs a seat at Freshdesk")
-    assert ends(stage, "ticket")["7"] == ("manual", "its requester is not written: 1")
+    assert ends(stage, "ticket")["7"] == ("manual", "its requester is not written")
 
 
 def test_an_agent_with_the_address_of_a_contact_is_one_with_it(stage: Stage) -> None:
@@ -365,7 +365,7 @@ def test_a_ticket_without_a_requester_is_left_to_a_person_with_the_reason(stage:
     planned(stage, account)
     assert ends(stage, "ticket") == {
         "7": ("manual", "no requester, which it needs"),
-        "8": ("manual", "its requester is not written: 99"),
+        "8": ("manual", "its requester is not written"),
     }
 
 
