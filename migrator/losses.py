@@ -63,7 +63,8 @@ def measure_losses(stage: Stage, kinds: Kinds, manifest: Manifest, mapping: Mapp
         variants = [r[0] for r in stage.rows(f"SELECT DISTINCT variant FROM predicted.{name(kind_name)} ORDER BY 1")]
         for variant in variants:
             losses += _of_variant(stage, kind_name, kind, variant, manifest, mapping, kinds)
-        losses += _kept(stage, kind_name, kind, manifest)
+        for there in [kind_name, *([kind.stands_in] if kind.stands_in else [])]:
+            losses += _kept(stage, kind_name, kind, there, kinds.kinds[there])
     return _joined(losses)
 
 
@@ -166,23 +167,25 @@ def _custom(stage: Stage, kind_name: str, label: str, pairs: str, of: int, field
     return found
 
 
-def _kept(stage: Stage, kind_name: str, kind: Kind, manifest: Manifest) -> list[Loss]:
-    """A kept or merged record's own values stay where they differ from the source's."""
+def _kept(stage: Stage, kind_name: str, kind: Kind, there_name: str, there: Kind) -> list[Loss]:
+    """A kept or merged record's own values stay where they differ from the source's; ``there``: the kind it is joined with."""
     pairs = (
         f"canonical.{name(kind_name)} c JOIN plan.planned p ON p.id = c.id AND p.kind = {quoted(kind_name)} "
         "AND p.action IN ('keep', 'merge') AND NOT p.known "
-        f"JOIN predicted.{name(kind_name)} r ON r.id = c.id AND r._kind = {quoted(kind_name)}"
+        f"JOIN predicted.{name(there_name)} r ON r.id = c.id AND r._kind = {quoted(kind_name)} "
+        f"AND p.as_kind = {quoted(there_name)}"
     )
     of = int(stage.one(f"SELECT count(*) FROM {pairs}"))
     found = []
     for label, spec in kind.fields.items() if of else ():
         if spec.private or spec.to or spec.type in ("map", "timestamp"):
             continue
-        test = f"{_says(spec, f'c.{name(label)}')} AND {differs(spec, f'c.{name(label)}', f'r.{name(label)}')}"
+        becomes = f"r.{name(label)}" if label in there.fields else "NULL"
+        test = f"{_says(spec, f'c.{name(label)}')} AND {differs(spec, f'c.{name(label)}', becomes)}"
         rows = stage.rows(
             f"SELECT c.id, {f'c.{name(kind.label)}' if kind.label else quoted('')}, "
             f"left(CAST(c.{name(label)} AS VARCHAR), 300), "
-            f"left(CAST(r.{name(label)} AS VARCHAR), 300) FROM {pairs} WHERE {test} ORDER BY length(c.id), c.id"
+            f"left(CAST({becomes} AS VARCHAR), 300) FROM {pairs} WHERE {test} ORDER BY length(c.id), c.id"
         )
         if rows:
             shown = [(str(i), str(t or ""), str(w), None if b is None else str(b)) for i, t, w, b in rows[:3]]

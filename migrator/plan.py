@@ -236,6 +236,7 @@ def _columns(kinds: Kinds, kind_name: str) -> str:
 
 
 def _sign(whole: Any, stage: Stage, relation: str, columns: str, order: str) -> None:
-    """Add every row to a digest; a list as JSON, since a text beside nothing is another row than nothing beside a text."""
-    for (line,) in stage.stream(f"SELECT sha256(CAST(to_json([{columns}]) AS VARCHAR)) FROM {relation} ORDER BY {order}"):
+    """Add every row to a digest, as JSON: a text beside nothing is another row than nothing beside a text."""
+    rows = f"SELECT sha256(CAST(to_json([{columns}]) AS VARCHAR)) FROM {relation} ORDER BY {order}"
+    for (line,) in stage.stream(rows):
         whole.update(line.encode())

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any, Literal, cast
-from urllib.parse import unquote
 
 import requests
 from requests.adapters import BaseAdapter

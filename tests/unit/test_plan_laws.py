@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -265,151 +267,148 @@ def test_another_mapping_is_another_plan(stage: Stage) -> None:
     assert planned(stage, account, mapping=other).digest != digest
 
 
-def test_a_record_more_is_another_plan(stage: Stage) -> None:
-    account, digest = _digest_of_the_desk()
-    more = copy.deepcopy(account)
-    more["tags"].append({"name": "x", "count": 1})
-    assert planned(stage, more).digest != digest
-
-
-# ---- single ends ----------------------------------------------------------------------------------------------------
-
-
-def ends(stage: Stage, kind: str) -> dict[str, tuple[str, str]]:
-    return {
-        line["id"]: (line["action"], line["reason"])
-        for line in lines(stage)
-        if line["kind"] == kind and not line["own"]
-    }
+# ---- single ends: one desk in which each of them happens ----------------------------------------------------------
 
 
 def person(id: int, **more: Any) -> dict[str, Any]:
     return {"id": id, "role": "end-user", "name": f"P{id}", "email": f"{id}@x.example", "active": True, **more}
 
 
-def test_people_with_one_address_become_one(stage: Stage) -> None:
-    planned(
-        stage,
-        small(
-            users=[
-                person(1, email="a@x.example"),
-                person(2, email=" A@X.example "),
-                person(3, email=None),
-                person(4, email=None),
-            ]
-        ),
-    )
-    found = ends(stage, "contact")
-    assert found["1"][0] == "create"
-    assert found["2"] == ("merge", "the same as record 1")
-    assert [found[id][0] for id in ("3", "4")] == ["create", "create"]
+def ticket(id: int, requester: int | None, **more: Any) -> dict[str, Any]:
+    return {"id": id, "subject": "s", "status": "open", "requester_id": requester, "via": {"channel": "email"}, **more}
 
 
-@pytest.mark.parametrize("gone", [{"active": False}, {"name": None}], ids=["deleted", "nameless"])
-def test_nobody_is_merged_into_somebody_who_does_not_arrive(stage: Stage, gone: dict[str, Any]) -> None:
-    account = small(users=[person(1, email="a@x.example", **gone), person(2, email="a@x.example")])
-    account["tickets"][0]["requester_id"] = 2
-    planned(stage, account)
-    check_references(stage)
-    assert ends(stage, "contact")["2"][0] == "create"
-    assert ends(stage, "ticket")["7"][0] == "create"
+def comment(id: int, parent: int, *files: dict[str, Any]) -> dict[str, Any]:
+    return {"id": id, "_parent": parent, "author_id": 1, "html_body": "x", "public": True, "attachments": list(files)}
 
 
-def test_an_agent_without_a_seat_becomes_a_contact_or_is_left_to_a_person(stage: Stage) -> None:
-    account = small(users=[person(1, role="agent")])
-    plan = planned(stage, account)
-    assert [(line.kind, line.action) for line in plan.dispositions if line.kind == "agent"] == [("agent", "stand_in")]
-    assert ends(stage, "ticket")["7"][0] == "create"
-    planned(stage, account, stand_in=False)
-    assert ends(stage, "agent")["1"] == ("manual", "needs a seat at Freshdesk")
-    assert ends(stage, "ticket")["7"] == ("manual", "its requester is not written")
+def file(id: int, megabytes: int) -> dict[str, Any]:
+    return {"id": id, "file_name": str(id), "size": megabytes * 2**20, "content_url": "u"}
 
 
-def test_an_agent_with_the_address_of_a_contact_is_one_with_it(stage: Stage) -> None:
-    plan = planned(stage, small(users=[person(1, email="a@x.example"), person(2, role="agent", email="A@x.example")]))
-    assert plan.unaccounted == {}
-    check_references(stage)
+DESK = small(
+    users=[
+        person(1, email="a@x.example"), person(2, email=" A@X.example "), person(3, email=None), person(4, email=None),
+        person(11, email="b@x.example", active=False), person(12, email="b@x.example"),
+        person(13, email="c@x.example", name=None), person(14, email="c@x.example"),
+        person(21, role="agent"), person(22, role="agent", email="A@x.example"),
+        person(23, role="admin", email="21@x.example"),
+        person(31, active=False), person(32, active=False),
+    ],
+    tickets=[
+        ticket(701, 1), ticket(702, 1, status="deleted"), ticket(703, None), ticket(704, 99), ticket(705, 21),
+        ticket(706, 12), ticket(707, 14), ticket(708, 31), ticket(709, 22, assignee_id=23), ticket(710, 1), ticket(711, 1),
+    ],
+    ticket_comments=[
+        comment(801, 702, file(901, 1)), comment(802, 799),
+        comment(803, 710, file(904, 15), file(907, 10), file(910, 5), file(913, 1)),
+        comment(804, 711, file(903, 1)),
+    ],
+    organizations=[ORGANIZATION], ticket_forms=[{"id": 3, "name": "F"}], tags=[{"name": "t", "count": 1}],
+)  # fmt: skip
+THERE: Account = {"companies": [{"id": 5, "name": "ORG ", "description": "theirs", "custom_fields": {}}]}
 
 
-def test_a_deleted_person_is_left_unless_a_ticket_names_them(stage: Stage) -> None:
-    planned(stage, small(users=[person(1, active=False), person(2, active=False)]))
-    found = ends(stage, "contact")
-    assert found["1"][0] == "create"
-    assert found["2"] == ("skip", "deleted at the source, and nothing refers to it")
+@dataclass
+class Desk:
+    stage: Stage
+    plan: Plan
+
+    def ends(self, kind: str, *ids: int) -> list[tuple[str, str]]:
+        found = {
+            line["id"]: (line["action"], line["reason"])
+            for line in lines(self.stage)
+            if line["kind"] == kind and line["action"] != "stand_in"
+        }
+        return [found[str(id)] for id in ids]
 
 
-def test_what_hangs_on_a_record_that_is_not_written_says_so(stage: Stage) -> None:
-    comment = {
-        "id": 9,
-        "_parent": 7,
-        "author_id": 1,
-        "html_body": "x",
-        "public": True,
-        "attachments": [{"id": 91, "file_name": "a", "size": 1}],
+@pytest.fixture(scope="module")
+def desk() -> Iterator[Desk]:
+    with Stage(":memory:", threads=1) as stage:
+        yield Desk(stage, planned(stage, DESK, there=THERE))
+
+
+def test_the_desk_adds_up(desk: Desk) -> None:
+    check_ends(desk.stage, DESK, desk.plan)
+    check_references(desk.stage)
+    check_losses(desk.stage, desk.plan)
+
+
+def test_people_with_one_address_become_one(desk: Desk) -> None:
+    assert [action for action, _ in desk.ends("contact", 1, 2, 3, 4)] == ["create", "merge", "create", "create"]
+    assert desk.ends("contact", 2)[0][1] == "the same as record 1"
+
+
+@pytest.mark.parametrize(("gone", "there", "asks"), [(11, 12, 706), (13, 14, 707)], ids=["deleted", "nameless"])
+def test_nobody_is_merged_into_somebody_who_does_not_arrive(desk: Desk, gone: int, there: int, asks: int) -> None:
+    assert desk.ends("contact", there) == [("create", "")]
+    assert desk.ends("ticket", asks) == [("create", "")]
+    assert desk.ends("contact", gone)[0][0] != "create"
+
+
+def test_an_agent_without_a_seat_becomes_a_contact(desk: Desk) -> None:
+    stand_ins = [line for line in desk.plan.dispositions if line.kind == "agent"]
+    assert sum(line.count for line in stand_ins) == 3
+    assert [action for action, _ in desk.ends("ticket", 705, 709)] == ["create", "create"]
+    assert desk.ends("agent", 21)[0][0] == "create"
+
+
+def test_nobody_without_a_seat_is_assigned_a_ticket(desk: Desk) -> None:
+    payload = next(line["payload"] for line in lines(desk.stage) if (line["kind"], line["id"]) == ("ticket", "709"))
+    assert payload.get("responder_id") is None
+
+
+def test_an_agent_without_a_seat_is_left_to_a_person_where_that_is_wanted(stage: Stage) -> None:
+    plan = planned(stage, small(users=[person(1, role="agent")]), stand_in=False)
+    assert {(line.kind, line.action, line.reason) for line in plan.dispositions} == {
+        ("agent", "manual", "needs a seat at Freshdesk"),
+        ("ticket", "manual", "its requester is not written"),
     }
-    account = small(ticket_comments=[comment, {**comment, "id": 10, "_parent": 8, "attachments": []}])
-    account["tickets"][0]["status"] = "deleted"
-    planned(stage, account)
-    assert ends(stage, "ticket")["7"] == ("skip", "deleted at the source")
-    assert ends(stage, "message")["9"] == ("skip", "its ticket is not written: deleted at the source")
-    assert ends(stage, "message")["10"] == ("skip", "its ticket is not among the records")
-    assert ends(stage, "attachment")["91"][0] == "skip"
 
 
-def test_a_ticket_without_a_requester_is_left_to_a_person_with_the_reason(stage: Stage) -> None:
-    account = small()
-    account["tickets"] = [
-        {**account["tickets"][0], "id": 7, "requester_id": None},
-        {**account["tickets"][0], "id": 8, "requester_id": 99},
+def test_a_deleted_person_is_left_unless_a_ticket_names_them(desk: Desk) -> None:
+    assert desk.ends("contact", 31, 32) == [("create", ""), ("skip", "deleted at the source, and nothing refers to it")]
+
+
+def test_what_hangs_on_a_record_that_is_not_written_says_so(desk: Desk) -> None:
+    assert desk.ends("ticket", 702) == [("skip", "deleted at the source")]
+    assert desk.ends("message", 801, 802) == [
+        ("skip", "its ticket is not written: deleted at the source"),
+        ("skip", "its ticket is not among the records"),
     ]
-    planned(stage, account)
-    assert ends(stage, "ticket") == {
-        "7": ("manual", "no requester, which it needs"),
-        "8": ("manual", "its requester is not written"),
-    }
+    assert desk.ends("attachment", 901)[0][0] == "skip"
 
 
-def test_bytes_beyond_the_limit_are_left_and_whatever_fits_goes(stage: Stage) -> None:
-    sizes = [15, 10, 5, 1]
-    files = [
-        {"id": 91 + 3 * n, "file_name": f"{n}", "size": size * 2**20, "content_url": "u"}
-        for n, size in enumerate(sizes)
+def test_a_ticket_without_a_requester_is_left_to_a_person_with_the_reason(desk: Desk) -> None:
+    assert desk.ends("ticket", 703, 704) == [
+        ("manual", "no requester, which it needs"),
+        ("manual", "its requester is not written"),
     ]
-    planned(
-        stage,
-        small(
-            ticket_comments=[
-                {"id": 9, "_parent": 7, "author_id": 1, "html_body": "x", "public": True, "attachments": files}
-            ]
-        ),
-    )
-    assert [ends(stage, "attachment")[str(file["id"])][0] for file in files] == ["create", "manual", "create", "manual"]
 
 
-def test_bytes_that_could_not_be_read_are_left_with_the_vendors_answer(stage: Stage) -> None:
-    files = [{"id": 93, "file_name": "a", "size": 1, "content_url": "u"}]
-    planned(
-        stage,
-        small(
-            ticket_comments=[
-                {"id": 9, "_parent": 7, "author_id": 1, "html_body": "x", "public": True, "attachments": files}
-            ]
-        ),
-    )
-    assert ends(stage, "attachment")["93"] == ("manual", "its bytes could not be read: 404")
+def test_bytes_beyond_the_limit_are_left_and_whatever_fits_goes(desk: Desk) -> None:
+    assert [action for action, _ in desk.ends("attachment", 904, 907, 910, 913)] == [
+        "create",
+        "manual",
+        "create",
+        "manual",
+    ]
 
 
-def test_what_the_destination_has_already_is_kept_and_its_own_values_are_a_loss(stage: Stage) -> None:
-    there: Account = {"companies": [{"id": 5, "name": "ORG ", "description": "theirs", "custom_fields": {}}]}
-    plan = planned(stage, small(organizations=[ORGANIZATION]), there=there)
-    line = next(line for line in lines(stage) if line["kind"] == "organization")
+def test_bytes_that_could_not_be_read_are_left_with_the_vendors_answer(desk: Desk) -> None:
+    assert desk.ends("attachment", 903) == [("manual", "its bytes could not be read: 404")]
+
+
+def test_what_the_destination_has_already_is_kept_and_its_own_values_are_a_loss(desk: Desk) -> None:
+    line = next(line for line in lines(desk.stage) if line["kind"] == "organization")
     assert (line["action"], line["target"]) == ("keep", "5")
-    assert {loss.field for loss in plan.losses if loss.kind == "organization" and loss.how == "merged"} >= {"details"}
-    check_losses(stage, plan)
+    assert {loss.field for loss in desk.plan.losses if loss.kind == "organization" and loss.how == "merged"} >= {
+        "details"
+    }
 
 
-def test_a_plan_makes_no_call_and_no_kind_without_a_word(stage: Stage) -> None:
-    plan = planned(stage, small(ticket_forms=[{"id": 3, "name": "F"}], tags=[{"name": "t", "count": 1}]))
-    said = {(line.kind, line.action) for line in plan.dispositions}
+def test_no_kind_is_left_without_a_word_and_each_unit_is_one_call(desk: Desk) -> None:
+    said = {(line.kind, line.action) for line in desk.plan.dispositions}
     assert {("ticket_form", "manual"), ("tag", "skip")} <= said
-    assert plan.units == sum(plan.calls.endpoints.values())
+    assert desk.plan.units == sum(desk.plan.calls.endpoints.values())
