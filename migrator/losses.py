@@ -168,7 +168,7 @@ def _custom(stage: Stage, kind_name: str, label: str, pairs: str, of: int, field
 
 
 def _kept(stage: Stage, kind_name: str, kind: Kind, there_name: str, there: Kind) -> list[Loss]:
-    """A kept or merged record's own values stay where they differ from the source's; ``there``: the kind it is joined with."""
+    """A kept or merged record's own values stay where they differ; ``there``: the kind it is joined with."""
     pairs = (
         f"canonical.{name(kind_name)} c JOIN plan.planned p ON p.id = c.id AND p.kind = {quoted(kind_name)} "
         "AND p.action IN ('keep', 'merge') AND NOT p.known "

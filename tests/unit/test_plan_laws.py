@@ -297,7 +297,8 @@ DESK = small(
     ],
     tickets=[
         ticket(701, 1), ticket(702, 1, status="deleted"), ticket(703, None), ticket(704, 99), ticket(705, 21),
-        ticket(706, 12), ticket(707, 14), ticket(708, 31), ticket(709, 22, assignee_id=23), ticket(710, 1), ticket(711, 1),
+        ticket(706, 12), ticket(707, 14), ticket(708, 31), ticket(709, 22, assignee_id=23), ticket(710, 1),
+        ticket(711, 1),
     ],
     ticket_comments=[
         comment(801, 702, file(901, 1)), comment(802, 799),
