@@ -39,16 +39,12 @@ def migrator(url: str, folder: Path) -> None:
     from migrator.project import Account, Workspace, side
 
     os.environ["BENCHMARK_TOKEN"] = "none"
-    account = Account(
-        vendor="zendesk",
-        url=url,
-        per_minute=10**9,
-        secrets={"token": "env:BENCHMARK_TOKEN"},
-        settings={"user": "nobody"},
-    )
+    account = Account(vendor="zendesk", url=url, secrets={"token": "env:BENCHMARK_TOKEN"}, settings={"user": "nobody"})
 
     def work() -> dict[str, Any]:
         source = side(account, None, "benchmark").open()
+        for limit in source.client.pacer.limits:
+            limit.per_minute = 10**9  # what Zendesk allows would hide what we need
         brought = extract(source, Workspace(folder / "workspace"), streams=["tickets"])
         return {"rows": brought.rows["tickets"]}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from pydantic import Field as Option
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from migrator import documents
 from migrator.documents import Document, Flag, did_you_mean
@@ -119,6 +119,13 @@ class Variant(Document):
     id: str = "@id"
     fields: dict[str, Verb]
     drop: dict[str, str] = {}
+
+    @field_validator("id")
+    @classmethod
+    def _id_ends_in_a_path(cls, value: str) -> str:
+        if "{" in value and re.sub(r"[^{}]*\{[^{}]+\}", "", value):
+            raise ValueError("every part of an id is text and then {path}; nothing stands after the last one")
+        return value
 
     def constants(self) -> dict[str, Scalar]:
         """Return the fields that are the same for every record of this variant."""

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import requests
 from pydantic import Field as Option
+from pydantic import field_validator
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from migrator import documents, registry
@@ -40,6 +41,13 @@ class Account(Document):
     per_minute: int | None = Option(default=None, gt=0)
     workers: int = Option(default=4, ge=1, le=32)
     options: dict[str, str] = {}
+
+    @field_validator("url")
+    @classmethod
+    def _names_nobody(cls, value: str | None) -> str | None:
+        if value and "@" in value.split("//", 1)[-1].split("/", 1)[0]:
+            raise ValueError("an address holds no user or password; name secrets under 'secrets'")
+        return value
 
 
 class Policies(Document):

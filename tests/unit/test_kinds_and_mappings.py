@@ -16,7 +16,7 @@ from migrator import documents, registry
 from migrator.errors import InputError
 from migrator.kinds import Kinds
 from migrator.manifest import Manifest
-from migrator.mapping import Mapping, Verb, check, overlay
+from migrator.mapping import Mapping, Variant, Verb, check, overlay
 
 VENDORS = sorted(registry.vendors())
 ROOT = Path(__file__).resolve().parents[2]
@@ -305,3 +305,8 @@ def test_an_overlay_that_names_what_does_not_exist_is_refused(changes: Any, says
         overlay(registry.connector("freshdesk").mapping, changes, "m.yaml")
     assert str(caught.value).startswith("m.yaml")
     assert says in str(caught.value)
+
+
+def test_an_id_with_text_after_its_last_path_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing stands after the last one"):
+        Variant.model_validate({"name": "x", "from": "xs", "id": "a{@id}b", "fields": {}})

@@ -211,3 +211,13 @@ def test_bytes_are_found_by_digest_and_by_nothing_else(digest: str) -> None:
 def test_the_file_that_init_writes_can_be_opened(tmp_path: Path, source: str, destination: str) -> None:
     (tmp_path / "migration.yaml").write_text(starter("move", source, destination), encoding="utf-8")
     assert open_project(tmp_path).destination.account.vendor == destination
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    text = (
+        "name: x\nsource: {vendor: zendesk, url: 'https://me:hidden@desk.example'}\ndestination: {vendor: freshdesk}\n"
+    )
+    (tmp_path / "migration.yaml").write_text(text)
+    with pytest.raises(InputError, match="holds no user or password") as caught:
+        open_project(tmp_path)
+    assert "hidden" not in str(caught.value)
