@@ -155,8 +155,9 @@ class Decider:
         columns, replaced = ["w.*"], []
         joins = ["LEFT JOIN plan.known k ON k.id = w.id AND k.kind = w._kind"]
         columns += ["k.target AS _known", "k.as_kind AS _known_as"]
+        needed = self._needed(kind_name, kind)
         for label, spec in kind.references():
-            if write is None or write.skip or write.manual or label == kind.owner:
+            if label not in needed:
                 continue
             column, alias = name(label), name(f"a {label}")
             of = ", ".join(quoted(to) for to in spec.to)
@@ -166,11 +167,13 @@ class Decider:
                 joins.append(f"LEFT JOIN ({arrivals}) {alias} ON {alias}.id = w.{column}")
                 replaced.append(f"{alias}.id AS {column}")
             else:
-                some = f"SELECT id, unnest({column}) AS one FROM single WHERE len({column}) > 0"
+                some = (
+                    f"SELECT id, _kind, unnest({column}) AS one, generate_subscripts({column}, 1) AS n FROM single "
+                    f"WHERE len({column}) > 0"
+                )
                 joins.append(
-                    f"LEFT JOIN (SELECT id, list(one) AS some FROM ({some}) "
-                    f"WHERE one IN ({arrivals}) GROUP BY id) {alias} "
-                    f"ON {alias}.id = w.id"
+                    f"LEFT JOIN (SELECT id, _kind, list(one ORDER BY n) AS some FROM ({some}) "
+                    f"WHERE one IN ({arrivals}) GROUP BY ALL) {alias} ON {alias}.id = w.id AND {alias}._kind = w._kind"
                 )
                 replaced.append(f"{alias}.some AS {column}")
         if kind.owner:
@@ -195,6 +198,18 @@ class Decider:
         columns += ["among.id AS _among", "among.of AS _among_as"] if among else ["NULL AS _among", "NULL AS _among_as"]
         first = f"w.* REPLACE ({', '.join(replaced)})" if replaced else "w.*"
         return f"SELECT {', '.join([first, *columns[1:]])} FROM single w {' '.join(joins)}"
+
+    def _needed(self, kind_name: str, kind: Kind) -> set[str]:
+        """The references that decide something or are written; the others may stay as the source has them."""
+        first = self.manifest.write(kind_name)
+        if first is None or first.skip or first.manual:
+            return set()
+        writes = [write for write in self.manifest.writes if write.kind == kind_name]
+        verbs = [verb for variant in self.mapping.kinds.get(kind_name, ()) for verb in variant.fields.values()]
+        used = {label for write in writes for label, keep in write.fields.items() if keep.write != "never"}
+        used |= {keep.follows[0] for write in writes for keep in write.fields.values() if keep.follows}
+        used |= {verb.preface.by for verb in verbs if verb.preface}
+        return {label for label, spec in kind.references() if label != kind.owner and (spec.required or label in used)}
 
     def _there(self, kind_name: str, kind: Kind) -> str:
         key = match_key(kind, "f")
