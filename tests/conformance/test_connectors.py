@@ -17,7 +17,7 @@ def small_zendesk(box: Sandbox) -> Any:
     return registry.connector("zendesk").part("demo").fill(box, tickets=12)
 
 
-SUITES = {"freshdesk": Suite("freshdesk"), "zendesk": Suite("zendesk", fill=small_zendesk)}
+SUITES = {"freshdesk": Suite("freshdesk", records=6, step=1), "zendesk": Suite("zendesk", fill=small_zendesk)}
 
 
 def test_every_connector_has_a_suite() -> None:
