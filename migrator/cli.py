@@ -272,13 +272,13 @@ def plan(
     with _Bars(quiet=as_json, waiting=steps.waiting) as bars:
         made = steps.plan(offline=offline, progress=bars.reading)
         bars.end()
-    report_file = _report(steps)
+    report_file, data = _report(steps)
     if as_json:
         _json(made.as_json())
         return
     from migrator.report import text
 
-    text(_summary(steps), _console())
+    text(data, _console())
     _say(f"\nreport: {report_file}\nnext: read it, then `migrator load -w {workspace} --plan {made.digest[:12]}`")
 
 
@@ -314,7 +314,7 @@ def load(
     steps = _steps(workspace)
     with _Bars(quiet=as_json, waiting=steps.waiting) as bars:
         loaded = steps.load(plan_digest, accept_losses=accept_losses, progress=bars.loading)
-    report_file = _report(steps)
+    report_file, _ = _report(steps)
     if as_json:
         _json(vars(loaded))
     else:
@@ -334,7 +334,7 @@ def verify(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
     with _Bars(quiet=as_json, waiting=steps.waiting) as bars:
         verified, differences = steps.verify(progress=bars.reading)
         bars.end()
-    report_file = _report(steps)
+    report_file, _ = _report(steps)
     if as_json:
         _json({**vars(verified), "differences": differences})
     else:
@@ -358,31 +358,26 @@ def _differences(differences: list[dict[str, Any]]) -> None:
         _say(f"  and {len(differences) - 20:,} more, in the report")
 
 
-def _summary(steps: Steps) -> dict[str, Any]:
+def _report(steps: Steps) -> tuple[Path, dict[str, Any]]:
+    from migrator.report import html
     from migrator.summary import summarize
 
-    return summarize(steps)
-
-
-def _report(steps: Steps) -> Path:
-    from migrator.report import html
-
-    data = _summary(steps)
+    data = summarize(steps)
     steps.workspace.folder.joinpath("report.json").write_text(
         json.dumps(data, ensure_ascii=False, indent=1, default=str), encoding="utf-8"
     )
     file = steps.workspace.folder / "report.html"
     file.write_text(html(data), encoding="utf-8")
-    return file
+    return file, data
 
 
 @app.command()
 def report(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
     """Write report.html (one file, nothing from outside) and report.json."""
     steps = _steps(workspace)
-    file = _report(steps)
+    file, data = _report(steps)
     if as_json:
-        _json(_summary(steps))
+        _json(data)
         return
     _say(f"report: {file}")
 
@@ -459,13 +454,13 @@ def demo(
             say=lambda text: bars.progress.console.print(text, markup=False) if not as_json else None,
         )
         bars.end()
-    file = _report(steps)
+    file, data = _report(steps)
     if as_json:
         _json({"loaded": vars(loaded), "verified": vars(verified), "seconds": seconds, "report": str(file)})
     else:
         from migrator.report import text
 
-        text(_summary(steps), _console())
+        text(data, _console())
         _say(f"\nmoved and verified in {seconds:.0f} s; the report, for people: {file}")
     if not verified.proven:
         raise typer.Exit(1)

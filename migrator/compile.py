@@ -141,18 +141,23 @@ def _read(kind: Kind, variant: Variant, relation: str, fields: str, given: bool)
     return f"SELECT * FROM (WITH v AS ({rows}) SELECT {', '.join(columns)} FROM v {' '.join(joins)})"
 
 
+def covers(variant: Variant) -> str:
+    """Return the SQL test for the staged rows a variant covers: its ``where`` and ``unless``."""
+    tests = []
+    for conditions, test in ((variant.where, "IN"), (variant.unless, "NOT IN")):
+        for path, values in conditions.items():
+            listed = ", ".join(quoted(word(value)) for value in values)
+            tests.append(f"COALESCE(json_extract_string(body, {quoted(json_path(path))}), '') {test} ({listed})")
+    return " AND ".join(tests) or "TRUE"
+
+
 def _rows(variant: Variant, relation: str, reader: _Reader, given: bool) -> str:
     """Return the rows a variant covers, each document's paths extracted in one go."""
 
     def paths(wanted: list[str]) -> str:
         return "[" + ", ".join(quoted(json_path(path)) for path in wanted) + "]"
 
-    tests = []
-    for conditions, test in ((variant.where, "IN"), (variant.unless, "NOT IN")):
-        for path, values in conditions.items() if not given else ():
-            listed = ", ".join(quoted(word(value)) for value in values)
-            tests.append(f"COALESCE(json_extract_string(body, {quoted(json_path(path))}), '') {test} ({listed})")
-    where = f" WHERE {' AND '.join(tests)}" if tests else ""
+    where = "" if given or not (variant.where or variant.unless) else f" WHERE {covers(variant)}"
     inner = (
         f", json_extract_string({'e' if variant.each and not given else 'body'}, {paths(reader.inner)}) AS s"
         if reader.inner

@@ -11,6 +11,13 @@ Native = dict[str, Any]
 Cursor = dict[str, Any]  # a connector's own place in a stream; JSON
 
 
+def at_path(native: Any, path: str) -> Any:
+    """Return what lies at a dotted path, or None."""
+    for step in path.split("."):
+        native = native.get(step) if isinstance(native, dict) else None
+    return native
+
+
 @dataclass(frozen=True)
 class Raw:
     """One native record, its body whole and as it came."""

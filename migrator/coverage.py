@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.compile import json_path, json_step, quoted
-from migrator.mapping import Mapping, Variant, word
+from migrator.compile import covers, json_step, quoted
+from migrator.mapping import Mapping, Variant
 from migrator.stage import Stage
 
 EMPTY = "('null', '[]', '{}', '\"\"')"
@@ -122,7 +122,7 @@ def measure(stage: Stage, mapping: Mapping, *, raw: str = "raw") -> Coverage:
         mains = [m for m in mains if m[1].where] or mains[:1]
         seen = []
         for kind, variant in mains:
-            where = _where(variant)
+            where = covers(variant)
             seen.append(where)
             paths = covered(mapping, variant)
             structure = stage.one(f"SELECT json_group_structure(body) FROM {relation} WHERE {where}")
@@ -135,15 +135,6 @@ def measure(stage: Stage, mapping: Mapping, *, raw: str = "raw") -> Coverage:
         if count:
             uncovered.append(Uncovered(stream, "(no kind)", "(whole record)", int(count), f"id {example}"))
     return Coverage(mapped, uncovered, dropped)
-
-
-def _where(variant: Variant) -> str:
-    tests = []
-    for conditions, test in ((variant.where, "IN"), (variant.unless, "NOT IN")):
-        for path, values in conditions.items():
-            listed = ", ".join(quoted(word(value)) for value in values)
-            tests.append(f"COALESCE(json_extract_string(body, {quoted(json_path(path))}), '') {test} ({listed})")
-    return " AND ".join(tests) or "TRUE"
 
 
 def _sort_leaves(

@@ -12,7 +12,7 @@ from typing import Any
 from migrator.compile import name, quoted
 from migrator.kinds import Kind, Kinds
 from migrator.manifest import Manifest, Write
-from migrator.mapping import Mapping, Variant
+from migrator.mapping import Mapping, Variant, word
 from migrator.stage import Stage
 
 ARRIVES = "('create', 'keep', 'merge', 'stand_in')"
@@ -234,7 +234,7 @@ class Decider:
         tests = []
         for variant, own in choices:
             agree = [
-                f"CAST(w.{name(label)} AS VARCHAR) = {quoted(_text(v))}" for label, v in variant.constants().items()
+                f"CAST(w.{name(label)} AS VARCHAR) = {quoted(word(v))}" for label, v in variant.constants().items()
             ]
             if own.embedded and variant.each and kind.owner and len(choices) > 1:
                 owners = self.mapping.kinds[kind.fields[kind.owner].to[0]]
@@ -413,10 +413,6 @@ def _built_in(kind: Kind, alias: str) -> str:
     """Return the SQL test for records the vendor brings along itself: never matched, never written."""
     flags = [f"COALESCE({alias}.{name(label)}, FALSE)" for label, spec in kind.fields.items() if spec.skip]
     return f"({' OR '.join(flags)})" if flags else "FALSE"
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _literal(value: Any) -> str:

@@ -14,11 +14,12 @@ from typing import Any, get_type_hints
 import msgspec
 from requests.utils import parse_header_links
 
-from migrator.connector import Cursor, Finding, Native, Page, Raw, Unit, Written
+from migrator.connector import Cursor, Finding, Native, Page, Raw, Unit, Written, at_path
 from migrator.errors import AbsentError, AccessError, MigratorError, RefusedError, UnknownOutcomeError, VendorError
 from migrator.http import Client
 from migrator.manifest import Manifest, Stream, Write
 from migrator.mapping import Mapping as VendorMapping
+from migrator.mapping import word
 
 PARENTS_A_PAGE = 50  # child lists fetched for one durable step
 DOUBT_SECONDS = 120  # clocks differ: look back this much before a call was sent
@@ -115,7 +116,7 @@ class Declarative:
             at = {**at, "done": False}
         while True:
             query = {**params, **spec.each[at["of"]], **at.get("params", {})}
-            query = {k: _plain(v) if isinstance(v, bool) else v for k, v in query.items()}
+            query = {k: word(v) if isinstance(v, bool) else v for k, v in query.items()}
             if spec.paging.style != "none":
                 query.setdefault(spec.paging.size_param, spec.paging.size)
             try:
@@ -360,13 +361,6 @@ def split(
     return (envelope if items else _Envelope()), records
 
 
-def at_path(native: Any, path: str) -> Any:
-    """Return what lies at a dotted path, or None."""
-    for step in path.split("."):
-        native = native.get(step) if isinstance(native, dict) else None
-    return native
-
-
 def form(body: Native, prefix: str = "") -> list[tuple[str, str]]:
     """Return a payload as form fields, the way Rails reads them: ``custom_fields[cf_x]``, ``tags[]``."""
     fields: list[tuple[str, str]] = []
@@ -375,14 +369,10 @@ def form(body: Native, prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(value, dict):
             fields += form(value, label)
         elif isinstance(value, list):
-            fields += [(f"{label}[]", _plain(each)) for each in value]
+            fields += [(f"{label}[]", word(each)) for each in value]
         elif value is not None:
-            fields.append((label, _plain(value)))
+            fields.append((label, word(value)))
     return fields
-
-
-def _plain(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _without_nulls(payload: Native) -> Native:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from migrator.connector import Child, Destination, Unit, Written
+from migrator.connector import Child, Destination, Unit, Written, at_path
 from migrator.errors import (
     AccessError,
     MigratorError,
@@ -352,7 +352,7 @@ class Loader:
                 if f"{{{label}}}" in within:
                     _take(payload, key)
                     continue
-                held = _at(payload, key)
+                held = at_path(payload, key)
                 if isinstance(held, list):
                     _put(payload, key, [_number(self._destination(spec.to, str(one), row, label)) for one in held])
                 elif held is not None and not verb.path.startswith("@parent"):
@@ -372,7 +372,7 @@ class Loader:
 
     def _rekey(self, payload: dict[str, Any], verb: Verb) -> None:
         """Name custom values the way the destination does."""
-        held = _at(payload, verb.path or "")
+        held = at_path(payload, verb.path or "")
         keyed = verb.keyed
         assert keyed is not None
         if isinstance(held, dict):
@@ -403,13 +403,6 @@ def _number(id: str) -> int | str:
     return int(id) if id.isdecimal() and (id == "0" or not id.startswith("0")) else id
 
 
-def _at(payload: dict[str, Any], path: str) -> Any:
-    node: Any = payload
-    for step in path.split("."):
-        node = node.get(step) if isinstance(node, dict) else None
-    return node
-
-
 def _put(payload: dict[str, Any], path: str, value: Any) -> None:
     *way, last = path.split(".")
     node = payload
@@ -419,9 +412,7 @@ def _put(payload: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _take(payload: dict[str, Any], path: str) -> None:
-    *way, last = path.split(".")
-    node: Any = payload
-    for step in way:
-        node = node.get(step) if isinstance(node, dict) else None
+    above, _, last = path.rpartition(".")
+    node = at_path(payload, above) if above else payload
     if isinstance(node, dict):
         node.pop(last, None)
