@@ -1,0 +1,125 @@
+"""The steps of a migration, one command each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from migrator.cli.common import AsJson, Bars, Workspace, app, console, opened, say, show_json, write_report
+
+
+@app.command()
+def extract(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
+    """Bring the source's records and files into the workspace; a killed extract goes on where it was."""
+    steps = opened(workspace)
+    with Bars(quiet=as_json, waiting=steps.waiting) as bars:
+        brought = steps.extract(bars.reading)
+        bars.end()
+    if as_json:
+        show_json({"rows": dict(brought.rows), "counted": dict(brought.counted)})
+        return
+    say(
+        f"{sum(brought.rows.values()):,} records staged in {steps.workspace.stage}; "
+        f"next: `migrator plan -w {workspace}`"
+    )
+    if brought.bytes_failed:
+        say(f"{brought.bytes_failed:,} files could not be fetched; the plan names them")
+
+
+@app.command()
+def plan(
+    workspace: Workspace = Path("."),
+    offline: Annotated[bool, typer.Option(help="Do not look at the destination: match nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Decide every write and every loss, and sign them with a digest. Nothing is written anywhere."""
+    steps = opened(workspace)
+    with Bars(quiet=as_json, waiting=steps.waiting) as bars:
+        made = steps.plan(offline=offline, progress=bars.reading)
+        bars.end()
+    report_file, data = write_report(steps)
+    if as_json:
+        show_json(made.as_json())
+        return
+    from migrator.report import text
+
+    text(data, console())
+    say(f"\nreport: {report_file}\nnext: read it, then `migrator load -w {workspace} --plan {made.digest[:12]}`")
+
+
+@app.command()
+def rehearse(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
+    """Carry the plan out in a local sandbox of the destination and verify it there: the dry run."""
+    steps = opened(workspace)
+    with Bars(quiet=as_json) as bars:
+        loaded, verified, differences = steps.rehearse(progress=bars.loading, reading=bars.reading)
+        bars.end()
+    if as_json:
+        show_json({"loaded": vars(loaded), "verified": vars(verified), "differences": differences})
+    else:
+        say(
+            f"rehearsed: {loaded.written:,} calls, {loaded.quarantined} refused, "
+            f"{verified.equal:,} of {verified.records:,} records as predicted"
+        )
+        _differences(differences)
+    if not (loaded.finished and verified.proven):
+        raise typer.Exit(1)
+
+
+@app.command()
+def load(
+    plan_digest: Annotated[
+        str, typer.Option("--plan", metavar="DIGEST", help="The plan you read and approve (12 characters are enough).")
+    ],
+    workspace: Workspace = Path("."),
+    accept_losses: Annotated[bool, typer.Option(help="Load although more is lost than migration.yaml allows.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Carry out one approved plan. Stopped or killed, the same command goes on; nothing is written twice."""
+    steps = opened(workspace)
+    with Bars(quiet=as_json, waiting=steps.waiting) as bars:
+        loaded = steps.load(plan_digest, accept_losses=accept_losses, progress=bars.loading)
+    report_file, _ = write_report(steps)
+    if as_json:
+        show_json(vars(loaded))
+    else:
+        say(
+            f"{loaded.written:,} calls carried out, {loaded.before:,} before; {loaded.settled} in doubt looked up; "
+            f"{loaded.quarantined} in quarantine"
+        )
+        say(f"report: {report_file}\nnext: `migrator verify -w {workspace}`")
+    if not loaded.finished:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
+    """Read the destination back and compare every record with the prediction; exit code 1 where any differs."""
+    steps = opened(workspace)
+    with Bars(quiet=as_json, waiting=steps.waiting) as bars:
+        verified, differences = steps.verify(progress=bars.reading)
+        bars.end()
+    report_file, _ = write_report(steps)
+    if as_json:
+        show_json({**vars(verified), "differences": differences})
+    else:
+        say(
+            f"{verified.equal:,} of {verified.records:,} records read back as predicted; "
+            f"{verified.missing} missing, {verified.pending} not written yet"
+        )
+        _differences(differences)
+        say(f"report: {report_file}")
+    if not verified.proven:
+        raise typer.Exit(1)
+
+
+def _differences(differences: list[dict[str, Any]]) -> None:
+    for line in differences[:20]:
+        say(
+            f"  {line['kind']} {line['id']} {line['field']}: expected {line['expected']!r:.120}, "
+            f"found {line['found']!r:.120}"
+        )
+    if len(differences) > 20:
+        say(f"  and {len(differences) - 20:,} more, in the report")
