@@ -168,8 +168,9 @@ class Clock:
 
 def compiled(folder: Path) -> None:
     """Read, resolve, make the payloads and predict, with the SQL that `migrator plan` runs for its tickets."""
-    from migrator.compile import canonical_sql, native_sql
+    from migrator.compile import canonical_sql
     from migrator.decide import Decider
+    from migrator.native import native_sql
 
     source, destination = connectors()
     kind = source.kinds.kinds["ticket"]

@@ -1,23 +1,19 @@
-"""A mapping compiled to SQL, both ways. Every statement passes through sqlglot, so it is one SELECT and nothing else.
+"""A mapping compiled to SQL: staged native records read into a kind's columns (``native`` holds the way back).
 
-``canonical_sql`` reads staged native records into a kind's columns. ``native_sql`` turns canonical records into what is
-written, within the limits of the destination. Fed with the second's rows, the first *predicts what will be read back*.
+Every statement passes through sqlglot, so it is one SELECT and nothing else.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 import sqlglot
 from sqlglot import exp
 
 from migrator.kinds import Field, Kind
-from migrator.manifest import Keep, Write
-from migrator.mapping import Keyed, Scalar, Variant, Verb, word
+from migrator.mapping import Keyed, Variant, Verb, word
 
 BIG = 8  # value maps longer than this become a hash join instead of a CASE
 
@@ -197,7 +193,7 @@ def _value(spec: Field, verb: Verb, reader: _Reader, joins: list[str]) -> str:
     if verb.values is not None:
         pairs = {word(native): word(canonical) for native, canonical in verb.values.items()}
         otherwise = {"keep": raw, "none": "NULL"}.get(str(verb.otherwise), quoted(word(verb.otherwise)))
-        raw = _lookup(raw, {k: quoted(v) for k, v in pairs.items()}, otherwise, joins)
+        raw = lookup(raw, {k: quoted(v) for k, v in pairs.items()}, otherwise, joins)
     if spec.type in ("list", "refs"):
         listed = (
             f"json_extract_string({raw}, {quoted('$[*]' + json_step(verb.each))})"
@@ -233,7 +229,7 @@ def _whole(raw: str) -> str:
     return f"CASE WHEN regexp_full_match({raw}, '[+-]?[0-9]+([.]0*)?') THEN TRY_CAST({raw} AS BIGINT) END"
 
 
-def _lookup(raw: str, pairs: Mapping[str, str], otherwise: str, joins: list[str]) -> str:
+def lookup(raw: str, pairs: Mapping[str, str], otherwise: str, joins: list[str]) -> str:
     """Return ``raw`` looked up in ``pairs`` (text to SQL value): a CASE while short, a hash join when long."""
     if not pairs:
         return otherwise
@@ -297,210 +293,3 @@ def _keyed_raw(keyed: Keyed, raw: str) -> str:
     if keyed.style == "list":
         return f"CASE WHEN json_type({json}) = 'ARRAY' THEN {json} END"
     return f"TRY_CAST({json} AS MAP(VARCHAR, JSON))"
-
-
-# ---- the way back ---------------------------------------------------------------------------------------------------
-
-
-def native_sql(
-    kind: Kind, variant: Variant, write: Write, *, rows: str, vendor: str, kind_name: str, fields: str
-) -> str:
-    """Return the SELECT of what is written: ``id, parent, body``, the body shaped as the vendor will give it back.
-
-    ``rows``: canonical records whose references all arrive. References stay source ids; ``load`` resolves them.
-    ``fields``: the custom fields as the destination will have them (ids ours).
-    """
-    joins: list[str] = []
-    tree: dict[str, Any] = {}
-    for label, spec in kind.fields.items():
-        verb, keep = variant.fields.get(label), write.fields.get(label)
-        if verb is None or verb.constant is not None or verb.rank or spec.type == "blob":
-            continue
-        if keep is None or not verb.path or verb.path.startswith(("@", "^")):
-            continue
-        if keep.follows:
-            _plant(tree, verb.path, _followed(keep.follows, kind, joins))
-        elif keep.write != "never":
-            _plant(tree, verb.path, _native(label, spec, verb, keep, vendor, kind_name, fields, joins, write))
-    whole = next((label for label, verb in variant.fields.items() if verb.path == "@value"), None)
-    for path, value in write.constants.items():
-        _plant(tree, path, _json(value))
-    if not variant.id.startswith(("@", "^")) and "{" not in variant.id:
-        _plant(tree, variant.id, "to_json(c.id)")
-    parent = f"c.{name(kind.owner)}" if kind.owner else "NULL"
-    body = f"to_json(c.{name(whole)})" if whole else _object(tree)
-    return checked(
-        f"WITH c AS (SELECT * FROM {rows}) "
-        f"SELECT c.id AS id, {parent} AS parent, {body} AS body FROM c {' '.join(joins)}"
-    )
-
-
-def _own_key(vendor: str, kind_name: str) -> str:
-    return f"{quoted(f'{vendor}:{kind_name}:')} || c.id"
-
-
-def _plant(tree: dict[str, Any], path: str, expression: str) -> None:
-    *way, last = path.split(".")
-    for step in way:
-        tree = tree.setdefault(step, {})
-    tree[last] = expression
-
-
-def _object(tree: dict[str, Any]) -> str:
-    if not tree:
-        return "CAST('{}' AS JSON)"
-    parts = [f"{quoted(k)}, {_object(v) if isinstance(v, dict) else v}" for k, v in tree.items()]
-    return f"json_object({', '.join(parts)})"
-
-
-def _json(value: Scalar) -> str:
-    return f"CAST({quoted(json.dumps(value, ensure_ascii=False))} AS JSON)"
-
-
-def _native(
-    label: str,
-    spec: Field,
-    verb: Verb,
-    keep: Keep,
-    vendor: str,
-    kind_name: str,
-    fields: str,
-    joins: list[str],
-    write: Write,
-) -> str:
-    column = f"c.{name(label)}"
-    if verb.keyed:
-        own = (write.key_field, _own_key(vendor, kind_name)) if write.key_field else None
-        return _keyed_native(label, verb, keep, fields, own, joins)
-    if verb.values is not None:
-        back = {canonical: _json(native) for canonical, native in verb.back().items()}
-        key = f"CAST({column} AS VARCHAR)"
-        expression = _lookup(key, back, f"to_json({column})" if verb.otherwise == "keep" else "NULL", joins)
-    elif spec.type in ("list", "refs"):
-        limited = f"list_slice({column}, 1, {keep.max})" if keep.max else column
-        if keep.max_item:
-            limited = f"list_transform({limited}, lambda x: trim(left(trim(x), {keep.max_item})))"
-            # list_distinct loses the order
-            limited = f"list_filter({limited}, lambda x, i: list_position({limited}, x) = i)"
-        if verb.split:
-            expression = f"to_json(array_to_string({limited}, {quoted(verb.split)}))"
-        elif verb.each:
-            expression = f"to_json(list_transform({limited}, lambda x: json_object({quoted(verb.each)}, x)))"
-        else:
-            expression = f"to_json({limited})"
-    elif spec.type == "timestamp":
-        expression = f"to_json(strftime({column}, '%Y-%m-%dT%H:%M:%SZ'))"
-    elif spec.type == "date":
-        expression = f"to_json(CAST({column} AS VARCHAR))"
-    elif spec.type == "html" and verb.preface:
-        expression = f"to_json({_preface(verb, vendor, joins)} || {_limited(column, keep)})"
-    elif spec.type == "boolean" and verb.invert:
-        expression = f"to_json(NOT {column})"
-    elif verb.not_empty:
-        expression = f"CASE WHEN {column} THEN to_json(TRUE) END"
-    elif spec.type == "html" and verb.text:
-        expression = f"to_json({_limited(_words(column), keep)})"
-    elif spec.type in ("text", "html"):
-        expression = f"to_json({_limited(column, keep)})"
-        if verb.else_key:
-            expression = f"COALESCE({expression}, to_json({_own_key(vendor, kind_name)}))"
-    else:
-        expression = f"to_json({column})"
-    if keep.one_of:
-        expression = (
-            f"CASE WHEN {expression} IN ({', '.join(_json(value) for value in keep.one_of)}) THEN {expression} END"
-        )
-    for other, values in keep.only_with.items():
-        expression = (
-            f"CASE WHEN c.{name(other)} IN ({', '.join(quoted(value) for value in values)}) THEN {expression} END"
-        )
-    if keep.default_field:
-        expression = f"COALESCE({expression}, to_json(c.{name(keep.default_field)}))"
-    if keep.default is not None:
-        expression = f"COALESCE({expression}, {_json(keep.default)})"
-    return expression
-
-
-def _words(column: str) -> str:
-    """Return HTML as plain text: lines, words, and nothing of the markup."""
-    lines = f"regexp_replace(regexp_replace({column}, '<br *\\/?>', chr(10), 'gi'), '<[^>]*>', '', 'g')"
-    return f"replace(replace(replace({lines}, '&lt;', '<'), '&gt;', '>'), '&amp;', '&')"
-
-
-def _limited(column: str, keep: Keep) -> str:
-    if keep.trim:
-        column = f"NULLIF(regexp_replace({column}, '^\\s+|\\s+$', '', 'g'), '')"
-    if keep.last_part:
-        column = f"NULLIF(regexp_replace({column}, '^.*[/\\\\]', '', 's'), '')"
-    if keep.lower:
-        column = f"lower({column})"
-    if keep.max:
-        column = f"left({column}, {keep.max})"
-        if keep.trim:
-            column = f"regexp_replace({column}, '\\s+$', '')"
-    return column
-
-
-def _preface(verb: Verb, vendor: str, joins: list[str]) -> str:
-    assert verb.preface is not None
-    alias = f"p{len(joins)}"
-    joins.append(f"LEFT JOIN labels {alias} ON {alias}.id = c.{name(verb.preface.by)}")
-    person = f"regexp_replace(COALESCE({alias}.label, 'unknown'), '[⟦⟧\\p{{C}}]', '', 'g')"
-    escaped = f"replace(replace(replace({person}, '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
-    at = f"COALESCE(strftime(c.{name(verb.preface.at)}, '%Y-%m-%d %H:%M UTC'), 'no date')"
-    return f"'<p>⟦' || {escaped} || ', ' || {at} || {quoted(f', {vendor} ')} || c.id || '⟧</p>'"
-
-
-def _followed(follows: tuple[str, str], kind: Kind, joins: list[str]) -> str:
-    """Return what the vendor itself takes from the record a reference names, as it will be there."""
-    reference, wanted = follows
-    alias = f"f{len(joins)}"
-    joins.append(
-        f"LEFT JOIN (SELECT id, {name(wanted)} AS w FROM predicted.{name(kind.fields[reference].to[0])}) {alias} "
-        f"ON {alias}.id = c.{name(reference)}"
-    )
-    return f"to_json({alias}.w)"
-
-
-def _keyed_native(
-    label: str, verb: Verb, keep: Keep, fields: str, own: tuple[str, str] | None, joins: list[str]
-) -> str:
-    """Return custom values as stored at the vendor, keyed by our field ids: fields that arrive, valid choices only."""
-    keyed = verb.keyed
-    assert keyed is not None
-    alias = f"k{len(joins)}"
-    text = "json_extract_string(value, '$')"
-    items = "from_json(value, '[\"VARCHAR\"]')"
-    valid = f"list_filter({items}, lambda x: list_contains(f.options, x))"
-    joined = f"array_to_string({items}, ', ')"
-    limits = " ".join(
-        f"WHEN f.type = {quoted(of)} THEN to_json(NULLIF(trim(left(trim({text}), {most})), ''))"
-        for of, most in keep.type_max.items()
-    )
-    also = f" UNION ALL SELECT c.id, {quoted(own[0])}, to_json({own[1]}) FROM c" if own else ""
-    chosen = f"CASE WHEN len({valid}) > 0 THEN to_json({valid}) END"
-    native = f"""CASE
-        WHEN f.type = 'multiselect' AND json_type(value) = 'ARRAY' THEN {chosen}
-        WHEN f.type = 'multiselect' THEN CASE WHEN list_contains(f.options, {text}) THEN to_json([{text}]) END
-        WHEN json_type(value) = 'ARRAY' THEN to_json({joined})
-        WHEN f.type = 'dropdown' THEN CASE WHEN list_contains(f.options, {text}) THEN to_json({text}) END
-        WHEN f.type = 'integer' THEN to_json(TRY_CAST({text} AS BIGINT))
-        WHEN f.type = 'decimal' THEN to_json(TRY_CAST({text} AS DOUBLE))
-        WHEN f.type = 'checkbox' THEN to_json(TRY_CAST({text} AS BOOLEAN))
-        WHEN f.type = 'date' THEN to_json(CAST(TRY_CAST({text} AS DATE) AS VARCHAR))
-        {limits} ELSE to_json({text}) END"""
-    gathered = (
-        "to_json(map_from_entries(list({'k': k, 'v': w} ORDER BY k)))"
-        if keyed.style == "object"
-        else "to_json(list({'id': k, 'value': w} ORDER BY k))"
-    )
-    joins.append(
-        f"LEFT JOIN (SELECT rid, {gathered} AS w FROM (SELECT rid, f.id AS k, {native} AS w FROM ("
-        f"SELECT rid, e.key AS key, e.value AS value FROM (SELECT c.id AS rid, "
-        f"unnest(map_entries(CAST(CAST(c.{name(label)} AS JSON) AS MAP(VARCHAR, JSON)))) AS e FROM c "
-        f"WHERE c.{name(label)} IS NOT NULL)) x JOIN {fields} f ON f.id = x.key "
-        f"AND f.applies_to = {quoted(keyed.applies_to)}{also}) WHERE w IS NOT NULL AND json_type(w) <> 'NULL' "
-        f"GROUP BY rid) {alias} "
-        f"ON {alias}.rid = c.id"
-    )
-    return f"{alias}.w"

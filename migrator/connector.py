@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
+
+from migrator.errors import RefusedError
 
 Native = dict[str, Any]
 Cursor = dict[str, Any]  # a connector's own place in a stream; JSON
@@ -30,11 +32,17 @@ class Raw:
 
 @dataclass(frozen=True)
 class Page:
-    """Some records and the place from which the stream goes on; ``done`` when this was the last."""
+    """Some records and the place from which the stream goes on; ``done`` when this was the last.
+
+    ``also``: records of other streams that came in the same answers. ``whole``: the lists this page holds whole, with
+    the ids in them: {stream: {parent: [ids]}}. Such a list is not read again until its parent has changed.
+    """
 
     records: list[Raw]
     cursor: Cursor
     done: bool
+    also: Mapping[str, list[Raw]] = field(default_factory=dict)
+    whole: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,21 +56,23 @@ class Finding:
 
 @dataclass(frozen=True)
 class Child:
-    """A record that travels inside a unit's call. ``blob``: the file with its bytes."""
+    """A record that travels inside a unit's call. ``blob``: the file with its bytes; ``owner``: the child it is of."""
 
     kind: str
     id: str
     variant: str
     payload: Native
     blob: Path | None = None
+    owner: str | None = None
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What one call writes: a record, its payload with every reference resolved, and the children that travel with it.
+    """One record to write: its payload with every reference resolved, and the children that travel with it.
 
-    ``refs``: destination ids of the record's references by canonical field. ``key``: migrator's own key for the record.
-    ``keys``: the destination's own names of custom fields, by our id.
+    ``action``: create, update or delete; the last two name the record that is ``there``. ``refs``: destination ids of
+    the record's references by canonical field. ``key``: migrator's own key for the record. ``keys``: the destination's
+    own names of custom fields, by our id. ``stamp``: when the record was last changed there, as the plan saw it.
     """
 
     kind: str
@@ -74,15 +84,44 @@ class Unit:
     keys: Mapping[str, str]
     children: tuple[Child, ...] = ()
     sent_at: str = ""
+    action: str = "create"
+    there: str = ""
+    stamp: str | None = None
+
+    def slim(self) -> Unit:
+        """Return the unit without what was sent already."""
+        return replace(self, payload={}, children=tuple(replace(c, payload={}, blob=None) for c in self.children))
+
+
+PLACE = "place:"  # begins the id of a record the vendor names to nobody: its owner's id, and its place there, from 1
+
+
+def place(owner: str, number: int) -> str:
+    """Return the id of a record that is known by its place: ``place:<owner's id>:<number>``."""
+    return f"{PLACE}{owner}:{number}"
 
 
 @dataclass(frozen=True)
 class Written:
-    """What the vendor made of a unit: the new id, its own key, and the ids of the children, in their order."""
+    """What the vendor made of a unit: the new id, its own key, and the ids of the children, in their order.
+
+    ``before``: what stood in the changed places of an updated record.
+    """
 
     id: str
     key: str | None = None
     children: dict[tuple[str, str], str] = field(default_factory=dict)
+    before: Native | None = None
+
+
+@dataclass(frozen=True)
+class Promise:
+    """The vendor took a call and will carry it out: ``job`` is the name to ask by."""
+
+    job: str
+
+
+Outcome = Written | RefusedError | None  # None: nobody knows, look it up
 
 
 class Source(Protocol):
@@ -114,10 +153,29 @@ class Source(Protocol):
 class Destination(Source, Protocol):
     """Writes one account, and reads it as a source does: that is how it is verified."""
 
-    def create(self, unit: Unit) -> Written:
-        """Carry out one unit. Raises RefusedError, UnknownOutcomeError, AccessError."""
+    def most(self, kind: str, variant: str, action: str = "create") -> int:
+        """Return how many such units one call may carry."""
         ...
 
-    def find(self, unit: Unit, known: set[str]) -> Written | None:
-        """Return what a call in doubt made, or None if it was not carried out; ``known`` ids are accounted for."""
+    def write(self, units: Sequence[Unit]) -> list[Outcome] | Promise:
+        """Carry out one call with these units. Raises RefusedError for the whole, UnknownOutcomeError, AccessError."""
+        ...
+
+    def outcomes(self, jobs: Mapping[str, Sequence[Unit]]) -> dict[str, list[Outcome] | None]:
+        """Return what became of promised units; None for a job under way, no entry for one nobody remembers."""
+        ...
+
+    def jobs_open(self) -> bool:
+        """Tell whether the account has jobs under way: what is looked up now may still come."""
+        ...
+
+    def before(self, unit: Unit) -> Native:
+        """Return what a record that is about to change holds in those places.
+
+        Raises RefusedError where it is gone, or was changed by somebody since the plan looked at it.
+        """
+        ...
+
+    def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
+        """Return what calls in doubt made, None for what was not carried out; ``known`` ids are accounted for."""
         ...

@@ -15,10 +15,12 @@ from migrator.manifest import Manifest, Write
 from migrator.mapping import Mapping, Variant, word
 from migrator.stage import Stage
 
-ARRIVES = "('create', 'keep', 'merge', 'stand_in')"
+ARRIVES = "('create', 'keep', 'update', 'merge', 'stand_in')"
+WRITES = "('create', 'update', 'delete')"  # the actions that make a call
+WORTH_A_CALL = 2 / 3  # of the jobs under way are thought to be finished before anybody asks
 DECIDED = (
     "kind VARCHAR, id VARCHAR, as_kind VARCHAR, variant VARCHAR, action VARCHAR, reason VARCHAR, target VARCHAR, "
-    "unit VARCHAR, lane VARCHAR, place BIGINT, own BOOLEAN, owner VARCHAR, blob VARCHAR, known BOOLEAN"
+    "unit VARCHAR, lane VARCHAR, place BIGINT, own BOOLEAN, owner VARCHAR, blob VARCHAR, known BOOLEAN, stamp VARCHAR"
 )
 Case = tuple[str, str, str]  # (condition, action, reason), all but the action as SQL
 
@@ -33,7 +35,7 @@ class Decider:
     mapping: Mapping
     source: str
     found: str | None = None
-    stand_in: bool = True
+    without_seat: str = "stand_in"  # or manual, create
 
     def decide(self, kind_name: str) -> None:
         """Make the kind's working table and add its lines to ``plan.decided``."""
@@ -53,6 +55,7 @@ class Decider:
             f"{self._target(kind, write)} AS _target, {self._as_kind(kind_name, kind, write)} AS _as_kind FROM judged w"
         )
         self._insert(kind_name, kind, work)
+        self._insert_gone(kind_name, work)
         self._limit_bytes(kind_name, write, work)
 
     # ---- the steps of one kind --------------------------------------------------------------------------------------
@@ -81,7 +84,8 @@ class Decider:
     def _named(self, kind_name: str, kind: Kind) -> str:
         """Another name where the destination's own built-in record has it: ours would be refused, or mixed up with it.
         ``_key`` is what a record is matched by, ``_first`` the earlier record it is the same as."""
-        flagged = any(spec.skip for spec in kind.fields.values())
+        # Built in, not merely deleted there: an address keeps its spelling.
+        flagged = any(spec.skip and not spec.skip.unless_referenced for spec in kind.fields.values())
         way = "SELECT * FROM gathered w"
         if self.found and kind.match and flagged:
             label = name(kind.match[-1])
@@ -130,7 +134,10 @@ class Decider:
             if kind.fields[label].type == "list":
                 there = "SELECT '' WHERE FALSE"
                 if self.found:
-                    there = f"SELECT lower(unnest({column})) FROM {self.found}.{name(kind_name)}"
+                    ours = f"SELECT target FROM plan.known WHERE as_kind = {quoted(kind_name)}"
+                    there = (
+                        f"SELECT lower(unnest({column})) FROM {self.found}.{name(kind_name)} WHERE id NOT IN ({ours})"
+                    )
                 exploded = f"SELECT id, _kind, unnest({column}) AS one FROM named"
                 ranked = (
                     "SELECT *, row_number() OVER (PARTITION BY lower(one) ORDER BY length(id), id) AS n "
@@ -154,7 +161,7 @@ class Decider:
         """References that arrive (``_was x``: what the source says), the owner's fate, and what is there already."""
         columns, replaced = ["w.*"], []
         joins = ["LEFT JOIN plan.known k ON k.id = w.id AND k.kind = w._kind"]
-        columns += ["k.target AS _known", "k.as_kind AS _known_as"]
+        columns += ["k.target AS _known", "k.as_kind AS _known_as", "k.variant AS _known_variant"]
         needed = self._needed(kind_name, kind)
         for label, spec in kind.references():
             if label not in needed:
@@ -162,6 +169,9 @@ class Decider:
             column, alias = name(label), name(f"a {label}")
             of = ", ".join(quoted(to) for to in spec.to)
             arrivals = f"SELECT DISTINCT id FROM plan.decided WHERE as_kind IN ({of}) AND action IN {ARRIVES}"
+            for other, value in spec.among.items():
+                fit = f"SELECT id FROM canonical.{name(spec.to[0])} WHERE {name(other)} = {quoted(value)}"
+                arrivals += f" AND id IN ({fit})"
             columns.append(f"w.{column} AS {name('_was ' + label)}")
             if spec.type == "ref":
                 joins.append(f"LEFT JOIN ({arrivals}) {alias} ON {alias}.id = w.{column}")
@@ -185,8 +195,9 @@ class Decider:
             columns += [
                 f"o.{column} AS _owner_{column}" for column in ("id", "action", "reason", "variant", "unit", "lane")
             ]
-        columns.append("there.id AS _there" if self.found and kind.match else "CAST(NULL AS VARCHAR) AS _there")
-        if self.found and kind.match:
+        by_text = bool(self.found and kind.match and not _linked(kind))
+        columns.append("there.id AS _there" if by_text else "CAST(NULL AS VARCHAR) AS _there")
+        if by_text:
             joins.append(f"LEFT JOIN ({self._there(kind_name, kind)}) there ON there.k = w._key")
         among = write.match_among if write and self.found and kind.match else ()
         if among:
@@ -236,12 +247,21 @@ class Decider:
             agree = [
                 f"CAST(w.{name(label)} AS VARCHAR) = {quoted(word(v))}" for label, v in variant.constants().items()
             ]
+            if own.embedded and kind.owner and any(not other.embedded for _, other in choices):
+                agree.append("w._owner_action NOT IN ('keep', 'merge')")  # what is there already takes them one by one
+                agree += self._first_ones(kind_name, kind)
             if own.embedded and variant.each and kind.owner and len(choices) > 1:
                 owners = self.mapping.kinds[kind.fields[kind.owner].to[0]]
                 streams = ", ".join(quoted(v.name) for v in owners if v.stream == variant.stream)
                 agree.append(f"w._owner_variant IN ({streams})")
             tests.append(f"WHEN {' AND '.join(agree) or 'TRUE'} THEN {quoted(variant.name)}")
-        return f"CASE {' '.join(tests)} END" if tests else "CAST(NULL AS VARCHAR)"
+        return f"COALESCE(w._known_variant, CASE {' '.join(tests)} END)" if tests else "CAST(NULL AS VARCHAR)"
+
+    def _first_ones(self, kind_name: str, kind: Kind) -> list[str]:
+        """The test for as many records as may travel inside their owner's call."""
+        sequence = next((label for label, spec in kind.fields.items() if spec.sequence), None)
+        most = [e.most for write in self.manifest.writes if (e := write.embeds.get(kind_name)) and e.most]
+        return [f"w.{name(sequence)} <= {min(most)}"] if sequence and most else []
 
     # ---- judging ----------------------------------------------------------------------------------------------------
 
@@ -252,7 +272,11 @@ class Decider:
 
     def _cases(self, kind_name: str, kind: Kind, write: Write | None) -> list[Case]:
         title, plural = self.manifest.title, kind_name.replace("_", " ")
-        cases: list[Case] = [("w._known IS NOT NULL", "keep", quoted("written by an earlier load"))]
+        before = quoted("written by an earlier load")
+        cases: list[Case] = [(f"w._known IS NOT NULL AND w._known_as = {quoted(kind_name)}", "keep", before)]
+        if kind.stands_in:
+            cases.append(("w._known IS NOT NULL", "stand_in", before))
+        cases.append(("w._known IS NOT NULL", "keep", before))
         cases += self._skipped(kind_name, kind)
         if kind.owner:
             of = kind.fields[kind.owner].to[0].replace("_", " ")
@@ -263,17 +287,30 @@ class Decider:
             return [*cases, ("TRUE", "manual", quoted(f"{title} has no place for a {plural}"))]
         if write.skip or write.manual:
             return [*cases, ("TRUE", "skip" if write.skip else "manual", quoted(write.skip or write.manual or ""))]
+        if write.owner_with and kind.owner:
+            owner = kind.fields[kind.owner].to[0]
+            fits = " AND ".join(
+                f"o.{name(label)} IN ({', '.join(quoted(value) for value in values)})"
+                for label, values in write.owner_with.items()
+            )
+            there = f"EXISTS (SELECT 1 FROM canonical.{name(owner)} o WHERE o.id = w.{name(kind.owner)} AND {fits})"
+            only = "; ".join(f"{label} {' or '.join(values)}" for label, values in write.owner_with.items())
+            cases.append((f"NOT {there}", "manual", quoted(f"{title} takes it only on a {owner} with {only}")))
         if kind.match:
             cases.append(("w._first IS NOT NULL AND NOT w._own", "merge", "'the same as record ' || w._first"))
             who = quoted(f"{title} has it already, as ")
             cases.append(("w._there IS NULL AND w._among IS NOT NULL", "keep", f"{who} || w._among_as"))
+        if kind.match and not _linked(kind):
             match = " and ".join(kind.match).replace("_", " ")
             cases.append(("w._there IS NOT NULL", "keep", quoted(f"{title} has it already (same {match})")))
-        if write.match_only:
-            if kind.stands_in and self.stand_in:
+        if write.match_only and not (self.without_seat == "create" and write.create):
+            if kind.stands_in and self.without_seat == "stand_in":
                 return [*cases, ("TRUE", "stand_in", quoted(f"no seat at {title}: stands in as a {kind.stands_in}"))]
             return [*cases, ("TRUE", "manual", quoted(f"needs a seat at {title}"))]
         inside = self._inside(kind_name)
+        if _linked(kind):
+            has = quoted(f"{title} has it already")
+            cases.append((f"{self._pair(kind_name, kind)} IS NOT NULL", "keep", has))
         if inside and kind.owner:
             pair = f"{inside} AND w._owner_action = 'keep' AND {self._pair(kind_name, kind)} IS NOT NULL"
             cases.append((pair, "keep", quoted(f"{title} has it already")))
@@ -339,7 +376,7 @@ class Decider:
 
     def _target(self, kind: Kind, write: Write | None) -> str:
         there = "COALESCE(w._known, w._there, w._among)"
-        if write and write.embedded and kind.owner:
+        if (write and write.embedded and kind.owner) or _linked(kind):
             kind_name = next(k for k, v in self.kinds.kinds.items() if v is kind)
             there = f"COALESCE(w._known, {self._pair(kind_name, kind)})"
         return f"CASE w._d.a WHEN 'keep' THEN {there} WHEN 'merge' THEN w._first END"
@@ -365,7 +402,8 @@ class Decider:
         self.stage.run(
             "INSERT INTO plan.decided SELECT w._kind, w.id, w._as_kind, w._variant, w._action, w._reason, w._target, "
             f"{unit}, {lane}, {place}, w._own, {f'w.{name(kind.owner)}' if kind.owner else 'NULL'}, "
-            f"{f'w.{name(blob)}' if blob else 'NULL'}, w._known IS NOT NULL FROM {work} w"
+            f"{f'w.{name(blob)}' if blob else 'NULL'}, w._known IS NOT NULL AND w._action <> 'stand_in', NULL "
+            f"FROM {work} w"
         )
         if kind.match and kind.stands_in:
             # Who is merged into somebody without a seat stands where that one stands.
@@ -374,6 +412,17 @@ class Decider:
                 "decided.action = 'merge' AND t.kind = decided.kind AND t.id = decided.target",
                 kind_name,
             )
+
+    def _insert_gone(self, kind_name: str, work: str) -> None:
+        """Add what earlier loads wrote and the source no longer has."""
+        rank = self.kinds.in_order().index(kind_name) * 10**9
+        self.stage.run(
+            "INSERT INTO plan.decided SELECT k.kind, k.id, k.as_kind, k.variant, 'keep', 'gone from the source since', "
+            f"k.target, k.as_kind || ':' || k.id, k.as_kind || ':' || k.id, {rank}, TRUE, NULL, NULL, TRUE, NULL "
+            f"FROM plan.known k WHERE k.as_kind = ? AND NOT EXISTS (SELECT 1 FROM {work} w WHERE w.id = k.id "
+            "AND w._kind = k.kind)",
+            kind_name,
+        )
 
     def _limit_bytes(self, kind_name: str, write: Write | None, work: str) -> None:
         """Put what goes beyond a limit of bytes aside: in order, whatever still fits goes."""
@@ -407,6 +456,11 @@ def match_key(kind: Kind, alias: str) -> str:
     """Return the SQL of what makes two records of a kind the same, whatever the case; NULL where there is nothing."""
     parts = [f"lower(trim(CAST({alias}.{name(field)} AS VARCHAR)))" for field in kind.match]
     return " || chr(31) || ".join(parts) if parts else "CAST(NULL AS VARCHAR)"
+
+
+def _linked(kind: Kind) -> bool:
+    """Tell whether a kind's records are the same where they link the same others."""
+    return bool(kind.match) and all(kind.fields[label].to for label in kind.match)
 
 
 def _built_in(kind: Kind, alias: str) -> str:

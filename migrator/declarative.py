@@ -1,12 +1,11 @@
-"""Source and Destination played from ``connector.yaml``: lists and pages, creation, and looking up what is in doubt."""
+"""A Source played from ``connector.yaml``: lists and pages, one by one and side by side (``delivery`` writes)."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from dataclasses import replace
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, get_type_hints
@@ -14,14 +13,15 @@ from typing import Any, get_type_hints
 import msgspec
 from requests.utils import parse_header_links
 
-from migrator.connector import Cursor, Finding, Native, Page, Raw, Unit, Written, at_path
-from migrator.errors import AbsentError, AccessError, MigratorError, RefusedError, UnknownOutcomeError, VendorError
+from migrator.connector import Cursor, Finding, Page, Raw, at_path
+from migrator.errors import AbsentError, AccessError, MigratorError, RefusedError, TruncatedError, VendorError
 from migrator.http import Client
-from migrator.manifest import Manifest, Stream, Write
+from migrator.manifest import Manifest, Stream
 from migrator.mapping import Mapping as VendorMapping
 from migrator.mapping import word
 
 PARENTS_A_PAGE = 50  # child lists fetched for one durable step
+MOST_PASSES = 10  # of a list without a stable order
 DOUBT_SECONDS = 120  # clocks differ: look back this much before a call was sent
 
 
@@ -46,6 +46,7 @@ class Declarative:
     def streams(self) -> list[str]:
         """Return the streams, parents before children."""
         read = self.mapping.streams()
+        read = [*read, *(s for s, spec in self.manifest.streams.items() if spec.into in read)]
         needed = [*read, *(spec.parent for s in read if (spec := self.manifest.streams[s]).parent)]
         return sorted(dict.fromkeys(s for s in needed if s), key=self._depth)
 
@@ -56,12 +57,17 @@ class Declarative:
     def pages(
         self, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]], *, view: bool = True
     ) -> Iterator[Page]:
-        """Yield the stream's pages; ``view=False`` leaves listed records as the list shows them."""
+        """Yield the stream's pages; ``view=False`` leaves listed records as the list shows them.
+
+        ``parents`` may be asked for the stream itself too, by one that goes on: {id: date of change} as staged.
+        """
         spec = self.manifest.streams[stream]
         if spec.hook:
             yield from self._hook(spec.hook)(self, stream, start, parents)
         elif spec.parent:
             yield from self.children(stream, start, parents)
+        elif spec.again or spec.since:
+            yield from self._passes(stream, start, parents, view=view)
         else:
             for page in self._list(spec, spec.path, dict(spec.params), start):
                 yield self._viewed(spec, page) if view and spec.view else page
@@ -72,9 +78,15 @@ class Declarative:
             raise VendorError(f"{self.vendor}: connector.yaml names the hook '{name}', which hooks.py does not have")
         return found  # type: ignore[no-any-return]
 
-    def children(self, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]]) -> Iterator[Page]:
-        """Yield one list for each parent, several fetched at a time, in the parents' order."""
-        spec = self.manifest.streams[stream]
+    def children(
+        self,
+        stream: str,
+        start: Cursor | None,
+        parents: Callable[[str], Iterable[str]],
+        child: Callable[[Stream, str], list[Raw]] | None = None,
+    ) -> Iterator[Page]:
+        """Yield one list for each parent, several fetched at a time, in the parents' order; ``child`` fetches one."""
+        spec, child = self.manifest.streams[stream], child or self.child
         after = tuple((start or {}).get("after", ()))
         ids = [id for id in parents(spec.parent or "") if not after or (len(id), id) > after]
         if not ids:
@@ -82,10 +94,12 @@ class Declarative:
         with ThreadPoolExecutor(self.workers) as pool:
             for at in range(0, len(ids), PARENTS_A_PAGE):
                 some = ids[at : at + PARENTS_A_PAGE]
-                lists = list(pool.map(lambda id: self.child(spec, id), some))
+                lists = list(pool.map(lambda id: child(spec, id), some))
                 records = [record for each in lists for record in each]
                 last = some[-1]
-                yield Page(records, {"after": [len(last), last]}, done=at + PARENTS_A_PAGE >= len(ids))
+                whole = {id: [record.id for record in each] for id, each in zip(some, lists, strict=True)}
+                cursor = {"after": [len(last), last]}
+                yield Page(records, cursor, at + PARENTS_A_PAGE >= len(ids), whole={stream: whole})
 
     def child(self, spec: Stream, parent: str) -> list[Raw]:
         """Return the whole list of one parent."""
@@ -102,12 +116,67 @@ class Declarative:
             try:
                 body = self.client.read((spec.view or "").replace("{id}", record.id)).content
             except AbsentError:
-                return None  # gone between the list and the look
+                # Gone between the list and the look; but of one in an odd state the list is all there is.
+                return record if spec.note and spec.note[1] in json.loads(record.body) else None
+            if spec.note and (said := json.loads(record.body).get(spec.note[1])) is not None:
+                body = noted(body, spec.note[1], said)
             return Raw(record.id, body, record.updated_at)
 
         with ThreadPoolExecutor(self.workers) as pool:
             records = [record for record in pool.map(view, page.records) if record]
         return Page(records, page.cursor, page.done)
+
+    def _passes(
+        self, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]], *, view: bool
+    ) -> Iterator[Page]:
+        """Yield a list without a stable order, pass after pass until one shows nothing that was there all along.
+
+        A record that leaves its page while the list is read moves the next one to a page that was read already: it is
+        in none of them. The cursor is ``{"list": the list's own, "pass": which, "since": the parameter of this round,
+        "newest": the latest change seen, "bound": the latest seen when this pass began, "old": records of this pass
+        that were there before it and unknown, "next": from where the next round goes on}``.
+        """
+        spec, at = self.manifest.streams[stream], dict(start or {})
+        resumed = bool(at) and not at.get("done")
+        if not resumed:
+            since = at.get("next")
+            at = {"pass": 1, "since": since, "newest": since, "bound": None, "old": 0, "answers": 0, "list": None}
+        at["goes_on"] = spec.since is not None
+        staged: dict[str, str | None] = {}
+        if resumed or at["since"]:
+            staged = dict(parents(stream))  # type: ignore[arg-type]
+        params = dict(spec.params)
+        if spec.since and at["since"]:
+            params[spec.since[1]] = at["since"]
+        seen: dict[str, tuple[int, str | None]] = {id: (0, changed) for id, changed in staged.items()}
+        while at["pass"] <= MOST_PASSES:
+            for page in self._list(spec, spec.path, params, at["list"]):
+                of = (at["list"] or {}).get("of", 0)
+                at["newest"] = max(filter(None, [at["newest"], *(r.updated_at for r in page.records)]), default=None)
+                at["bound"] = at["bound"] or at["newest"]
+                fresh, before = [], 0
+                for record in page.records:
+                    known = seen.get(record.id)
+                    if known is None or known[1] != record.updated_at or (at["pass"] == 1 and known[0] != of):
+                        fresh.append(record)
+                        overlooked = known is None and (record.updated_at or "") <= (at["bound"] or "")
+                        before += at["pass"] > 1 and overlooked
+                        seen[record.id] = (of, record.updated_at)
+                at.update({"list": page.cursor, "old": at["old"] + before, "answers": at["answers"] + 1})
+                if page.done:
+                    break
+                yield self._shown(spec, Page(fresh, dict(at), False), view=view)
+            shaky = at["pass"] == 1 and at["answers"] > len(spec.each)  # what fits one answer each cannot move
+            if not (spec.again and (shaky or at["old"])):
+                done = {"goes_on": at["goes_on"], "done": True, "next": at["bound"] if spec.again else at["newest"]}
+                yield self._shown(spec, Page(fresh, done, True), view=view)
+                return
+            at.update({"list": None, "bound": at["newest"], "old": 0, "pass": at["pass"] + 1})
+            yield self._shown(spec, Page(fresh, dict(at), False), view=view)
+        raise TruncatedError(f"{self.vendor}: the list of {stream} shows other records each time; extract again")
+
+    def _shown(self, spec: Stream, page: Page, *, view: bool) -> Page:
+        return self._viewed(spec, page) if view and spec.view else page
 
     def _list(self, spec: Stream, path: str, params: dict[str, Any], start: Cursor | None) -> Iterator[Page]:
         """Yield pages; the cursor is ``{"of": which fixed query, "url" or "params": where it goes on}``."""
@@ -130,6 +199,8 @@ class Declarative:
                 envelope, records = split(response.content, spec.items, spec.id, spec.updated_at)
             except msgspec.MsgspecError as err:
                 raise VendorError(f"GET {path}: the answer is not the JSON it should be ({err})") from err
+            if spec.note and query.get(spec.note[0]) is not None:
+                records = [replace(r, body=noted(r.body, spec.note[1], query[spec.note[0]])) for r in records]
             following = self._next(spec, at, query, envelope, records, response.headers.get("Link"))
             if following is None and at["of"] + 1 < len(spec.each):
                 following = {"of": at["of"] + 1}
@@ -152,11 +223,16 @@ class Declarative:
             pages = int(at.get("pages", 1))
             if not following:
                 return None
+            if len(records) < spec.paging.size:
+                raise TruncatedError(
+                    f"{self.vendor}: a page of {spec.path} holds {len(records)} of {spec.paging.size} records, and "
+                    "another follows; what was left out cannot be told, extract again"
+                )
             if spec.window and spec.paging.most and pages >= spec.paging.most:
                 field, param = spec.window
                 newest = json.loads(records[-1].body)[field]
                 if newest == query.get(param):
-                    raise VendorError(f"{spec.path}: more than {spec.paging.most} pages changed in one second")
+                    raise TruncatedError(f"{spec.path}: more than {spec.paging.most} pages changed in one second")
                 return {"of": of, "params": {**at.get("params", {}), param: newest}, "pages": 1}
             return {"of": of, "params": at.get("params", {}), "url": following, "pages": pages + 1}
         if style == "cursor":
@@ -204,121 +280,6 @@ class Declarative:
                 findings.append(Finding(purpose, False, str(err)))
         return findings
 
-    # ---- writing ----------------------------------------------------------------------------------------------------
-
-    def create(self, unit: Unit) -> Written:
-        """Carry out one unit."""
-        write = self._write(unit)
-        call = write.create
-        assert call is not None
-        payload, files = self._payload(write, unit)
-        path = _filled(call.path, unit.refs)
-        if call.body:
-            payload = self._hook(call.body)(payload)
-        body: Native = {call.wrap: payload} if call.wrap else payload
-        how: dict[str, Any] = {"data": form(body), "files": files} if files else {"json": body}
-        response = self.client.write(call.method, path, **how)
-        try:
-            answer = response.json()
-            return self._written(write, unit, answer.get(call.wrap, answer) if call.wrap else answer)
-        except (ValueError, KeyError, TypeError, AttributeError) as err:
-            raise UnknownOutcomeError(
-                f"{call.method} {path}: {response.status_code}, with an unreadable answer"
-            ) from err
-
-    def find(self, unit: Unit, known: set[str]) -> Written | None:
-        """Look up what a call in doubt made."""
-        write = self._write(unit)
-        search, call = write.find, write.create
-        if search is None or call is None or not search.stream:
-            raise VendorError(f"{self.vendor}: nothing tells whether {unit.kind} {unit.id} was written")
-        spec = self.manifest.streams[search.stream]
-        since = datetime.fromisoformat(unit.sent_at) - timedelta(seconds=DOUBT_SECONDS)
-        words = {**unit.refs, "sent_at": since.strftime("%Y-%m-%dT%H:%M:%SZ")}
-        params = {name: _filled(str(value), words) for name, value in search.params.items()}
-        payload, _ = self._payload(write, unit, files=False)
-        if call.body:
-            payload = self._hook(call.body)(payload)
-        path = _filled(search.path or spec.path, words)
-        for page in self._list(spec, path, {**spec.params, **params}, None):
-            for record in page.records:
-                native = json.loads(record.body)
-                if self._named(unit, record.id) not in known and self._same(write, unit, payload, native):
-                    if spec.view and "{id}" in spec.view:
-                        native = self.client.read(spec.view.replace("{id}", record.id)).json()
-                    return self._written(write, unit, native)
-        return None
-
-    def _same(self, write: Write, unit: Unit, payload: Native, native: Native) -> bool:
-        search = write.find
-        assert search is not None
-        if search.key_in:
-            held = at_path(native, search.key_in) or {}
-            return bool(held.get(unit.keys.get(write.key_field or "", "")) == unit.key)
-        for theirs, ours in search.match.items():
-            found, wanted = at_path(native, theirs), at_path(payload, ours)
-            if search.as_html:
-                from migrator.stage import html_form
-
-                found, wanted = html_form(str(found or "")), html_form(str(wanted or ""))
-            if found is None or str(found).strip() != str(wanted).strip():
-                return False
-        return bool(search.match)
-
-    def _named(self, unit: Unit, id: str) -> str:
-        """Return a new record's id the way it is read: with the text its mapping puts before it."""
-        variant = next(v for v in self.mapping.kinds[unit.kind] if v.name == unit.variant)
-        parts = variant.id_parts()
-        return "".join(text for text, _ in parts) + id if len(parts) == 1 else id
-
-    def _write(self, unit: Unit) -> Write:
-        write = self.manifest.write(unit.kind, unit.variant)
-        if write is None or write.create is None:
-            raise VendorError(f"{self.vendor}: connector.yaml declares no way to write {unit.kind}")
-        return write
-
-    def _payload(self, write: Write, unit: Unit, *, files: bool = True) -> tuple[Native, list[Any]]:
-        payload: Native = _without_nulls({**write.constants, **unit.payload})
-        attached: list[Any] = []
-        merged = False
-        for child in unit.children:
-            embed = write.embeds[child.kind]
-            if embed.how == "merge":
-                payload.update(_without_nulls(child.payload))
-                merged = True
-            elif embed.how == "list":
-                payload.setdefault(embed.path or "", []).append(child.payload[embed.value or ""])
-            elif files and child.blob:
-                attached.append(
-                    (embed.path, (child.payload["name"], child.blob.read_bytes(), child.payload.get("content_type")))
-                )
-        if not merged:
-            for embed in write.embeds.values():
-                for path, value in embed.filler.items():
-                    payload.setdefault(path, value)
-        return payload, attached
-
-    def _written(self, write: Write, unit: Unit, answer: Native) -> Written:
-        call = write.create
-        assert call is not None
-        id = str(answer[call.id])
-        children: dict[tuple[str, str], str] = {}
-        places: dict[str, int] = {}
-        for child in unit.children:
-            embed = write.embeds[child.kind]
-            if embed.how == "files":
-                if child.blob is None:
-                    continue
-                place = places[child.kind] = places.get(child.kind, -1) + 1
-                children[child.kind, child.id] = str((at_path(answer, embed.answer or "") or [])[place]["id"])
-            else:
-                variant = next(v for v in self.mapping.kinds[child.kind] if v.name == child.variant)
-                value = str(child.payload.get(embed.value or "", ""))
-                words = {"@id": id, "^.id": id, "@value": value}
-                children[child.kind, child.id] = "".join(text + words[path] for text, path in variant.id_parts())
-        key = str(answer[call.key]) if call.key and answer.get(call.key) is not None else None
-        return Written(self._named(unit, id), key, children)
-
 
 class _Envelope(msgspec.Struct):
     next_page: str | None = None
@@ -344,6 +305,11 @@ def _decoders(items: str | None, id: str, updated_at: str | None) -> tuple[Any, 
     return msgspec.json.Decoder(page), msgspec.json.Decoder(keys)
 
 
+def noted(body: bytes, key: str, value: Any) -> bytes:
+    """Return a JSON object with one more key; the rest stays as it came."""
+    return body.rstrip()[:-1] + b", " + json.dumps({key: value}).encode()[1:]
+
+
 def split(
     content: bytes, items: str | None, id: str = "id", updated_at: str | None = "updated_at"
 ) -> tuple[Any, list[Raw]]:
@@ -359,33 +325,3 @@ def split(
         key = keys.decode(raw)
         records.append(Raw(str(key.id), bytes(raw), str(key.updated_at) if key.updated_at is not None else None))
     return (envelope if items else _Envelope()), records
-
-
-def form(body: Native, prefix: str = "") -> list[tuple[str, str]]:
-    """Return a payload as form fields, the way Rails reads them: ``custom_fields[cf_x]``, ``tags[]``."""
-    fields: list[tuple[str, str]] = []
-    for name, value in body.items():
-        label = f"{prefix}[{name}]" if prefix else name
-        if isinstance(value, dict):
-            fields += form(value, label)
-        elif isinstance(value, list):
-            fields += [(f"{label}[]", word(each)) for each in value]
-        elif value is not None:
-            fields.append((label, word(value)))
-    return fields
-
-
-def _without_nulls(payload: Native) -> Native:
-    kept = {}
-    for name, value in payload.items():
-        if isinstance(value, dict):
-            value = _without_nulls(value)
-            if not value:
-                continue
-        if value is not None:
-            kept[name] = value
-    return kept
-
-
-def _filled(template: str, words: Mapping[str, str]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], found[0]), template)

@@ -1,8 +1,10 @@
 """Every exception, grouped by what the caller does next.
 
 MigratorError                 shown to the person, without a traceback; ``exit_code`` says which kind it was
+├── StoppedError              1  a person stopped the run: run it again to go on
 ├── InputError                2  a file or an option is wrong: correct it (names file, line, remedy)
 ├── AccessError               3  credentials or rights are missing
+│   └── ForbiddenError           403 to a reading call: a right is missing, or the plan lacks the feature
 ├── PlanError                 4  the plan was refused: plan again, or name the losses
 ├── VendorError               5  the vendor cannot be used now
 │   ├── RetryError               nothing was done: try again after ``after`` seconds
@@ -21,6 +23,10 @@ class MigratorError(Exception):
     exit_code = 1
 
 
+class StoppedError(MigratorError):
+    """A person stopped the run; what was done is noted, and the next run goes on from there."""
+
+
 class InputError(MigratorError):
     """A file or an option is wrong; ``file:line: what; remedy``."""
 
@@ -36,6 +42,14 @@ class AccessError(MigratorError):
     """Credentials are missing or refused, or the account lacks a right."""
 
     exit_code = 3
+
+
+class ForbiddenError(AccessError):
+    """A reading call was answered 403; ``answer`` is the vendor's own."""
+
+    def __init__(self, what: str, *, answer: str = "") -> None:
+        super().__init__(what)
+        self.answer = answer
 
 
 class PlanError(MigratorError):

@@ -6,7 +6,9 @@ id, costs a 67th of the CPU of dlt's default; only short runs are durable: one t
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import logging
 import os
 import tempfile
@@ -18,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from migrator.compile import canonical_sql, name
-from migrator.connector import Page, Source
-from migrator.errors import MigratorError, TruncatedError, VendorError, WorkspaceError
+from migrator.connector import Raw, Source
+from migrator.errors import ForbiddenError, MigratorError, TruncatedError, VendorError, WorkspaceError
 from migrator.kinds import Kinds
 from migrator.mapping import Mapping as VendorMapping
 from migrator.project import Workspace
@@ -27,17 +29,19 @@ from migrator.stage import Stage
 
 log = logging.getLogger(__name__)
 
+WHOLE = "__whole"  # beside a stream's table: which lists were read whole, {parent: ids}, as of which change of it
 CHUNK = 20  # pages a run; a run costs about 0.3 s of its own
 Progress = Callable[[str, int], None]  # (stream, records so far this run)
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """What one extract brought: rows by stream, and streams whose vendor counts more than it handed over."""
+    """What one extract brought: rows by stream, what the vendor counts, and the answers to optional streams refused."""
 
     rows: Mapping[str, int]
     counted: Mapping[str, int]
     bytes_failed: int = 0
+    refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def extract(
@@ -89,8 +93,11 @@ def extract(
         lines = ", ".join(f"{stream}: {rows} of {count}" for stream, (rows, count) in short.items())
         raise TruncatedError(f"{source.vendor} counts more records than it handed over ({lines}); extract again")
     with Stage(workspace.stage) as stage:
-        rows = {s: int(stage.one(f"SELECT count(*) FROM {stage.raw(dataset, s)}")) for s in wanted}
-    return Extracted(rows, counted)
+        rows = {
+            s: int(stage.one(f"SELECT count(*) FROM {stage.raw(dataset, s)}")) for s in wanted if not _into(source, s)
+        }
+    refused = {s: str(said["refused"]) for s, said in _states(pipeline).items() if s in wanted and said.get("refused")}
+    return Extracted(rows, counted, refused=refused)
 
 
 def _round(
@@ -112,21 +119,27 @@ def _round(
         current += 1
     current = max(1, current)
     restart = {stream for stream in wanted if rounds[stream] != current}
-    _empty(workspace, dataset, [s for s in restart if begun.get(s) and not _goes_on(begun[s])])
+    follows = {s for s in wanted if _goes_on(begun.get(_parent(source, s) or "", {}))}
+    _empty(workspace, dataset, [s for s in restart - follows if begun.get(s) and not _goes_on(begun[s])])
     seen: dict[str, int] = {}
     for rank in _ranks(source, wanted):
-        parents = _parents(workspace, dataset, source, rank)
+        due = _due(workspace, dataset, source, rank)
         while True:
             states = _states(pipeline)
             open_streams = [s for s in rank if s in restart or not states.get(s, {}).get("done")]
             if not open_streams:
                 break
+
+            def staged(stream: str) -> dict[str, str | None]:
+                return _staged(workspace, dataset, stream)
+
             resources = [
-                _resource(dlt, source, stream, parents, current, seen, progress, view).add_limit(chunk)
+                _resource(dlt, source, stream, due.get(stream, {}), staged, current, chunk, seen, progress, view)
                 for stream in open_streams
             ]
             pipeline.run(resources, loader_file_format="parquet")
             restart -= set(open_streams)
+    _tidy(workspace, dataset, source, wanted)
 
 
 def _dlt(workspace: Workspace) -> Any:
@@ -149,8 +162,9 @@ def _states(pipeline: Any) -> dict[str, dict[str, Any]]:
 
 def _goes_on(state: Mapping[str, Any]) -> bool:
     """Tell whether a stream's cursor brings what changed since, so that its rows stay."""
-    params = (state.get("cursor") or {}).get("params") or {}
-    return "cursor" in params or "start_time" in params
+    cursor = state.get("cursor") or {}
+    params = cursor.get("params") or {}
+    return bool(cursor.get("goes_on")) or "cursor" in params or "start_time" in params
 
 
 def _empty(workspace: Workspace, dataset: str, streams: list[str]) -> None:
@@ -159,6 +173,8 @@ def _empty(workspace: Workspace, dataset: str, streams: list[str]) -> None:
     with Stage(workspace.stage) as stage:
         for stream in streams:
             stage.run(f"DELETE FROM {stage.raw(dataset, stream)}")
+            if stream + WHOLE in stage.tables_of(dataset):
+                stage.run(f"DELETE FROM {stage.raw(dataset, stream + WHOLE)}")
 
 
 def _ranks(source: Source, wanted: list[str]) -> list[list[str]]:
@@ -177,71 +193,135 @@ def _parent(source: Source, stream: str) -> str | None:
     return manifest.streams[stream].parent if manifest else None
 
 
-def _parents(workspace: Workspace, dataset: str, source: Source, rank: list[str]) -> dict[str, list[str]]:
-    needed = {parent for stream in rank if (parent := _parent(source, stream))}
-    if not needed:
-        return {}
+def _into(source: Source, stream: str) -> str | None:
+    manifest = getattr(source, "manifest", None)
+    return manifest.streams[stream].into if manifest else None
+
+
+def _staged(workspace: Workspace, dataset: str, stream: str) -> dict[str, str | None]:
+    """Return the staged records of a stream: {id: date of change}, in order."""
     with Stage(workspace.stage) as stage:
-        return {
-            parent: [
-                row[0] for row in stage.rows(f"SELECT id FROM {stage.raw(dataset, parent)} ORDER BY length(id), id")
-            ]
-            for parent in needed
-        }
+        if stream not in stage.tables_of(dataset):
+            return {}
+        return dict(stage.rows(f"SELECT id, updated_at FROM {stage.raw(dataset, stream)} ORDER BY length(id), id"))
+
+
+def _due(workspace: Workspace, dataset: str, source: Source, rank: list[str]) -> dict[str, dict[str, str | None]]:
+    """Return each stream's parents, {id: date of change}, that are new or changed since its list was read."""
+    due: dict[str, dict[str, str | None]] = {}
+    for stream in rank:
+        parent = _parent(source, stream)
+        if not parent:
+            continue
+        with Stage(workspace.stage) as stage:
+            read = stream + WHOLE in stage.tables_of(dataset)
+            relation = stage.raw(dataset, parent)
+            unread = (
+                f" WHERE NOT EXISTS (SELECT 1 FROM {stage.raw(dataset, stream + WHOLE)} w WHERE w.id = p.id "
+                "AND w.updated_at IS NOT DISTINCT FROM p.updated_at)"
+            )
+            due[stream] = dict(
+                stage.rows(f"SELECT id, updated_at FROM {relation} p{unread if read else ''} ORDER BY length(id), id")
+            )
+    return due
+
+
+def _tidy(workspace: Workspace, dataset: str, source: Source, wanted: list[str]) -> None:
+    """Take out records that a list read whole no longer holds, and those whose parent is gone."""
+    with Stage(workspace.stage) as stage:
+        tables = stage.tables_of(dataset)
+        for stream in wanted:
+            parent = _parent(source, stream)
+            if parent and {stream, stream + WHOLE, parent} <= tables:
+                rows, whole, parents = (stage.raw(dataset, s) for s in (stream, stream + WHOLE, parent))
+                stage.run(f"DELETE FROM {rows} WHERE parent NOT IN (SELECT id FROM {parents})")
+                stage.run(
+                    f"DELETE FROM {rows} r USING {whole} w, {parents} p WHERE r.parent = w.id AND p.id = w.id "
+                    "AND w.updated_at IS NOT DISTINCT FROM p.updated_at "
+                    "AND NOT list_contains(from_json(w.body, '[\"VARCHAR\"]'), r.id)"
+                )
 
 
 def _resource(
     dlt: Any,
     source: Source,
     stream: str,
-    parents: Mapping[str, list[str]],
+    due: dict[str, str | None],
+    staged: Callable[[str], dict[str, str | None]],
     current: int,
+    chunk: int,
     seen: dict[str, int],
     progress: Progress,
     view: Collection[str] | None,
 ) -> Any:
-    """Return dlt's resource of one stream: Arrow tables of (id, parent, updated_at, body), the cursor in its state."""
-    columns = {
-        "id": {"data_type": "text", "nullable": False, "primary_key": True},
-        "parent": {"data_type": "text"},
-        "updated_at": {"data_type": "text"},
-        "body": {"data_type": "json"},
+    """Return dlt's resource of ``chunk`` pages of one stream: Arrow tables of (id, parent, updated_at, body), and the
+    cursor in its state. What came along for other streams goes into their tables, durable together with the rest."""
+    hints: dict[str, Any] = {
+        "columns": {
+            "id": {"data_type": "text", "nullable": False, "primary_key": True},
+            "parent": {"data_type": "text"},
+            # A record that changes while its list is read comes twice: the later one stays.
+            "updated_at": {"data_type": "text", "dedup_sort": "desc"},
+            "body": {"data_type": "json"},
+        },
+        "primary_key": "id",
+        "write_disposition": "merge",
+        "schema_contract": {"tables": "evolve", "columns": "freeze", "data_type": "freeze"},
     }
+    manifest = getattr(source, "manifest", None)
+    spec = manifest.streams[stream] if manifest else None
+    parent = spec.parent if spec else None
+
+    def beside(table: str, records: list[Raw]) -> Any:
+        return dlt.mark.with_hints(arrow(records), dlt.mark.make_hints(table_name=table, **hints), True)
 
     def pages() -> Iterator[Any]:
         state = dlt.current.resource_state(stream)
         if state.get("round") != current:
-            state["round"], state["done"] = current, False
+            state["round"], state["done"], state["refused"] = current, False, None
             if not _goes_on(state):
                 state["cursor"] = None
         how = {} if view is None or stream in view else {"view": False}
-        for page in source.pages(stream, state.get("cursor"), lambda parent: parents.get(parent, []), **how):
-            # Before the yield: what follows it does not run when the chunk ends there.
-            state["cursor"], state["done"] = page.cursor, page.done
-            seen[stream] = seen.get(stream, 0) + len(page.records)
-            progress(stream, seen[stream])
-            yield arrow(page)
+        ids = lambda of: due if of == parent else staged(of)  # noqa: E731
+        try:
+            for number, page in enumerate(source.pages(stream, state.get("cursor"), ids, **how), 1):
+                for other, records in page.also.items():
+                    if records:
+                        yield beside(other, records)
+                here = {record.id: record.updated_at for record in page.records}
+                for other, lists in page.whole.items():
+                    marks = [
+                        Raw(id, json.dumps(held).encode(), here[id] if id in here else due.get(id))
+                        for id, held in lists.items()
+                    ]
+                    if marks:
+                        yield beside(other + WHOLE, marks)
+                state["cursor"], state["done"] = page.cursor, page.done
+                seen[stream] = seen.get(stream, 0) + len(page.records)
+                progress(stream, seen[stream])
+                yield arrow(page.records)
+                if number >= chunk:
+                    return
+        except ForbiddenError as err:
+            if not (spec and spec.optional):
+                raise
+            log.warning("stream refused", extra={"stream": stream, "answer": err.answer})
+            state["refused"], state["done"] = err.answer or str(err), True
+            yield arrow([])
 
-    return dlt.resource(
-        pages,
-        name=stream,
-        columns=columns,
-        primary_key="id",
-        write_disposition="merge",
-        schema_contract={"tables": "evolve", "columns": "freeze", "data_type": "freeze"},
-    )
+    return dlt.resource(pages, name=stream, table_name=(spec.into if spec else None) or stream, **hints)
 
 
-def arrow(page: Page) -> Any:
-    """Return a page as an Arrow table, bodies as text."""
+def arrow(records: list[Raw]) -> Any:
+    """Return records as one Arrow table, their bodies as they came."""
     import pyarrow as pa
 
     return pa.table(
         {
-            "id": pa.array([record.id for record in page.records], pa.string()),
-            "parent": pa.array([record.parent for record in page.records], pa.string()),
-            "updated_at": pa.array([record.updated_at for record in page.records], pa.string()),
-            "body": pa.array([record.body for record in page.records], pa.binary()).cast(pa.string()),
+            "id": pa.array([record.id for record in records], pa.string()),
+            "parent": pa.array([record.parent for record in records], pa.string()),
+            "updated_at": pa.array([record.updated_at for record in records], pa.string()),
+            "body": pa.array([record.body for record in records], pa.binary()).cast(pa.string()),
         }
     )
 
@@ -281,7 +361,7 @@ def canonicalize(stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str
     stage.schema(into, fresh=True)
     stage.run(f"CREATE TABLE {into}.problem (kind VARCHAR, id VARCHAR, field VARCHAR, raw VARCHAR)")
     for kind_name in kinds.in_order():
-        kind, variants = kinds.kinds[kind_name], mapping.kinds.get(kind_name, ())
+        kind, variants = kinds.kinds[kind_name], mapping.read(kind_name)
         relation = f"{into}.{name(kind_name)}"
         if not variants:
             stage.run(f"CREATE TABLE {relation} (id VARCHAR, variant VARCHAR, {stage.columns(kind)})")

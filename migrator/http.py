@@ -5,24 +5,35 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from migrator.errors import AbsentError, AccessError, RefusedError, RetryError, UnknownOutcomeError, VendorError
-from migrator.pacer import Pacer
+from migrator.errors import (
+    AbsentError,
+    AccessError,
+    ForbiddenError,
+    RefusedError,
+    RetryError,
+    UnknownOutcomeError,
+    VendorError,
+)
+from migrator.pacer import Call, Pacer
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = (10, 60)  # to connect, between bytes
 ATTEMPTS = 8
 LONGEST_PAUSE_SECONDS = 60.0
+POOL = 64  # connections kept open to a host: more than an account may have workers (project.Account)
 
 
 class Bearer(AuthBase):
@@ -37,6 +48,14 @@ class Bearer(AuthBase):
         return request
 
 
+def pooled() -> requests.Session:
+    """Return a session that keeps a connection for every worker; with requests' ten, the others connect anew."""
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_connections=16, pool_maxsize=POOL))
+    return session
+
+
 @dataclass
 class Client:
     """Talks to one account. ``sleep`` and ``session`` are arguments: tests neither wait nor leave the machine."""
@@ -44,10 +63,11 @@ class Client:
     base_url: str
     auth: AuthBase | HTTPBasicAuth | None
     pacer: Pacer
-    session: requests.Session = field(default_factory=requests.Session)
+    session: requests.Session = field(default_factory=pooled)
     sleep: Callable[[float], None] = time.sleep
     attempts: int = ATTEMPTS
     calls: int = 0
+    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def read(self, path: str, params: Mapping[str, Any] | None = None) -> requests.Response:
         """GET, repeated while that is safe. ``path`` may be a whole address of the same account.
@@ -104,9 +124,8 @@ class Client:
             mine = (here.scheme, here.netloc) == (own.scheme, own.netloc)
             if not mine and _private(here.hostname or "") and not _private(own.hostname or ""):
                 raise RefusedError(f"attachment address in a private network: {here.hostname}")
-            if mine:
-                self.pacer.acquire(f"GET {here.path}")
-            self.calls += 1
+            call = self.pacer.acquire(f"GET {here.path}", here.query) if mine else None
+            self._count()
             try:
                 response = self.session.request(
                     "GET",
@@ -117,23 +136,33 @@ class Client:
                     timeout=TIMEOUT_SECONDS,
                 )
             except requests.RequestException as err:
+                self.pacer.observe({}, call=call)
                 if "NameResolutionError" in repr(err):
                     raise RefusedError(f"attachment at {here.hostname}: there is no such host") from err
                 raise RetryError(f"attachment at {here.hostname}: {type(err).__name__}") from err
             if mine:
-                self.pacer.observe(response.headers)
+                self.pacer.observe(response.headers, call=call)
             if response.is_redirect:
                 url = urljoin(url, response.headers["Location"])
                 response.close()
                 continue
             if response.status_code in (401, 403):
                 raise RefusedError(f"attachment at {here.hostname}: not allowed", status=response.status_code)
-            self._judge(response, "GET", f"attachment at {here.hostname}")
+            self._judge(response, "GET", f"attachment at {here.hostname}", call)
             return response
         raise RefusedError("attachment address redirects in a circle")
 
     def _once(
-        self, method: str, path: str, *, params: Any = None, json: Any = None, data: Any = None, files: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Any = None,
+        json: Any = None,
+        data: Any = None,
+        files: Any = None,
+        headers: Any = None,
+        auth: AuthBase | None = None,
     ) -> requests.Response:
         url = path if path.startswith(("http://", "https://")) else self.base_url.rstrip("/") + path
         if urlsplit(url)[:2] != urlsplit(self.base_url)[:2]:
@@ -141,8 +170,11 @@ class Client:
             parts = urlsplit(url)
             url = urlsplit(self.base_url)._replace(path=parts.path, query=parts.query).geturl()
         name = f"{method} {urlsplit(url).path}"
-        self.pacer.acquire(name)
-        self.calls += 1
+        query = urlsplit(url).query
+        if params and self.pacer.counts_credits:
+            query = "&".join(part for part in (query, urlencode(params, doseq=True)) if part)
+        call = self.pacer.acquire(name, query)
+        self._count()
         try:
             response = self.session.request(
                 method,
@@ -151,25 +183,30 @@ class Client:
                 json=json,
                 data=data,
                 files=files,
-                auth=self.auth,
+                headers=headers,
+                auth=auth or self.auth,
                 timeout=TIMEOUT_SECONDS,
                 allow_redirects=method == "GET",
             )
         except requests.ConnectTimeout as err:
+            self.pacer.observe({}, name, call)
             raise RetryError(f"{name}: no connection") from err
         except requests.TooManyRedirects as err:
+            self.pacer.observe({}, name, call)
             raise VendorError(f"{name}: redirected in a circle") from err
         except requests.RequestException as err:  # a broken body too: the call may have been carried out before it
+            self.pacer.observe({}, name, call)
             if method != "GET" and not _never_sent(err):
                 raise UnknownOutcomeError(f"{name}: {type(err).__name__}, the answer never came") from err
             raise RetryError(f"{name}: {type(err).__name__}") from err
-        self.pacer.observe(response.headers, name)
+        self.pacer.observe(response.headers, name, call)
         log.debug("call", extra={"call": name, "status": response.status_code})
-        self._judge(response, method, name)
+        self._judge(response, method, name, call)
         return response
 
-    def _judge(self, response: requests.Response, method: str, name: str) -> None:
+    def _judge(self, response: requests.Response, method: str, name: str, call: Call | None) -> None:
         status = response.status_code
+        after = self.pacer.retry_after(response.headers) if status in (429, 503) else None
         if 300 <= status < 400 and method != "GET":
             raise UnknownOutcomeError(
                 f"{name}: {status}, another address in place of an answer; check the account's address"
@@ -177,27 +214,34 @@ class Client:
         if status < 400:
             return
         if status == 429:
-            after = self.pacer.retry_after(response.headers)
-            self.pacer.hold(after if after is not None else 1.0)
+            if call:  # a foreign host's pause is not the account's
+                self.pacer.hold(after if after is not None else 1.0, call)
             raise RetryError(f"{name}: 429, too many calls", after=after, throttled=True)
+        if after is not None and call:  # 503: the vendor as a whole, not one endpoint
+            self.pacer.hold(after)
         if status >= 500 or status == 408:
             if method == "GET":
-                raise RetryError(f"{name}: {status}", after=self.pacer.retry_after(response.headers))
+                raise RetryError(f"{name}: {status}", after=after)
             raise UnknownOutcomeError(f"{name}: {status}, which may follow a write that was carried out")
         answer = response.text[:4000]
         if status == 401 or (status == 403 and method == "GET"):
             what = "the credentials were refused" if status == 401 else "the account lacks the right"
-            raise AccessError(f"{name}: {what} ({status}); check the secrets and the role, then `migrator check`")
+            said = f"{name}: {what} ({status}); check the secrets and the role, then `migrator check`"
+            raise ForbiddenError(said, answer=answer) if status == 403 else AccessError(said)
         kind = AbsentError if status in (404, 410) else RefusedError
         right = ", the account lacks the right" if status == 403 else ""  # for this write: others may still go
         raise kind(f"{name}: refused ({status}{right})", status=status, answer=answer)
+
+    def _count(self) -> None:
+        with self._counting:
+            self.calls += 1
 
     def _again(self, call: Callable[[], requests.Response]) -> requests.Response:
         for attempt in Retrying(
             retry=retry_if_exception_type(RetryError),
             wait=_pause,
             stop=stop_after_attempt(self.attempts),
-            sleep=self.sleep,
+            sleep=lambda seconds: self.pacer.pause(seconds, self.sleep),
             reraise=True,
         ):
             with attempt:

@@ -18,15 +18,15 @@ from typing import Any
 
 from migrator.errors import WorkspaceError
 
-VERSION = 1  # of the tables below, kept in the file
+VERSION = 2  # of the tables below, kept in the file
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS unit (
   plan TEXT NOT NULL, unit TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
-  sent_at TEXT, done_at TEXT, attempts INTEGER NOT NULL DEFAULT 0, answer TEXT, payload TEXT,
+  sent_at TEXT, done_at TEXT, attempts INTEGER NOT NULL DEFAULT 0, answer TEXT, payload TEXT, job TEXT, before TEXT,
   PRIMARY KEY (plan, unit)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS identity (
   kind TEXT NOT NULL, source TEXT NOT NULL, destination TEXT NOT NULL, key TEXT, how TEXT NOT NULL,
-  as_kind TEXT NOT NULL, unit TEXT,
+  as_kind TEXT NOT NULL, unit TEXT, plan TEXT,
   PRIMARY KEY (kind, source)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS run (plan TEXT, command TEXT, at TEXT, what TEXT);
 """
@@ -89,35 +89,42 @@ class Ledger:
         self._write.close()
         self._read.close()
 
-    def sent(self, plan: str, unit: str, kind: str, at: str, payload: Any) -> None:
-        """Note, before its call, that a unit is about to be written."""
+    def sent(self, plan: str, units: Iterable[tuple[str, str]], at: str) -> None:
+        """Note, before their call, that units (name, kind) are about to be written."""
         self._do(
             [
                 (
-                    "INSERT INTO unit (plan, unit, kind, state, sent_at, attempts, payload) "
-                    "VALUES (?, ?, ?, 'sent', ?, 1, ?) "
+                    "INSERT INTO unit (plan, unit, kind, state, sent_at, attempts) VALUES (?, ?, ?, 'sent', ?, 1) "
                     "ON CONFLICT (plan, unit) DO UPDATE SET state = 'sent', sent_at = excluded.sent_at, "
-                    "attempts = attempts + 1, payload = excluded.payload, answer = NULL",
-                    (plan, unit, kind, at, json.dumps(payload, ensure_ascii=False)),
+                    "attempts = attempts + 1, answer = NULL, payload = NULL, job = NULL",
+                    (plan, unit, kind, at),
                 )
+                for unit, kind in units
             ]
         )
 
-    def done(self, plan: str, unit: str, at: str, identities: Iterable[Identity], *, state: str = "done") -> None:
-        """Note that a unit was carried out, and the names its records got."""
-        self._do(
-            [
-                (
-                    "UPDATE unit SET state = ?, done_at = ?, payload = NULL WHERE plan = ? AND unit = ?",
-                    (state, at, plan, unit),
-                ),
-                *(_identity(identity, unit) for identity in identities),
-            ]
-        )
+    def promised(self, plan: str, units: Iterable[str], job: str) -> None:
+        """Note the job in which the vendor will carry sent units out."""
+        self._do([("UPDATE unit SET job = ? WHERE plan = ? AND unit = ?", (job, plan, unit)) for unit in units])
 
-    def unsent(self, plan: str, unit: str) -> None:
-        """Note that a unit in doubt turned out not to have been carried out."""
-        self._do([("UPDATE unit SET state = 'open' WHERE plan = ? AND unit = ?", (plan, unit))])
+    def before(self, plan: str, unit: str, held: Any) -> None:
+        """Note what a record held in the places that are about to be changed."""
+        text = json.dumps(held, ensure_ascii=False)
+        self._do([("UPDATE unit SET before = ? WHERE plan = ? AND unit = ?", (text, plan, unit))])
+
+    def done(self, plan: str, units: Iterable[tuple[str, Iterable[Identity]]], at: str) -> None:
+        """Note that units were carried out, and the names their records got."""
+        statements: list[tuple[str, Any]] = []
+        for unit, identities in units:
+            statements.append(
+                ("UPDATE unit SET state = 'done', done_at = ? WHERE plan = ? AND unit = ?", (at, plan, unit))
+            )
+            statements += [_identity(identity, unit, plan) for identity in identities]
+        self._do(statements)
+
+    def unsent(self, plan: str, units: Iterable[str]) -> None:
+        """Note that units in doubt turned out not to have been carried out."""
+        self._do([("UPDATE unit SET state = 'open' WHERE plan = ? AND unit = ?", (plan, unit)) for unit in units])
 
     def quarantine(self, plan: str, unit: str, kind: str, at: str, answer: str, payload: Any) -> None:
         """Put a refused unit aside, with the vendor's answer and what was sent."""
@@ -133,9 +140,19 @@ class Ledger:
             ]
         )
 
+    def reopen(self, plan: str) -> int:
+        """Let quarantined units of the plan be tried again; return how many."""
+        count = len(self.quarantined(plan))
+        self._do([("UPDATE unit SET state = 'open' WHERE plan = ? AND state = 'quarantined'", (plan,))])
+        return count
+
+    def forget(self, identities: Iterable[tuple[str, str]]) -> None:
+        """Note that records (kind, source id) are no longer at the destination."""
+        self._do([("DELETE FROM identity WHERE kind = ? AND source = ?", pair) for pair in identities])
+
     def know(self, identities: Iterable[Identity]) -> None:
         """Note the names of records that were there already."""
-        self._do([_identity(identity, None) for identity in identities])
+        self._do([_identity(identity) for identity in identities])
 
     def note(self, plan: str, command: str, at: str, what: str) -> None:
         """Add a line to the history of runs."""
@@ -158,9 +175,9 @@ class Ledger:
         """Return the state of every unit of the plan that was begun: sent, done, open or quarantined."""
         return dict(self._rows("SELECT unit, state FROM unit WHERE plan = ?", plan))
 
-    def in_doubt(self, plan: str) -> list[tuple[str, str, str]]:
-        """Return (unit, sent_at, payload) of the units whose outcome is unknown."""
-        return self._rows("SELECT unit, sent_at, payload FROM unit WHERE plan = ? AND state = 'sent'", plan)
+    def in_doubt(self, plan: str) -> list[tuple[str, str, str | None]]:
+        """Return (unit, sent_at, job) of the units whose outcome is unknown."""
+        return self._rows("SELECT unit, sent_at, job FROM unit WHERE plan = ? AND state = 'sent'", plan)
 
     def quarantined(self, plan: str | None = None) -> list[tuple[str, str, str, str]]:
         """Return (unit, kind, the vendor's answer, payload) of the units put aside."""
@@ -173,6 +190,11 @@ class Ledger:
     def known_ids(self, kind: str) -> set[str]:
         """Return the destination ids already accounted for."""
         return {row[0] for row in self._rows("SELECT destination FROM identity WHERE kind = ?", kind)}
+
+    def last_write(self) -> str | None:
+        """Return when a unit was last carried out."""
+        found: str | None = self._rows("SELECT max(done_at) FROM unit WHERE state = 'done'")[0][0]
+        return found
 
     def history(self) -> list[tuple[str, str, str, str]]:
         """Return (plan, command, at, what) of all runs, oldest first."""
@@ -234,11 +256,11 @@ def _identity_of(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _identity(identity: Identity, unit: str | None) -> tuple[str, Any]:
+def _identity(identity: Identity, unit: str | None = None, plan: str | None = None) -> tuple[str, Any]:
     return (
-        "INSERT INTO identity VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, source) DO UPDATE SET "
+        "INSERT INTO identity VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, source) DO UPDATE SET "
         "destination = excluded.destination, key = excluded.key, how = excluded.how, as_kind = excluded.as_kind, "
-        "unit = excluded.unit WHERE identity.how <> 'created' OR excluded.how = 'created'",
+        "unit = excluded.unit, plan = excluded.plan WHERE identity.how <> 'created' OR excluded.how = 'created'",
         (
             identity.kind,
             identity.source,
@@ -247,5 +269,6 @@ def _identity(identity: Identity, unit: str | None) -> tuple[str, Any]:
             identity.how,
             identity.as_kind or identity.kind,
             unit,
+            plan,
         ),
     )

@@ -1,43 +1,38 @@
 """The second long run: carries out exactly one approved plan. Decides nothing; a crash anywhere leaves nothing doubled.
 
-Units of one lane (a ticket, then its notes) go in order; lanes go side by side. Before its call a unit is noted as
-``sent``, after it as ``done``; whatever is still ``sent`` when a load begins is looked up before anything else is
-written.
+Units of one lane (a ticket, then its notes) go in order; lanes go side by side, and where a call carries many records
+the units that are ready share one. Before its call a unit is noted as ``sent``, after it as ``done``; whatever is still
+``sent`` when a load begins is looked up before anything else is written.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Any
 
-from migrator.connector import Child, Destination, Unit, Written, at_path
-from migrator.errors import (
-    AccessError,
-    MigratorError,
-    PlanError,
-    RefusedError,
-    RetryError,
-    UnknownOutcomeError,
-    WorkspaceError,
-)
+from migrator.connector import Destination, Outcome, Promise, Unit, Written
+from migrator.errors import AccessError, MigratorError, PlanError, RefusedError, RetryError, UnknownOutcomeError
+from migrator.flight import Flight
 from migrator.kinds import Kinds
 from migrator.ledger import Identity, Ledger
 from migrator.manifest import Manifest
-from migrator.mapping import Mapping, Verb
+from migrator.mapping import Mapping
 from migrator.plan import digest
 from migrator.project import Workspace
 from migrator.stage import Stage
+from migrator.units import Builder, Row, shown
 
 log = logging.getLogger(__name__)
 
 TRIES = 3  # times a unit that turns out not to have been carried out is sent again within one run
+JOBS_PATIENCE = 120  # looks at jobs of the account that do not end, before a settling gives up
 Progress = Callable[[str, int, int], None]  # (kind, units done, units in all)
 
 
@@ -56,22 +51,42 @@ class Loaded:
         return self.quarantined == 0
 
 
-@dataclass(frozen=True)
-class _Row:
-    kind: str
-    id: str
-    as_kind: str
-    variant: str
-    unit: str
-    lane: str
-    owner: str | None
-    blob: str | None
-    payload: dict[str, Any]
+@dataclass
+class _Lane:
+    """What is left of one lane; ``tries`` counts how often its first unit was sent in vain."""
+
+    units: deque[list[Row]]
+    tries: int = 0
+
+
+@dataclass
+class _Phase:
+    """The lanes of one kind on their way. ``ready``: units that wait for others to share a call with."""
+
+    root: str
+    total: int
+    counted: int
+    done: int = 0
+    aside: int = 0
+    ready: dict[tuple[str, str, str], list[_Lane]] = field(default_factory=lambda: defaultdict(list))
+    calls: set[Future[_Sent]] = field(default_factory=set)
+
+
+@dataclass
+class _Sent:
+    """What one call came to: lanes whose first unit is through, and those that are only promised."""
+
+    done: int = 0
+    aside: int = 0
+    through: list[_Lane] = field(default_factory=list)
+    again: list[_Lane] = field(default_factory=list)
+    turned: list[_Lane] = field(default_factory=list)  # whose next unit shares a call
+    promised: list[tuple[str, list[Unit], list[_Lane]]] = field(default_factory=list)
 
 
 @dataclass
 class Loader:
-    """Carries a plan out. ``now`` and ``sleep`` are arguments, so that tests never wait."""
+    """Carries a plan out. ``now``, ``sleep`` and ``monotonic`` are arguments, so that tests never wait."""
 
     stage: Stage
     ledger: Ledger
@@ -85,7 +100,15 @@ class Loader:
     progress: Progress = lambda kind, done, total: None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = lambda seconds: None
+    monotonic: Callable[[], float] = time.monotonic
+    gate: Callable[[], bool] = lambda: False  # asked between calls: may wait (a pause), and tells whether to stop
     _stop: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.builder = Builder(
+            self.stage, self.ledger, self.workspace, self.kinds, self.manifest, self.mapping, self.source
+        )
+        self.flight = Flight(self.manifest.jobs, self.destination, self.sleep, self.monotonic)
 
     def load(self, named: str, files: dict[str, str]) -> Loaded:
         """Load the plan with the digest ``named`` (12 characters or more are enough).
@@ -99,21 +122,21 @@ class Loader:
                 f"`migrator load --plan {actual[:12]}`"
             )
         self.plan = actual
-        self._keys: dict[str, str] = {}
         self._know_kept()
         before = sum(state == "done" for state in self.ledger.states(actual).values())
         settled = self._settle_all()
-        written = quarantined = 0
-        for kind_name in [k for k in self.kinds.in_order() if self.kinds.root(k) == k]:
-            done, aside = self._phase(kind_name)
-            written, quarantined = written + done, quarantined + aside
+        written = 0
+        roots = [k for k in self.kinds.in_order() if self.kinds.root(k) == k]
+        for kind_name in roots:
+            written += self._phase(kind_name, ("create", "update"))
             self._know_merged()
-        aside = len(self.ledger.quarantined(actual))
-        return Loaded(written, aside, settled, before)
+        for kind_name in reversed(roots):
+            written += self._phase(kind_name, ("delete",))
+        return Loaded(written, len(self.ledger.quarantined(actual)), settled, before)
 
     def settle(self, digest_: str) -> int:
         """Look up what an earlier load of the plan in the stage left in doubt, before that plan is replaced."""
-        self.plan, self._keys = digest_, {}
+        self.plan = digest_
         return self._settle_all()
 
     def stop(self) -> None:
@@ -140,279 +163,284 @@ class Loader:
         for kind_name, id, target in self.stage.rows(
             "SELECT p.kind, p.id, p.target FROM plan.planned p WHERE p.action = 'merge' AND p.target IS NOT NULL"
         ):
-            there = next((i for k in self._as(kind_name) if (i := self.ledger.find(k, target))), None)
+            there = next((i for k in self.builder.standing(kind_name) if (i := self.ledger.find(k, target))), None)
             if there and not self.ledger.find(kind_name, id):
                 known.append(Identity(kind_name, id, there.destination, there.key, "merged", there.as_kind))
         self.ledger.know(known)
 
-    def _as(self, kind_name: str) -> list[str]:
-        """Return the kinds whose records may be written as ``kind_name``: itself, and those that stand in as it."""
-        return [kind_name, *(other for other, kind in self.kinds.kinds.items() if kind.stands_in == kind_name)]
-
     # ---- carrying out -----------------------------------------------------------------------------------------------
 
-    def _phase(self, root: str) -> tuple[int, int]:
-        """Carry out every lane that begins with a record of the kind ``root``."""
+    def _phase(self, root: str, actions: tuple[str, ...]) -> int:
+        """Carry out every lane that begins with a record of the kind ``root``; return the units written."""
         members = [k for k in self.kinds.in_order() if self.kinds.root(k) == root]
         states = self.ledger.states(self.plan)
-        marks = ", ".join("?" for _ in members)
+        marks, wanted = ", ".join("?" for _ in members), ", ".join("?" for _ in actions)
         total = self.stage.one(
-            f"SELECT count(DISTINCT unit) FROM plan.planned WHERE action = 'create' AND as_kind IN ({marks})", *members
+            f"SELECT count(DISTINCT unit) FROM plan.planned WHERE action IN ({wanted}) AND as_kind IN ({marks})",
+            *actions,
+            *members,
         )
         if not total:
-            return 0, 0
-        done = quarantined = 0
+            return 0
         counted = sum(1 for unit, state in states.items() if state == "done" and unit.split(":")[0] in members)
-        self.progress(root, counted, int(total))
+        phase = _Phase(root, int(total), min(counted, int(total)))
+        self.progress(root, phase.counted, phase.total)
+        lanes = (
+            _Lane(deque(rows for rows in lane if states.get(rows[0].unit) not in ("done", "quarantined")))
+            for lane in self.builder.lanes(members, actions)
+        )
+        more = True
         with ThreadPoolExecutor(self.workers) as pool:
-            under_way: set[Future[tuple[int, int]]] = set()
             try:
-                for lane in self._lanes(members):
-                    open_units = [rows for rows in lane if states.get(rows[0].unit) not in ("done", "quarantined")]
-                    if not open_units or self._stop.is_set():
-                        continue
-                    under_way.add(pool.submit(self._lane, open_units))
-                    while len(under_way) >= self.workers * 4:
-                        finished, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                        done, quarantined = self._count(finished, done, quarantined, root, counted, int(total))
-                while under_way:
-                    finished, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                    done, quarantined = self._count(finished, done, quarantined, root, counted, int(total))
+                while True:
+                    if self.gate():
+                        self._stop.set()
+                    while more and not self._stop.is_set() and len(phase.calls) < self.workers * 2:
+                        if self.flight.full(len(phase.calls)):
+                            break
+                        lane = next(lanes, None)
+                        more = lane is not None
+                        if lane:
+                            self._advance(phase, pool, lane)
+                    if (not more or self._stop.is_set()) and not self._flush(phase, pool):
+                        break
+                    self._collect(phase, pool, idle=not more)
             except BaseException:
                 self._stop.set()
-                for future in under_way:
-                    future.cancel()
+                for call in phase.calls:
+                    call.cancel()
                 raise
         if self._stop.is_set():
             raise MigratorError("stopped before the end; `migrator load` with the same plan goes on from here")
-        return done, quarantined
+        return phase.done
 
-    def _count(
-        self, finished: set[Future[tuple[int, int]]], done: int, quarantined: int, root: str, counted: int, total: int
-    ) -> tuple[int, int]:
-        for future in finished:
-            some, aside = future.result()
-            done, quarantined = done + some, quarantined + aside
-        self.progress(root, counted + done + quarantined, total)
-        return done, quarantined
+    def _flush(self, phase: _Phase, pool: ThreadPoolExecutor) -> bool:
+        """Send what waits for company that will not come; False where nothing is left or under way."""
+        if not self._stop.is_set():
+            for batch in phase.ready.values():
+                if batch and not phase.calls and not self.flight.full(0):
+                    phase.calls.add(pool.submit(self._batch, list(batch)))
+                    batch.clear()
+        return bool(phase.calls or self.flight.jobs or (any(phase.ready.values()) and not self._stop.is_set()))
 
-    def _lanes(self, members: list[str]) -> Iterator[list[list[_Row]]]:
-        """Yield lanes: lists of units in order, each unit a list of rows, its own record first."""
-        marks = ", ".join("?" for _ in members)
-        rows = (
-            _Row(*(*columns, json.loads(payload)))
-            for *columns, payload in self.stage.stream(
-                "SELECT kind, id, as_kind, variant, unit, lane, owner, blob, CAST(payload AS VARCHAR) FROM (SELECT *, "
-                "min(place) OVER (PARTITION BY unit) AS first FROM plan.planned WHERE action = 'create' AND "
-                f"as_kind IN ({marks})) ORDER BY lane, first, unit, place, length(id), id",
-                *members,
-            )
-        )
-        for _, lane in groupby(rows, key=lambda row: row.lane):
-            yield [list(unit) for _, unit in groupby(lane, key=lambda row: row.unit)]
+    def _advance(self, phase: _Phase, pool: ThreadPoolExecutor, lane: _Lane) -> None:
+        """Bring a lane's next unit on its way: with others, or the lane by itself."""
+        if not lane.units or self._stop.is_set():
+            return
+        main = lane.units[0][0]
+        most = self.destination.most(main.as_kind, main.variant, main.action)
+        if most == 1:
+            phase.calls.add(pool.submit(self._alone, lane))
+            return
+        batch = phase.ready[main.as_kind, main.variant, main.action]
+        batch.append(lane)
+        if len(batch) >= most:
+            phase.calls.add(pool.submit(self._batch, list(batch)))
+            batch.clear()
 
-    def _lane(self, units: list[list[_Row]]) -> tuple[int, int]:
-        done = quarantined = 0
-        for rows in units:
-            if self._stop.is_set():
+    def _collect(self, phase: _Phase, pool: ThreadPoolExecutor, *, idle: bool) -> None:
+        """Take in what calls and jobs have come to, waiting for whichever is next."""
+        finished: set[Future[_Sent]] = set()
+        if phase.calls:
+            finished, phase.calls = wait(phase.calls, return_when=FIRST_COMPLETED)
+        came = [future.result() for future in finished]
+        for sent in came:
+            for job, units, lanes in sent.promised:
+                self.flight.add(job, units, lanes)
+        waiting = not phase.calls and (idle or self.flight.full(0) or self._stop.is_set())
+        for units, lanes, outcomes in self.flight.land(wait=waiting and not finished):
+            came.append(self._settled(units, lanes, outcomes))
+        for sent in came:
+            phase.done, phase.aside = phase.done + sent.done, phase.aside + sent.aside
+            for lane in sent.through:
+                lane.tries = 0
+                lane.units.popleft()
+            for lane in sent.again:
+                lane.tries += 1
+                if lane.tries >= TRIES:
+                    name = lane.units[0][0].unit
+                    raise UnknownOutcomeError(f"{name}: sent {TRIES} times and never carried out")
+            for lane in (*sent.through, *sent.again, *sent.turned):
+                self._advance(phase, pool, lane)
+        self.progress(phase.root, phase.counted + phase.done + phase.aside, phase.total)
+
+    def _alone(self, lane: _Lane) -> _Sent:
+        """Carry out a lane's units one after another, up to one that may share a call."""
+        whole = _Sent()
+        while lane.units and not self._stop.is_set():
+            main = lane.units[0][0]
+            if self.destination.most(main.as_kind, main.variant, main.action) > 1:
                 break
-            if self._unit(rows):
-                done += 1
-            else:
-                quarantined += 1
-        return done, quarantined
+            sent = self._batch([lane])
+            whole.done, whole.aside = whole.done + sent.done, whole.aside + sent.aside
+            if sent.promised:
+                whole.promised += sent.promised
+                return whole
+            if sent.again:
+                lane.tries += 1
+                if lane.tries >= TRIES:
+                    raise UnknownOutcomeError(f"{main.unit}: sent {TRIES} times and never carried out")
+                continue
+            lane.tries = 0
+            lane.units.popleft()
+        if lane.units and not self._stop.is_set():
+            whole.turned.append(lane)
+        return whole
 
-    def _unit(self, rows: list[_Row]) -> bool:
-        """Carry out one unit; False where it was put aside. Raises what ends the run."""
-        main = rows[0]
-        try:
-            unit = self._built(rows)
-        except RefusedError as err:
-            self.ledger.quarantine(self.plan, main.unit, main.kind, self._at(), str(err), main.payload)
-            return False
-        for attempt in range(1, TRIES + 1):
-            unit = replace(unit, sent_at=self._at())
-            self.ledger.sent(self.plan, main.unit, main.kind, unit.sent_at, _shown(unit))
+    def _batch(self, lanes: list[_Lane]) -> _Sent:
+        """Carry out the first unit of each lane in one call. Raises what ends the run."""
+        sent, units, with_units = _Sent(), [], []
+        for lane in lanes:
+            rows = lane.units[0]
             try:
-                written = self.destination.create(unit)
+                units.append(self.builder.build(rows, self._at()))
+                with_units.append(lane)
             except RefusedError as err:
-                answer = f"{err} {err.answer}".strip()
-                self.ledger.quarantine(self.plan, main.unit, main.kind, self._at(), answer, _shown(unit))
-                log.warning("quarantined", extra={"unit": main.unit, "status": err.status})
-                return False
-            except UnknownOutcomeError as err:
-                found = self._look_up(unit)
-                if found is None:
-                    self.ledger.unsent(self.plan, main.unit)
-                    if attempt == TRIES:
-                        raise UnknownOutcomeError(
-                            f"{main.unit}: {err}; sent {TRIES} times and never carried out"
-                        ) from err
-                    continue
-                written = found
-            except (RetryError, AccessError):
-                self.ledger.unsent(self.plan, main.unit)
-                raise
-            self._done(rows, written)
-            return True
-        raise AssertionError("unreachable")
+                self._aside(rows[0].unit, rows[0].kind, str(err), rows[0].payload)
+                sent.aside += 1
+                sent.through.append(lane)
+        if units:
+            self._call(units, with_units, sent)
+        return sent
 
-    def _done(self, rows: list[_Row], written: Written) -> None:
-        main = rows[0]
-        identities = [Identity(main.kind, main.id, written.id, written.key, as_kind=main.as_kind)]
-        identities += [Identity(kind, id, destination) for (kind, id), destination in written.children.items()]
-        self.ledger.done(self.plan, main.unit, self._at(), identities)
+    def _call(self, units: list[Unit], lanes: list[_Lane], sent: _Sent) -> None:
+        names = [lane.units[0][0].unit for lane in lanes]
+        self.ledger.sent(self.plan, [(n, u.kind) for n, u in zip(names, units, strict=True)], units[0].sent_at)
+        outcomes: Sequence[Outcome]
+        try:
+            if units[0].action != "create":
+                self._note_before(units, names)
+            answer = self.destination.write(units)
+            if isinstance(answer, Promise):
+                self.ledger.promised(self.plan, names, answer.job)
+                sent.promised.append((answer.job, [unit.slim() for unit in units], lanes))
+                return
+            outcomes = answer
+        except RefusedError as err:
+            if len(units) > 1:  # one of them may be to blame, or they are too much together
+                self.ledger.unsent(self.plan, names)
+                half = len(units) // 2
+                self._call(units[:half], lanes[:half], sent)
+                self._call(units[half:], lanes[half:], sent)
+                return
+            outcomes = [err]
+        except UnknownOutcomeError as err:
+            log.warning("looked up", extra={"unit": names[0], "why": str(err)})
+            outcomes = [None] * len(units)
+        except (RetryError, AccessError):
+            self.ledger.unsent(self.plan, names)
+            raise
+        settled = self._settled(units, lanes, outcomes)
+        sent.done, sent.aside = sent.done + settled.done, sent.aside + settled.aside
+        sent.through += settled.through
+        sent.again += settled.again
+
+    def _settled(self, units: Sequence[Unit], lanes: Sequence[_Lane], outcomes: Sequence[Outcome]) -> _Sent:
+        """Note what became of units: done, put aside, or to be sent again after nothing of them was found."""
+        sent = _Sent()
+        outcomes = self._looked_up(units, [lane.units[0] for lane in lanes], outcomes)
+        done, again = [], []
+        for lane, outcome in zip(lanes, outcomes, strict=True):
+            rows = lane.units[0]
+            name = rows[0].unit
+            if isinstance(outcome, Written):
+                done.append((name, self._identities(rows[0], outcome)))
+                sent.done += 1
+                sent.through.append(lane)
+            elif isinstance(outcome, RefusedError):
+                again_built = next(iter(self.builder.units([name])))
+                self._aside(name, rows[0].kind, f"{outcome} {outcome.answer}".strip(), self._shown(again_built))
+                log.warning("quarantined", extra={"unit": name, "status": outcome.status})
+                sent.aside += 1
+                sent.through.append(lane)
+            else:
+                again.append(name)
+                sent.again.append(lane)
+        self.ledger.done(self.plan, done, self._at())
+        self.ledger.unsent(self.plan, again)
+        self._forget(units, outcomes)
+        return sent
+
+    def _note_before(self, units: Sequence[Unit], names: Sequence[str]) -> None:
+        """Note what the records held that are about to change, for the way back."""
+        for unit, name in zip(units, names, strict=True):
+            held = self.destination.before(unit)
+            if unit.action == "update":
+                self.ledger.before(self.plan, name, held)
+
+    def _forget(self, units: Sequence[Unit], outcomes: Sequence[Outcome]) -> None:
+        gone = [(u, o) for u, o in zip(units, outcomes, strict=True) if u.action == "delete" and isinstance(o, Written)]
+        if gone:
+            for unit, _ in gone:
+                name = f"{unit.kind}:{unit.id}"
+                with_it = "SELECT kind, id FROM plan.planned WHERE action = 'delete' AND unit = ?"
+                self.ledger.forget(self.stage.rows(with_it, name))
+
+    def _identities(self, main: Row, written: Written) -> list[Identity]:
+        if main.action != "create":
+            return []
+        found = [Identity(main.kind, main.id, written.id, written.key, as_kind=main.as_kind)]
+        return found + [Identity(kind, id, there) for (kind, id), there in written.children.items()]
+
+    def _aside(self, unit: str, kind: str, answer: str, payload: Any) -> None:
+        self.ledger.quarantine(self.plan, unit, kind, self._at(), answer, payload)
 
     # ---- doubt ------------------------------------------------------------------------------------------------------
 
     def _settle_all(self) -> int:
-        """Look up every unit an earlier run left in doubt."""
-        doubtful = {unit: sent_at for unit, sent_at, _ in self.ledger.in_doubt(self.plan)}
-        if not doubtful:
-            return 0
-        settled = 0
-        for rows in self._units(list(doubtful)):
-            unit = replace(self._built(rows), sent_at=doubtful[rows[0].unit])
-            written = self._look_up(unit)
-            if written is None:
-                self.ledger.unsent(self.plan, rows[0].unit)
-            else:
-                self._done(rows, written)
-            settled += 1
-        return settled
+        """Look up every unit an earlier run left in doubt: by its job where it has one, else by what is there."""
+        doubtful = {unit: (sent_at, job) for unit, sent_at, job in self.ledger.in_doubt(self.plan)}
+        by_job: dict[str | None, list[tuple[Unit, _Lane]]] = defaultdict(list)
+        for rows in self.builder.units(list(doubtful)):
+            sent_at, job = doubtful[rows[0].unit]
+            by_job[job].append((self.builder.build(rows, sent_at), _Lane(deque([rows]))))
+        for job, pairs in by_job.items():
+            groups: dict[tuple[str, str, str], list[tuple[Unit, _Lane]]] = defaultdict(list)
+            for unit, lane in pairs:
+                groups[unit.kind, unit.variant, unit.action].append((unit, lane))
+            for group in groups.values():
+                units, lanes = [unit for unit, _ in group], [lane for _, lane in group]
+                # A job's results are told by their place in the call, which a part of the call no longer has.
+                if job:
+                    self.flight.outlast(job)
+                self._settled(units, lanes, [None] * len(units))
+        return len(doubtful)
 
-    def _units(self, names: list[str]) -> Iterator[list[_Row]]:
-        for unit in names:
-            rows = self.stage.rows(
-                "SELECT kind, id, as_kind, variant, unit, lane, owner, blob, CAST(payload AS VARCHAR) "
-                "FROM plan.planned "
-                "WHERE action = 'create' AND unit = ? ORDER BY place, length(id), id",
-                unit,
-            )
-            if rows:
-                yield [_Row(*(*columns, json.loads(payload))) for *columns, payload in rows]
-
-    def _look_up(self, unit: Unit) -> Written | None:
-        """Find what a call in doubt made, waiting out a list that shows new records late."""
-        write = self.manifest.write(unit.kind, unit.variant)
+    def _looked_up(
+        self, units: Sequence[Unit], rows: Sequence[list[Row]], outcomes: Sequence[Outcome]
+    ) -> list[Outcome]:
+        """Return the outcomes, with what is unknown looked up; None is left where nothing was carried out."""
+        unknown = [index for index, outcome in enumerate(outcomes) if outcome is None]
+        if not unknown:
+            return list(outcomes)
+        whole = [
+            self.builder.build(next(iter(self.builder.units([rows[i][0].unit]))), units[i].sent_at) for i in unknown
+        ]
+        kind = whole[0].kind
+        write = self.manifest.write(kind, whole[0].variant)
+        call = getattr(write, whole[0].action) if write else None
+        if call and call.job:
+            self.flight.calm(JOBS_PATIENCE)
+        known = {id for k in self.builder.standing(kind) for id in self.ledger.known_ids(k)}
+        found = self.destination.find(whole, known)
         lag = write.find.lag_seconds if write and write.find else 0
-        known = {id for kind in self._as(unit.kind) for id in self.ledger.known_ids(kind)}
-        found = self.destination.find(unit, known)
-        if found is None and lag:
+        missing = [place for place, one in enumerate(found) if one is None]
+        if missing and lag:
             self.sleep(lag)
-            found = self.destination.find(unit, known)
-        return found
-
-    # ---- building ---------------------------------------------------------------------------------------------------
-
-    def _built(self, rows: list[_Row]) -> Unit:
-        """Return the unit with every reference resolved. Raises RefusedError where one was not written."""
-        main = rows[0]
-        write = self.manifest.write(main.as_kind, main.variant)
-        path = write.create.path if write and write.create else ""
-        refs: dict[str, str] = {}
-        payload = self._resolved(main, refs, within=path)
-        children = []
-        for row in rows[1:]:
-            blob = self.workspace.blob(row.blob) if row.blob else None
-            if blob and not blob.is_file():
-                raise WorkspaceError(
-                    f"the bytes {row.blob} of {row.kind} {row.id} are not in the workspace; extract again"
-                )
-            children.append(Child(row.kind, row.id, row.variant, self._resolved(row, {}, inside=main), blob))
-        key = f"{self.source}:{main.as_kind}:{main.id}"
-        return Unit(main.as_kind, main.id, main.variant, payload, refs, key, self._own_keys(), tuple(children))
-
-    def _own_keys(self) -> dict[str, str]:
-        if not self._keys:
-            for own in self.manifest.setup:
-                found = self.ledger.find(own.kind, own.id)
-                if found:
-                    self._keys[own.id] = found.key or found.destination
-        return self._keys
-
-    def _resolved(
-        self, row: _Row, refs: dict[str, str], *, within: str = "", inside: _Row | None = None
-    ) -> dict[str, Any]:
-        kind = self.kinds.kinds[row.as_kind]
-        variant = next(v for v in self.mapping.kinds[row.as_kind] if v.name == row.variant)
-        payload = json.loads(json.dumps(row.payload))
-        if not variant.id.startswith(("@", "^")) and "{" not in variant.id:
-            _take(payload, variant.id)
-        for label, spec in kind.fields.items():
-            verb = variant.fields.get(label)
-            if verb is None:
-                continue
-            if spec.to and label == kind.owner and row.owner and inside is None:
-                refs[label] = self._destination(spec.to, row.owner, row, label)
-            if verb.keyed:
-                self._rekey(payload, verb)
-            elif spec.to and verb.path and not verb.path.startswith("^"):
-                key = label if verb.path == "@value" else verb.path
-                if f"{{{label}}}" in within:
-                    _take(payload, key)
-                    continue
-                held = at_path(payload, key)
-                if isinstance(held, list):
-                    _put(payload, key, [_number(self._destination(spec.to, str(one), row, label)) for one in held])
-                elif held is not None and not verb.path.startswith("@parent"):
-                    there = self._destination(spec.to, str(held), row, label)
-                    refs[label] = there
-                    _put(payload, key, _number(there))
-        return payload  # type: ignore[no-any-return]
-
-    def _destination(self, kinds: tuple[str, ...], source: str, row: _Row, label: str) -> str:
-        for kind_name in dict.fromkeys(k for to in kinds for k in self._as(to)):
-            found = self.ledger.find(kind_name, source)
-            if found:
-                return found.destination
-        raise RefusedError(
-            f"{row.kind} {row.id}: its {label} ({source}) was not written; see the quarantine, then retry"
-        )
-
-    def _rekey(self, payload: dict[str, Any], verb: Verb) -> None:
-        """Name custom values the way the destination does."""
-        held = at_path(payload, verb.path or "")
-        keyed = verb.keyed
-        assert keyed is not None
-        if isinstance(held, dict):
-            named = {}
-            for source, value in held.items():
-                there = self.ledger.find("custom_field", source)
-                if there:
-                    named[there.key or there.destination if keyed.by == "key" else there.destination] = value
-            _put(payload, verb.path or "", named)
-        elif isinstance(held, list):
-            listed = []
-            for one in held:
-                there = self.ledger.find("custom_field", str(one["id"]))
-                if there:
-                    listed.append({"id": _number(there.destination), "value": one["value"]})
-            _put(payload, verb.path or "", listed)
+            known |= {one.id for one in found if one}
+            for place, one in zip(missing, self.destination.find([whole[p] for p in missing], known), strict=True):
+                found[place] = one
+        settled = list(outcomes)
+        for index, one in zip(unknown, found, strict=True):
+            settled[index] = one
+        return settled
 
     def _at(self) -> str:
         return self.now().isoformat()
 
-
-def _shown(unit: Unit) -> dict[str, Any]:
-    """Return what a person sees of a unit in the quarantine."""
-    return {"payload": unit.payload, "with": [{"kind": c.kind, "id": c.id, **c.payload} for c in unit.children]}
-
-
-def _number(id: str) -> int | str:
-    return int(id) if id.isdecimal() and (id == "0" or not id.startswith("0")) else id
-
-
-def _put(payload: dict[str, Any], path: str, value: Any) -> None:
-    *way, last = path.split(".")
-    node = payload
-    for step in way:
-        node = node[step]
-    node[last] = value
-
-
-def _take(payload: dict[str, Any], path: str) -> None:
-    above, _, last = path.rpartition(".")
-    node = at_path(payload, above) if above else payload
-    if isinstance(node, dict):
-        node.pop(last, None)
+    def _shown(self, rows: list[Row]) -> dict[str, Any]:
+        """Return what was sent of a unit, for people, from the plan."""
+        try:
+            return shown(self.builder.build(rows))
+        except MigratorError:
+            return {"payload": rows[0].payload}

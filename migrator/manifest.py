@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import model_validator
 
@@ -26,21 +26,32 @@ class Auth(Document):
 
 
 class QuotaRule(Cited):
-    """Calls a minute by plan, over the endpoints whose "METHOD /path" matches the regular expression ``matching``."""
+    """Calls a minute by plan, over the endpoints whose "METHOD /path" matches the regular expression ``matching``.
+
+    ``window``: any 60 seconds (``sliding``), or the vendor counts anew each minute (``fixed``). ``costs``: a regular
+    expression over "METHOD /path?query" to the credits such a call takes in place of one; the first that matches.
+    """
 
     name: str
     matching: str = ""
     per_minute: dict[str, int]
+    window: Literal["sliding", "fixed"] = "sliding"
+    costs: dict[str, int] = {}
 
 
 class Quota(Document):
-    """The declared limits, and the headers by which the vendor tells its own (``remaining`` may be "700.0")."""
+    """The declared limits, and the headers by which the vendor tells its own (``remaining`` may be "700.0").
+
+    ``used``: the credits this very call took. ``reset``: seconds until a fixed window begins anew.
+    """
 
     default_plan: str
     rules: tuple[QuotaRule, ...]
     total: str | None = None
     total_of: Literal["account", "endpoint"] = "account"
     remaining: str | None = None
+    used: str | None = None
+    reset: str | None = None
     retry_after: str = "Retry-After"
 
 
@@ -66,8 +77,14 @@ class Stream(Document):
     stream (only those where ``parent_has`` holds), ``{parent}`` in the path is its id. ``view``: each listed record is
     read again by its own address. ``each``: further fixed variants of the query, read one after another. ``window``:
     the record's field and the query's parameter by which a list that stops at ``paging.most`` pages goes on.
+    ``one``: the address of one record (``view``, where there is one), ``one_item`` the key it lies under.
     ``absent``: 404 means an empty list. ``count``: where the vendor itself counts them: path and key. ``lag_seconds``:
     the list leaves out what changed this recently.
+
+    ``since``: the record's field and the query's parameter by which a later round brings only what has changed since.
+    ``again``: the list has no stable order, so it is listed again until a whole pass shows nothing new. ``note``: a
+    parameter of ``each`` and the key under which its value is noted in the record, which itself does not say.
+    ``into``: its records are staged as that stream's. ``optional``: 403 means that there are none, which is reported.
     """
 
     path: str
@@ -79,27 +96,63 @@ class Stream(Document):
     parent: str | None = None
     paging: Paging = Paging()
     view: str | None = None
+    one: str | None = None
+    one_item: str | None = None
     window: tuple[str, str] | None = None
     absent: Flag = False
     count: tuple[str, str] | None = None
     lag_seconds: int = 0
     wrap: str | None = None  # key to put a one-record answer under
     hook: str | None = None
+    since: tuple[str, str] | None = None
+    again: Flag = False
+    note: tuple[str, str] | None = None
+    into: str | None = None
+    optional: Flag = False
 
 
 class Call(Document):
-    """One writing call: ``{name}`` in the path is a resolved reference of the record.
+    """One writing call: ``{name}`` in the path is a resolved reference of the record, ``{id}`` the record itself,
+    ``{ids}`` those of a batch.
 
+    ``many``: records one call may carry, as a list. ``job``: the vendor only promises, and ``jobs`` tells how it went.
     ``wrap``: the key the payload goes under. ``body``: a named function of ``hooks.py`` that shapes it first.
-    ``id``/``key``: where the answer holds the new record's id and its own name.
+    ``id``/``key``: where the answer holds the new record's id and its own name; ``answer``: a named function of
+    ``hooks.py`` that finds the written record in the answer. ``headers``: sent along, filled like the path.
     """
 
     method: Literal["POST", "PUT", "DELETE"] = "POST"
     path: str
+    many: int = 1
+    job: Flag = False
     wrap: str | None = None
     id: str = "id"
     key: str | None = None
     body: str | None = None
+    answer: str | None = None
+    headers: dict[str, str] = {}
+
+
+class Jobs(Document):
+    """How the vendor tells what became of calls that it only promised to carry out.
+
+    ``id``: where the promise holds the job's id. ``path`` (with ``{ids}``) asks for up to ``many`` at once, ``all`` for
+    those of the account; ``items`` is the key of either list. A job with a ``state`` in ``done`` has ``results``, one a
+    record, in order or by their ``index``; any other state not in ``open`` has failed as a whole. ``most``: jobs in
+    flight. ``seconds``: what one takes, until it is known better.
+    """
+
+    id: str
+    path: str
+    all: str
+    items: str
+    many: int = 100
+    state: str = "status"
+    open: tuple[str, ...]
+    done: tuple[str, ...]
+    results: str = "results"
+    most: int
+    seconds: float = 10.0
 
 
 class Find(Document):
@@ -107,6 +160,7 @@ class Find(Document):
     ``match`` (native path at the vendor to native path in the payload). ``{sent_at}`` and the references may stand in
     params.
 
+    ``{sent_second}`` is the same as a Unix time. ``unless``: native values that tell a record gone again.
     ``path``: the stream's address for this record alone. ``key_in``: compare migrator's own key, held in this native
     map. ``as_html``: compare as HTML means. ``lag_seconds``: a list that shows new records only after this long.
     """
@@ -114,6 +168,7 @@ class Find(Document):
     stream: str | None = None
     params: dict[str, Scalar] = {}
     match: dict[str, str] = {}
+    unless: dict[str, tuple[Scalar, ...]] = {}
     key_in: str | None = None
     path: str | None = None
     as_html: Flag = False
@@ -125,11 +180,13 @@ class Keep(Document):
 
     ``write``: ``always``, ``create`` (only then) or ``never``. ``max``: characters, or items of a list; ``max_item``:
     characters of each item. ``type_max``: characters of custom values, by field type. ``one_of``: native values it
-    takes. ``default``: what it fills in when there is none; ``fills``: it may fill in something of its own.
+    takes. ``default``: what it fills in when there is none; ``fills``: it may fill in something of its own; ``moves``:
+    it changes the value by itself later on.
     ``only_with``: written only where other fields have these values. ``follows``: not written, but read back as this
     reference's field. ``unique``: a value in a list belongs to one record only. ``trim``/``lower``: the vendor does so
-    itself; ``last_part``: of a path, only what stands after the last slash. ``loss``/``because``: how a difference is
-    named in the report, and why.
+    itself; ``last_part``: of a path, only what stands after the last slash; ``one_word``: of a text (or each item) one
+    word in lower case; ``adds``: the vendor adds the options chosen in this map. ``loss``/``because``: how a
+    difference is named in the report, and why.
     """
 
     write: Literal["always", "create", "never"] = "always"
@@ -139,12 +196,15 @@ class Keep(Document):
     default: Scalar | None = None
     default_field: str | None = None
     fills: Flag = False
+    moves: Flag = False
     follows: tuple[str, str] | None = None
     type_max: dict[str, int] = {}
     only_with: dict[str, tuple[str, ...]] = {}
     trim: Flag = False
     lower: Flag = False
     last_part: Flag = False
+    one_word: Flag = False
+    adds: str | None = None
     unique: Flag = False
     loss: Literal["dropped", "truncated", "merged", "reset", "unresolved", "untranslated"] | None = None
     because: str = ""
@@ -158,17 +218,21 @@ class Keep(Document):
 class Embed(Document):
     """Records of another kind that travel inside this one's call.
 
-    ``merge``: their payload becomes part of ours. ``files``: their bytes go along as multipart ``path``, and ``answer``
-    is where the ids come back, in order. ``list``: the reference ``value`` of each, as a list at ``path``. ``filler``:
-    what stands at ``path`` where there is no such record.
+    ``merge``: their payload becomes part of ours. ``items``: their payloads, as a list at ``path``, at most ``most``;
+    their names come back with nobody: they are told by their place. ``files``: their bytes go along as multipart
+    ``path``, and ``answer`` is where the ids come back, in order. ``uploads``: their bytes are handed in before, to the
+    address ``upload``, and the word at ``answer`` stands for each in a list at ``path``. ``list``: the reference
+    ``value`` of each, as a list at ``path``. ``filler``: what stands at ``path`` where there is no such record.
     """
 
-    how: Literal["merge", "files", "list"]
+    how: Literal["merge", "items", "files", "uploads", "list"]
     variant: str | None = None
     path: str | None = None
+    most: int | None = None
     value: str | None = None
+    upload: str | None = None
     answer: str | None = None
-    filler: dict[str, Scalar] = {}
+    filler: dict[str, Any] = {}
 
 
 class MaxTotal(Document):
@@ -181,15 +245,19 @@ class MaxTotal(Document):
 class Write(Document):
     """What the vendor keeps of one variant of a kind.
 
-    ``create`` (with ``find``): written by a call of its own; ``embedded``: only inside its owner; ``match_only``: never
-    created, only found (a seat costs money); ``skip``/``manual``: not written, with the reason. ``match_among``: kinds
+    ``create`` (with ``find``): written by a call of its own; ``update``/``delete``: how it is changed and taken away
+    again; ``embedded``: only inside its owner; ``match_only``: only found, and created where a person says so (a seat
+    costs money); ``skip``/``manual``: not written, with the reason. ``match_among``: kinds
     whose records at the destination are the same too (an employee who asks and has a seat). ``key_field``: the set-up
-    custom field that holds migrator's own key.
+    custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
+    ``needs``: the secret without which it is left to a person.
     """
 
     kind: str
     variant: str | None = None
     create: Call | None = None
+    update: Call | None = None
+    delete: Call | None = None
     find: Find | None = None
     embedded: Flag = False
     match_only: Flag = False
@@ -197,6 +265,8 @@ class Write(Document):
     skip: str | None = None
     manual: str | None = None
     key_field: str | None = None
+    owner_with: dict[str, tuple[str, ...]] = {}
+    needs: str | None = None
     fields: dict[str, Keep] = {}
     embeds: dict[str, Embed] = {}
     constants: dict[str, Scalar] = {}
@@ -224,6 +294,7 @@ class Manifest(Document):
     check: Stream
     rights: dict[str, str] = {}  # "METHOD /path" tried by `check` to what it is needed for
     quota: Quota
+    jobs: Jobs | None = None
     streams: dict[str, Stream]
     writes: tuple[Write, ...] = ()
     setup: tuple[Setup, ...] = ()

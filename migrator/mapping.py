@@ -108,7 +108,8 @@ class Variant(Document):
     """One way a kind appears at a vendor: the stream it is read from, the rows that count, its id and its fields.
 
     ``where``/``unless``: native values that rows must (not) have. ``each``: one record for every element of this list.
-    ``drop``: paths left behind, each with the reason; a path covers everything below it.
+    ``drop``: paths left behind, each with the reason; a path covers everything below it. ``write_only``: another way of
+    writing records that a variant above reads.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Variant(Document):
     id: str = "@id"
     fields: dict[str, Verb]
     drop: dict[str, str] = {}
+    write_only: Flag = False
 
     @field_validator("id")
     @classmethod
@@ -156,6 +158,10 @@ class Mapping(Document):
             }
             value = {**value, "kinds": kinds}
         return value
+
+    def read(self, kind: str) -> tuple[Variant, ...]:
+        """Return the variants a kind is read in."""
+        return tuple(variant for variant in self.kinds.get(kind, ()) if not variant.write_only)
 
     def streams(self) -> list[str]:
         """Return the streams the kinds are read from, each once."""

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from migrator.compile import name
-from migrator.decide import DECIDED, Decider
+from migrator.decide import DECIDED, WORTH_A_CALL, WRITES, Decider
+from migrator.delta import Change, Delta, Look, changes, prepare
 from migrator.kinds import Kinds
 from migrator.losses import Loss, measure_losses
 from migrator.manifest import Manifest
@@ -64,6 +68,7 @@ class Plan:
     units: int
     calls: Calls
     files: dict[str, str] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -88,8 +93,14 @@ class Planner:
     mapping: Mapping  # the destination's
     source: str
     found: str | None = None
-    stand_in: bool = True
-    known: list[tuple[str, str, str, str]] = field(default_factory=list)  # (kind, id, its id there, its kind there)
+    without_seat: str = "stand_in"
+    identities: Sequence[tuple[Any, ...]] = ()  # what the ledger knows: kind, id, id there, key there, how, kind there
+    undone: Sequence[tuple[str, str]] = ()  # updates of the last plan that were not carried out: kind, id
+    look: Look | None = None
+    edited: Literal["keep", "overwrite"] = "keep"
+    deleted: Literal["keep", "delete"] = "keep"
+    since: str | None = None
+    _variants: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
     def make(self, *, quota_plan: str | None = None, files: dict[str, str] | None = None) -> Plan:
         """Plan everything and return the summary."""
@@ -99,23 +110,28 @@ class Planner:
         stage.schema("blobs")
         stage.run(f"CREATE TABLE plan.decided ({DECIDED})")
         stage.run("CREATE TABLE plan.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
-        stage.run("CREATE TABLE plan.known (kind VARCHAR, id VARCHAR, target VARCHAR, as_kind VARCHAR)")
-        stage.insert("plan.known", self.known)
+        stage.run(
+            "CREATE TABLE plan.known (kind VARCHAR, id VARCHAR, target VARCHAR, as_kind VARCHAR, variant VARCHAR)"
+        )
+        stage.insert("plan.known", [[*row, self._written_as(row)] for row in self._known()])
+        prepare(stage, self.identities)
+        stage.run("CREATE TABLE anew.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
         self._labels()
-        decider = Decider(stage, self.kinds, self.manifest, self.mapping, self.source, self.found, self.stand_in)
-        predictor = Predictor(decider)
+        decider = Decider(stage, self.kinds, self.manifest, self.mapping, self.source, self.found, self.without_seat)
+        predictor, delta = Predictor(decider), Delta(decider, self.look, self.edited, self.deleted, self.since)
         for kind_name in self.kinds.in_order():
             decider.decide(kind_name)
             predictor.predict(kind_name)
+            delta.compare(kind_name)
         stage.run(
             "CREATE TABLE plan.planned AS SELECT d.*, p.payload FROM plan.decided d LEFT JOIN plan.payload p "
-            "ON p.as_kind = d.as_kind AND p.id = d.id AND d.action = 'create'"
+            "ON p.as_kind = d.as_kind AND p.id = d.id AND d.action IN ('create', 'update')"
         )
         _seal(stage, self.kinds)
         losses = measure_losses(stage, self.kinds, self.manifest, self.mapping)
         summary = files or {}
         calls = self._calls(quota_plan)
-        units = stage.one("SELECT count(DISTINCT unit) FROM plan.planned WHERE action = 'create'")
+        units = stage.one(f"SELECT count(DISTINCT unit) FROM plan.planned WHERE action IN {WRITES}")
         counts = {k: int(stage.one(f"SELECT count(*) FROM canonical.{name(k)}")) for k in self.kinds.in_order()}
         return Plan(
             digest(stage, self.kinds, summary),
@@ -127,24 +143,46 @@ class Planner:
             int(units),
             calls,
             summary,
+            changes(stage),
         )
 
+    def _known(self) -> list[tuple[str, str, str, str]]:
+        """Return what earlier loads wrote: kind, id, id there, kind there."""
+        return [(k, id, there, as_kind) for k, id, there, _, how, as_kind in self.identities if how == "created"]
+
+    def _written_as(self, row: tuple[str, str, str, str]) -> str | None:
+        """Return the variant a record was written in."""
+        kind, id, _, as_kind = row
+        if not self._variants:
+            for each in self.stage.tables_of("earlier"):
+                rows = self.stage.rows(f"SELECT _kind, id, variant FROM earlier.{name(each)}")
+                self._variants.update({(of, of_id, each): variant for of, of_id, variant in rows})
+        return self._variants.get((kind, id, as_kind))
+
     def _keep_earlier(self) -> None:
-        """Put the predictions of what earlier loads wrote aside: they still hold."""
+        """Put the predictions of what earlier loads wrote aside: they still hold, and are what changes are told by.
+
+        An update that was planned and not carried out leaves the prediction that came before it.
+        """
         stage = self.stage
-        stage.schema("earlier", fresh=True)
-        tables = stage.tables_of("predicted") if self.known else set()
+        before, made = stage.tables_of("earlier"), stage.tables_of("predicted") if self.identities else set()
+        stage.schema("kept", fresh=True)
+        stage.run("CREATE TABLE kept._undone (kind VARCHAR, id VARCHAR)")
+        stage.insert("kept._undone", list(self.undone))
+        of_undone = "(_kind, id) IN (SELECT (kind, id) FROM kept._undone)"
         for kind_name, kind in self.kinds.kinds.items():
-            columns = ", ".join(["id", "variant", *(name(label) for label in kind.fields), "_kind"])
-            if kind_name in tables and stage.columns_of("predicted", kind_name) == [
-                "id",
-                "variant",
-                *kind.fields,
-                "_kind",
-            ]:
-                stage.run(
-                    f"CREATE TABLE earlier.{name(kind_name)} AS SELECT {columns} FROM predicted.{name(kind_name)}"
-                )
+            wanted = ["id", "variant", *kind.fields, "_kind"]
+            if kind_name not in made or stage.columns_of("predicted", kind_name) != wanted:
+                continue
+            columns = ", ".join(name(label) for label in wanted)
+            parts = [f"SELECT {columns} FROM predicted.{name(kind_name)} WHERE NOT {of_undone}"]
+            if kind_name in before and stage.columns_of("earlier", kind_name) == wanted:
+                parts.append(f"SELECT {columns} FROM earlier.{name(kind_name)} WHERE {of_undone}")
+            stage.run(f"CREATE TABLE kept.{name(kind_name)} AS {' UNION ALL '.join(parts)}")
+        stage.schema("earlier", fresh=True)
+        for kind_name in sorted(stage.tables_of("kept") - {"_undone"}):
+            stage.run(f"CREATE TABLE earlier.{name(kind_name)} AS SELECT * FROM kept.{name(kind_name)}")
+        stage.run("DROP SCHEMA kept CASCADE")
 
     def _labels(self) -> None:
         """Note the names of the people a preface may name."""
@@ -189,15 +227,26 @@ class Planner:
 
     def _calls(self, quota_plan: str | None) -> Calls:
         """Count the calls of the load and of the read-back, and hold them against the declared quotas."""
-        endpoints: dict[str, int] = {}
-        for kind_name, variant, count in self.stage.rows(
-            "SELECT as_kind, variant, count(*) FROM plan.planned WHERE action = 'create' "
+        endpoints: dict[str, int] = defaultdict(int)
+        jobs = 0
+        for kind_name, variant, action, count in self.stage.rows(
+            f"SELECT as_kind, variant, action, count(*) FROM plan.planned WHERE action IN {WRITES} "
             "AND unit = as_kind || ':' || id GROUP BY ALL"
         ):
             write = self.manifest.write(kind_name, variant)
-            if write and write.create:
-                endpoint = f"{write.create.method} {write.create.path}"
-                endpoints[endpoint] = endpoints.get(endpoint, 0) + int(count)
+            call = getattr(write, action) if write else None
+            if call:
+                calls = math.ceil(int(count) / call.many)
+                endpoints[f"{call.method} {call.path}"] += calls
+                jobs += calls if call.job else 0
+        spec = self.manifest.jobs
+        if jobs and spec:
+            endpoints[f"GET {spec.path}"] += math.ceil(jobs / math.ceil(spec.most * WORTH_A_CALL))
+        uploads = {(k, e.upload) for w in self.manifest.writes for k, e in w.embeds.items() if e.upload}
+        for kind_name, upload in sorted((k, u) for k, u in uploads if u):
+            of = "SELECT count(*) FROM plan.planned WHERE action = 'create' AND as_kind = ? AND blob IS NOT NULL"
+            if count := int(self.stage.one(of, kind_name)):
+                endpoints[f"POST {upload}"] += count
         plan = quota_plan or self.manifest.quota.default_plan
         quota = []
         for rule in self.manifest.quota.rules:
@@ -214,7 +263,7 @@ def digest(stage: Stage, kinds: Kinds, files: dict[str, str]) -> str:
     whole.update(stage.one("SELECT records FROM plan.seal").encode())
     decided = (
         "kind, id, as_kind, variant, action, target, unit, lane, CAST(place AS VARCHAR), owner, blob, "
-        "CAST(payload AS VARCHAR)"
+        "stamp, CAST(payload AS VARCHAR)"
     )
     _sign(whole, stage, "plan.planned", decided, "kind, id, as_kind, action")
     for kind_name in kinds.in_order():

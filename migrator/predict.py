@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from migrator.compile import canonical_sql, name, native_sql, quoted
+from migrator.compile import canonical_sql, name, quoted
 from migrator.decide import Decider
 from migrator.kinds import Kind
 from migrator.manifest import Write
 from migrator.mapping import Variant
+from migrator.native import native_sql
 
 
 @dataclass
@@ -22,39 +23,48 @@ class Predictor:
         stage, kind = self.decider.stage, self.decider.kinds.kinds[kind_name]
         table = f"predicted.{name(kind_name)}"
         stage.run(f"CREATE TABLE {table} (id VARCHAR, variant VARCHAR, {stage.columns(kind)}, _kind VARCHAR)")
+        again = f"anew.{name(kind_name)}"
+        stage.run(f"CREATE TABLE {again} (id VARCHAR, variant VARCHAR, {stage.columns(kind)}, _kind VARCHAR)")
+        known = stage.one("SELECT 1 FROM plan.known WHERE as_kind = ? LIMIT 1", kind_name)
         for variant, write in self.decider.writable(kind_name):
-            self._created(kind_name, kind, variant, write, table)
+            self._written(kind_name, kind, variant, write, table)
+            if known:
+                self._written(kind_name, kind, variant, write, again)
         self._kept(kind_name, kind, table)
         keyed = {spec.keyed_by for each in self.decider.kinds.kinds.values() for spec in each.fields.values()}
         if kind_name in keyed:
             # Custom fields as they will be there: found by our own ids, as predictions are keyed.
             stage.run(
                 "CREATE TABLE predicted.fields AS SELECT id, applies_to, id AS key, type, options, "
-                "options AS option_keys "
+                "COALESCE(option_keys, options) AS option_keys "
                 f"FROM {table}"
             )
 
-    def _created(self, kind_name: str, kind: Kind, variant: Variant, write: Write, table: str) -> None:
-        stage = self.decider.stage
+    def _written(self, kind_name: str, kind: Kind, variant: Variant, write: Write, table: str) -> None:
+        """Predict what is created; for a table of ``anew``, what was written before, as if it were created now."""
+        stage, again = self.decider.stage, table.startswith("anew.")
         work = f"native.{name('work ' + kind_name)}"
-        rows = f"(SELECT * FROM {work} WHERE _action = 'create' AND _variant = {quoted(variant.name)})"
-        made = f"native.{name(kind_name + ' ' + variant.name)}"
+        which = "_known IS NOT NULL" if again else "_action = 'create'"
+        rows = f"(SELECT * FROM {work} WHERE {which} AND _variant = {quoted(variant.name)})"
+        prefix = "anew " if again else ""
+        made = f"native.{name(prefix + kind_name + ' ' + variant.name)}"
         sql = native_sql(
             kind, variant, write, rows=rows, vendor=self.decider.source, kind_name=kind_name, fields="predicted.fields"
         )
         stage.run(f"CREATE TABLE {made} AS {sql}")
         value = self._list_value(kind_name)
         payload = f"json_object({quoted(value)}, n.body)" if value else "n.body"
-        stage.run(f"INSERT INTO plan.payload SELECT {quoted(kind_name)}, n.id, {payload} FROM {made} n")
+        into = "anew.payload" if again else "plan.payload"
+        stage.run(f"INSERT INTO {into} SELECT {quoted(kind_name)}, n.id, {payload} FROM {made} n")
         given = made
         if write.embedded and not variant.each and kind.owner:
             # Read back as part of its owner: the vendor's own fields of the owner stand around it.
             owner_kind = kind.fields[kind.owner].to[0]
             owners = " UNION ALL ".join(
-                f"SELECT id, body FROM native.{name(owner_kind + ' ' + v.name)}"
+                f"SELECT id, body FROM native.{name(prefix + owner_kind + ' ' + v.name)}"
                 for v, _ in self.decider.writable(owner_kind)
             )
-            given = f"native.{name('given ' + kind_name + ' ' + variant.name)}"
+            given = f"native.{name(prefix + 'given ' + kind_name + ' ' + variant.name)}"
             stage.run(
                 f"CREATE TABLE {given} AS SELECT n.id, n.parent, json_merge_patch(o.body, n.body) AS body "
                 f"FROM {made} n JOIN ({owners}) o ON o.id = n.parent"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from pydantic import field_validator
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from migrator import documents, registry
-from migrator.declarative import Declarative
+from migrator.delivery import Deliverer
 from migrator.documents import Document, Flag, did_you_mean
 from migrator.errors import AccessError, InputError
 from migrator.http import Bearer, Client
@@ -51,10 +51,16 @@ class Account(Document):
 
 
 class Policies(Document):
-    """What a person decided. ``people_without_seat``: an unmatched agent becomes a contact, or is left to a person."""
+    """What a person decided. ``people_without_seat``: an unmatched agent becomes a contact, is left to a person, or
+    gets a seat of its own (which the vendor charges). ``edited``: what people changed at the destination since we wrote
+    it stays where the source changed it too, or is overwritten. ``deleted``: what the source deletes later stays at the
+    destination, or is deleted there too.
+    """
 
-    people_without_seat: Literal["stand_in", "manual"] = "stand_in"
+    people_without_seat: Literal["stand_in", "manual", "create"] = "stand_in"
     preface: Flag = True
+    edited: Literal["keep", "overwrite"] = "keep"
+    deleted: Literal["keep", "delete"] = "keep"
 
 
 class Thresholds(Document):
@@ -128,7 +134,7 @@ class Side:
         session: requests.Session | None = None,
         sleep: Callable[[float], None] | None = None,
         monotonic: Callable[[], float] | None = None,
-    ) -> Declarative:
+    ) -> Deliverer:
         """Return the account, ready to be read or written. Raises AccessError where a secret is missing."""
         manifest = self.connector.manifest
         quota, account = manifest.quota, self.account
@@ -142,9 +148,17 @@ class Side:
             granted = (None if rule.matching else account.per_minute) or rule.per_minute[
                 plan
             ]  # what is granted is the account's
-            limits.append(Limit(rule.name, max(1, int(granted * account.share)), rule.matching))
+            ours = max(1, int(granted * account.share))
+            limits.append(Limit(rule.name, ours, rule.matching, granted, rule.window, rule.costs))
         pacer = Pacer(
-            limits, quota.total, quota.remaining, quota.retry_after, account.share, quota.total_of == "endpoint"
+            limits,
+            quota.total,
+            quota.remaining,
+            quota.retry_after,
+            account.share,
+            quota.total_of == "endpoint",
+            used_header=quota.used,
+            reset_header=quota.reset,
         )
         client = Client(self.base_url(), self._auth(), pacer)
         if session is not None:
@@ -153,7 +167,7 @@ class Side:
             client.sleep = pacer.sleep = sleep
         if monotonic is not None:
             pacer.monotonic = monotonic
-        return Declarative(
+        return Deliverer(
             manifest, self.mapping, client, self.connector.hooks, workers=account.workers, options=account.options
         )
 
@@ -279,7 +293,7 @@ def side(
     line: Callable[[Iterable[Any]], int | None] = lambda where: None,
 ) -> Side:
     """Return one side with the customer's overlay applied."""
-    connector = registry.connector(account.vendor)
+    connector = _within_reach(registry.connector(account.vendor), account)
     mapping = connector.mapping
     changes = (migration.overlay if migration else {}).get(account.vendor, {})
     if changes:
@@ -287,6 +301,17 @@ def side(
     if migration and not migration.policies.preface:
         mapping = _without_preface(mapping)
     return Side(connector, mapping, account, file)
+
+
+def _within_reach(connector: Connector, account: Account) -> Connector:
+    """Return the connector with what the account's secrets do not allow left to a person."""
+    writes = tuple(
+        write.model_copy(update={"manual": f"needs the secret {write.needs}: {connector.manifest.secrets[write.needs]}"})
+        if write.needs and write.needs not in account.secrets
+        else write
+        for write in connector.manifest.writes
+    )
+    return replace(connector, manifest=connector.manifest.model_copy(update={"writes": writes}))
 
 
 def _without_preface(mapping: Mapping) -> Mapping:

@@ -16,6 +16,7 @@ from migrator.kinds import Kind
 
 RAW = "id VARCHAR, parent VARCHAR, updated_at VARCHAR, body JSON"
 MEMORY = "2GB"
+FEW = 100  # rows that are inserted one by one
 SAFE_SCHEMES = ("http:", "https:", "mailto:", "tel:", "cid:", "data:")
 
 
@@ -112,7 +113,16 @@ class Stage:
 
     def insert(self, relation: str, rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows of values."""
-        if rows:
+        if not rows:
+            return
+        if len(rows) > FEW and all(value is None or isinstance(value, str) for row in rows for value in row):
+            # One statement for many rows: row by row costs a millisecond each.
+            picked = ", ".join(f"x[{place}]" for place in range(1, len(rows[0]) + 1))
+            for at in range(0, len(rows), 50_000):
+                part = json.dumps([list(row) for row in rows[at : at + 50_000]], ensure_ascii=False)
+                listed = "SELECT unnest(from_json(?, '[[\"VARCHAR\"]]')) AS x"
+                self.run(f"INSERT INTO {relation} SELECT {picked} FROM ({listed})", part)
+        else:
             marks = ", ".join("?" for _ in rows[0])
             self.connection.executemany(f"INSERT INTO {relation} VALUES ({marks})", [list(row) for row in rows])
 

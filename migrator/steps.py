@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ import requests
 
 from migrator import coverage
 from migrator.compile import name
-from migrator.declarative import Declarative
+from migrator.delivery import Deliverer
 from migrator.documents import Document
 from migrator.errors import InputError, PlanError, WorkspaceError
 from migrator.extract import Extracted, canonicalize, download, extract
@@ -53,7 +53,7 @@ class Steps:
     destination_session: requests.Session | None = None
     sleep: Callable[[float], None] | None = None
     monotonic: Callable[[], float] | None = None
-    _opened: list[Declarative] = field(default_factory=list)
+    _opened: list[Deliverer] = field(default_factory=list)
 
     def waiting(self) -> str:
         """Return what the account opened last waits for: a quota, the vendor's own pause; empty where it goes on."""
@@ -64,14 +64,14 @@ class Steps:
         """Return the workspace."""
         return self.project.workspace
 
-    def source(self) -> Declarative:
+    def source(self) -> Deliverer:
         """Open the source account."""
         self._opened.append(
             self.project.source.open(session=self.source_session, sleep=self.sleep, monotonic=self.monotonic)
         )
         return self._opened[-1]
 
-    def destination(self) -> Declarative:
+    def destination(self) -> Deliverer:
         """Open the destination account."""
         self._opened.append(
             self.project.destination.open(session=self.destination_session, sleep=self.sleep, monotonic=self.monotonic)
@@ -97,7 +97,13 @@ class Steps:
         )
         self._write(
             "extract.json",
-            {"at": now(), "rows": dict(brought.rows), "counted": dict(brought.counted), "bytes_failed": failed},
+            {
+                "at": now(),
+                "rows": dict(brought.rows),
+                "counted": dict(brought.counted),
+                "bytes_failed": failed,
+                "refused": dict(brought.refused),
+            },
         )
         brought = replace(brought, bytes_failed=failed)
         self._note("", "extract", f"{sum(brought.rows.values())} records")
@@ -111,14 +117,23 @@ class Steps:
         self._need_stage()
         with Stage(self.workspace.stage):
             pass  # held by another run? then say so before anything else
-        known = self._known(offline)
+        identities, undone, since = self._identities(offline)
         if not offline:
             streams = self._streams_to_match()
             seen = {v.stream for variants in side.mapping.kinds.values() for v in variants if v.each}
             shutil.rmtree(self.workspace.folder / ".dlt" / "there", ignore_errors=True)
             with Stage(self.workspace.stage) as stage:
                 stage.schema("there", "there_staging", fresh=True)
-            extract(self.destination(), self.workspace, dataset="there", streams=streams, view=seen, progress=progress)
+            destination = self.destination()
+            extract(
+                destination,
+                self.workspace,
+                dataset="there",
+                streams=streams,
+                view=seen,
+                progress=progress,
+                sleep=destination.client.sleep,
+            )
         with Stage(self.workspace.stage) as stage:
             if not stage.tables_of("canonical"):
                 raise InputError("nothing is extracted yet", remedy="run `migrator extract` first")
@@ -127,6 +142,7 @@ class Steps:
             if offline:
                 stage.schema("there", fresh=True)
             canonicalize(stage, kinds, side.mapping, raw="there", into="found")
+            policies = self.project.migration.policies
             planner = Planner(
                 stage,
                 kinds,
@@ -134,8 +150,13 @@ class Steps:
                 side.mapping,
                 source.account.vendor,
                 "found",
-                self.project.migration.policies.people_without_seat == "stand_in",
-                known,
+                policies.people_without_seat,
+                identities,
+                undone,
+                None if offline else self._looking(stage),
+                policies.edited,
+                policies.deleted,
+                since,
             )
             plan = planner.make(quota_plan=side.account.plan, files=self.files())
             covered = coverage.measure(stage, source.mapping)
@@ -156,22 +177,37 @@ class Steps:
         self._note(plan.digest, "plan", f"{plan.units} units")
         return plan
 
-    def _known(self, offline: bool) -> list[tuple[str, str, str, str]]:
-        """Return the records written by earlier loads, after settling what the last one left in doubt."""
-        with Ledger(self.workspace.ledger) as ledger:
+    def _identities(self, offline: bool) -> tuple[list[tuple[Any, ...]], list[tuple[str, str]], str | None]:
+        """Return what the ledger knows, the updates of the last plan that were not carried out, and the last write.
+
+        What the last load left in doubt is settled first.
+        """
+        with Ledger(self.workspace.ledger) as ledger, Stage(self.workspace.stage) as stage:
             old = self.saved_plan()["digest"] if self.workspace.plan.is_file() else ""
             if old and ledger.in_doubt(old):
                 if offline:
                     raise PlanError(
                         "an earlier load left calls in doubt; look them up first: plan again without --offline"
                     )
-                with Stage(self.workspace.stage) as stage:
-                    self._loader(stage, ledger, self.destination(), _quiet_load).settle(old)
-            return [
-                (k, source, there, as_kind)
-                for k, source, there, _, how, as_kind in ledger.identities()
-                if how == "created"
-            ]
+                self._loader(stage, ledger, self.destination(), _quiet_load).settle(old)
+            undone: list[tuple[str, str]] = []
+            if old and "planned" in stage.tables_of("plan"):
+                states = ledger.states(old)
+                rows = stage.rows("SELECT kind, id, unit FROM plan.planned WHERE action = 'update'")
+                undone = [(kind, id) for kind, id, unit in rows if states.get(unit) != "done"]
+            return ledger.identities(), undone, ledger.last_write()
+
+    def _looking(self, stage: Stage) -> Callable[[str, str, Sequence[tuple[str, str | None]]], None]:
+        """Return what brings records as the destination holds them now into ``seen``."""
+        stage.schema("seen", fresh=True)
+        destination = self.destination()
+
+        def look(kind: str, variant: str, targets: Sequence[tuple[str, str | None]]) -> None:
+            stream, records = destination.peek(kind, variant, targets)
+            rows = [(r.id, r.parent, r.updated_at, r.body.decode()) for r in records]
+            stage.put("seen", stream, rows)
+
+        return look
 
     def _streams_to_match(self) -> list[str]:
         side = self.project.destination
@@ -214,7 +250,7 @@ class Steps:
             )
         return loaded
 
-    def _loader(self, stage: Stage, ledger: Ledger, destination: Declarative, progress: LoadProgress) -> Loader:
+    def _loader(self, stage: Stage, ledger: Ledger, destination: Deliverer, progress: LoadProgress) -> Loader:
         side = self.project.destination
         more: dict[str, Any] = {"sleep": self.sleep} if self.sleep else {"sleep": destination.client.sleep}
         return Loader(
@@ -228,6 +264,7 @@ class Steps:
             self.project.source.account.vendor,
             side.account.workers,
             progress,
+            monotonic=destination.client.pacer.monotonic,
             **more,
         )
 
@@ -256,10 +293,11 @@ class Steps:
         return self._verify(self.destination(), self.workspace.ledger, plan["digest"], progress, "back", "verify.json")
 
     def _verify(
-        self, destination: Declarative, ledger_file: Path, digest: str, progress: Progress, dataset: str, result: str
+        self, destination: Deliverer, ledger_file: Path, digest: str, progress: Progress, dataset: str, result: str
     ) -> tuple[Verified, list[dict[str, Any]]]:
         side, kinds = self.project.destination, self.project.destination.connector.kinds
         shutil.rmtree(self.workspace.folder / ".dlt" / dataset, ignore_errors=True)
+        self._let_settle(destination, ledger_file)
         with Stage(self.workspace.stage) as stage:
             stage.schema(dataset, f"{dataset}_staging", fresh=True)
         read_back(
@@ -268,6 +306,7 @@ class Steps:
             kinds,
             side.mapping,
             progress=progress,
+            sleep=destination.client.sleep,
             dataset=dataset,
             canonical=f"{dataset}_canonical",
         )
@@ -285,6 +324,15 @@ class Steps:
         self._write(result, asdict(verified) | {"at": now(), "plan": digest, "differences": differences})
         return verified, differences
 
+    def _let_settle(self, destination: Deliverer, ledger_file: Path) -> None:
+        """Wait until what was written last shows in the destination's lists."""
+        lag = max((stream.lag_seconds for stream in destination.manifest.streams.values()), default=0)
+        with Ledger(ledger_file) as ledger:
+            last = ledger.last_write()
+        since = (datetime.now(UTC) - datetime.fromisoformat(last)).total_seconds() if last else lag + 1
+        if since <= lag:
+            destination.client.sleep(lag + 1 - max(0.0, since) if self.sleep is None else lag + 1)
+
     # ---- rehearse ---------------------------------------------------------------------------------------------------
 
     def rehearse(
@@ -295,7 +343,8 @@ class Steps:
 
         plan, side = self.saved_plan(), self.project.destination
         module = side.connector.sandbox
-        box = module.create(clock=Clock(real=True), limits=False)
+        clock = Clock(datetime.now(UTC).isoformat())  # wound by hand: a rehearsal does not wait for jobs
+        box = module.create(clock=clock, limits=False)
         with Stage(self.workspace.stage) as stage:
             for stream in sorted(stage.tables_of("there") - {"_dlt_loads", "_dlt_version", "_dlt_pipeline_state"}):
                 bodies = [
@@ -317,7 +366,9 @@ class Steps:
             }
         )
         os.environ["MIGRATOR_SANDBOX_TOKEN"] = module.TOKEN
-        destination = Side(side.connector, side.mapping, account, side.file).open(session=mount(box))
+        destination = Side(side.connector, side.mapping, account, side.file).open(
+            session=mount(box), sleep=clock.sleep, monotonic=clock.monotonic
+        )
         with Stage(self.workspace.stage) as stage, Ledger(folder / "ledger.sqlite") as ledger:
             loaded = self._loader(stage, ledger, destination, progress).load(plan["digest"], self.files())
         verified, differences = self._verify(

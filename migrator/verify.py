@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from migrator.compile import name, quoted
-from migrator.connector import Source
+from migrator.connector import PLACE, Source
+from migrator.differences import compare_field
 from migrator.extract import canonicalize, download, extract
 from migrator.kinds import Field, Kinds
 from migrator.ledger import Ledger
-from migrator.losses import differs
 from migrator.manifest import Keep, Manifest
 from migrator.mapping import Mapping
 from migrator.project import Workspace
@@ -46,11 +47,12 @@ def read_back(
     *,
     progress: Callable[[str, int], None] = lambda stream, records: None,
     bytes_too: bool = True,
+    sleep: Callable[[float], None] = time.sleep,
     dataset: str = DATASET,
     canonical: str = CANONICAL,
 ) -> None:
     """Read the destination into the stage, anew, with the attachments' bytes."""
-    extract(source, workspace, dataset=dataset, progress=progress)
+    extract(source, workspace, dataset=dataset, progress=progress, sleep=sleep)
     with Stage(workspace.stage) as stage:
         canonicalize(stage, kinds, mapping, raw=dataset, into=canonical)
     if bytes_too:
@@ -67,6 +69,7 @@ def compare(
         "as_kind VARCHAR)"
     )
     stage.insert("verify.identity", ledger.identities())
+    _placed(stage, kinds, canonical)
     stage.run(
         "CREATE TABLE verify.discrepancy (kind VARCHAR, id VARCHAR, field VARCHAR, expected VARCHAR, found VARCHAR)"
     )
@@ -74,8 +77,8 @@ def compare(
     for kind_name in kinds.in_order():
         pairs = (
             f"predicted.{name(kind_name)} r JOIN plan.planned p ON p.id = r.id AND p.kind = r._kind "
-            f"AND p.as_kind = {quoted(kind_name)} "
-            f"AND p.action IN ('create', 'keep') LEFT JOIN verify.identity i ON i.kind = r._kind AND i.source = r.id "
+            f"AND p.as_kind = {quoted(kind_name)} AND p.action IN ('create', 'keep', 'update') "
+            "LEFT JOIN verify.identity i ON i.kind = r._kind AND i.source = r.id "
             f"LEFT JOIN {canonical}.{name(kind_name)} f ON f.id = i.destination"
         )
         counts = stage.rows(
@@ -100,75 +103,40 @@ def compare(
                 if verb is None or spec.private or not _compared(spec, keep):
                     continue
                 where = f"(p.action = 'create' OR p.known) AND f.id IS NOT NULL AND r.variant = {quoted(variant)}"
-                _field(stage, kinds, kind_name, label, spec, keep, pairs, where)
+                expected = f"predicted.{name(kind_name)}"
+                compare_field(stage, kinds, label, spec, keep, pairs, where, expected, "verify")
     differences = int(stage.one("SELECT count(*) FROM verify.discrepancy"))
     unequal = int(stage.one("SELECT count(*) FROM (SELECT DISTINCT kind, id FROM verify.discrepancy)"))
     return Verified(int(records), int(records) - unequal, int(missing), int(pending), differences, int(unchecked))
 
 
+def _placed(stage: Stage, kinds: Kinds, canonical: str) -> None:
+    """Give records that are known by their place alone the ids they have at the destination."""
+    stage.run("ALTER TABLE verify.identity ADD COLUMN placed VARCHAR")
+    stage.run(f"UPDATE verify.identity SET placed = destination WHERE starts_with(destination, {quoted(PLACE)})")
+    for kind_name in kinds.in_order():
+        kind = kinds.kinds[kind_name]
+        marked = "SELECT 1 FROM verify.identity WHERE kind = ? AND placed IS NOT NULL LIMIT 1"
+        if not kind.owner or not stage.one(marked, kind_name):
+            continue
+        sequence = [name(label) for label, spec in kind.fields.items() if spec.sequence]
+        order = ", ".join([f"f.{column}" for column in sequence] + ["length(f.id)", "f.id"])
+        owner = quoted(kind.fields[kind.owner].to[0])
+        ranked = (
+            f"SELECT f.id, {quoted(PLACE)} || COALESCE(o.placed, f.{name(kind.owner)}) || ':' || "
+            f"row_number() OVER (PARTITION BY f.{name(kind.owner)} ORDER BY {order}) AS at "
+            f"FROM {canonical}.{name(kind_name)} f "
+            f"LEFT JOIN verify.identity o ON o.kind = {owner} AND o.destination = f.{name(kind.owner)}"
+        )
+        stage.run(
+            f"UPDATE verify.identity SET destination = r.id FROM ({ranked}) r "
+            f"WHERE verify.identity.kind = {quoted(kind_name)} AND verify.identity.placed = r.at"
+        )
+
+
 def _compared(spec: Field, keep: Keep | None) -> bool:
     """Only what we write, or what follows from what we write, is predicted; the rest is the vendor's own."""
-    return keep is not None and (keep.write != "never" or keep.follows is not None)
-
-
-def _field(
-    stage: Stage, kinds: Kinds, kind_name: str, label: str, spec: Field, keep: Keep | None, pairs: str, where: str
-) -> None:
-    column = name(label)
-    if spec.type == "map":
-        _custom(stage, label, spec.keyed_by or "", pairs, where, kind_name)
-        return
-    expected, found = f"r.{column}", f"f.{column}"
-    if spec.to:
-        named = [k for to in spec.to for k in (to, *(o for o, kind in kinds.kinds.items() if kind.stands_in == to))]
-        of = ", ".join(quoted(k) for k in dict.fromkeys(named))
-        names = (
-            "(SELECT source, min(destination) AS destination FROM verify.identity "
-            f"WHERE kind IN ({of}) GROUP BY source)"
-        )
-        if spec.type == "ref":
-            pairs += f" LEFT JOIN {names} n ON n.source = r.{column}"
-            expected = f"COALESCE(n.destination, 'source ' || r.{column})"
-        else:
-            pairs += (
-                " LEFT JOIN (SELECT x.id, list_sort(list(n.destination)) AS some "
-                f"FROM (SELECT id, unnest({column}) AS one FROM predicted.{name(kind_name)}) x "
-                f"JOIN {names} n ON n.source = x.one GROUP BY x.id) n ON n.id = r.id"
-            )
-            expected, found = "n.some", f"list_sort(f.{column})"
-    test = differs(spec, expected, found)
-    if spec.type == "boolean":
-        test = f"COALESCE({expected}, FALSE) <> COALESCE({found}, FALSE)"
-    if keep and keep.fills:
-        test += f" AND {expected} IS NOT NULL"
-    stage.run(
-        f"INSERT INTO verify.discrepancy SELECT r._kind, r.id, {quoted(label)}, CAST({expected} AS VARCHAR), "
-        f"CAST({found} AS VARCHAR) FROM {pairs} WHERE {where} AND {test}"
-    )
-
-
-def _custom(stage: Stage, label: str, fields: str, pairs: str, where: str, kind_name: str) -> None:
-    """Compare custom values one field at a time, the field's own identity translated."""
-
-    def exploded(side: str) -> str:
-        return (
-            "SELECT kind, id, e.key AS k, CAST(e.value AS VARCHAR) AS v "
-            "FROM (SELECT r._kind AS kind, r.id, unnest(map_entries(CAST("
-            f"CAST({side}.{name(label)} AS JSON) AS MAP(VARCHAR, JSON)))) AS e FROM {pairs} WHERE {where} "
-            f"AND {side}.{name(label)} IS NOT NULL)"
-        )
-
-    wanted = (
-        f"SELECT x.kind, x.id, n.destination AS k, x.v FROM ({exploded('r')}) x "
-        f"LEFT JOIN verify.identity n ON n.kind = {quoted(fields)} AND n.source = x.k"
-    )
-    ours = f"SELECT destination FROM verify.identity WHERE kind = {quoted(fields)}"
-    stage.run(
-        "INSERT INTO verify.discrepancy SELECT COALESCE(s.kind, d.kind), COALESCE(s.id, d.id), "
-        f"{quoted(label + ': ')} || COALESCE(s.k, d.k, '?'), s.v, d.v "
-        f"FROM ({wanted}) s FULL JOIN (SELECT * FROM ({exploded('f')}) WHERE k IN ({ours})) d "
-        "ON d.kind = s.kind AND d.id = s.id AND d.k = s.k WHERE s.v IS DISTINCT FROM d.v"
-    )
+    return keep is not None and not keep.moves and (keep.write != "never" or keep.follows is not None)
 
 
 def discrepancies(stage: Stage, kinds: Kinds, *, most: int | None = None) -> list[dict[str, Any]]:

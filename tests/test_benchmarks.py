@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -42,3 +44,20 @@ def test_the_planning_benchmark_makes_the_same_tables_three_ways(tmp_path: Path)
     assert isinstance(made, dict)
     assert set(made) == {"canonical.ticket", "native.made", "predicted.ticket", "bytes of payloads"}
     assert runs["whole"][0]["rows"] == 300
+
+
+def test_the_peers_benchmark_sees_that_all_bring_the_same_comments(tmp_path: Path) -> None:
+    results = tmp_path / "peers.json"
+    who = ["migrator", "migrator-ticket", "zenpy", "zenpy-events"]  # of the peers, the one that is soonest installed
+    command = [sys.executable, str(ROOT / "benchmarks" / "peers.py"), "--json", str(results), "--repeat", "1"]
+    command += ["--tickets", "40", "--comments", "2", "--few", "0", "--only", *who]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    if done.returncode == 3:
+        pytest.skip(done.stderr.strip().splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    runs = json.loads(results.read_text(encoding="utf-8"))["runs"]
+    assert list(runs) == who
+    assert {(one["tickets"], one["comments"]) for some in runs.values() for one in some} == {(40, 80)}
+    assert len({one["digest"] for some in runs.values() for one in some}) == 1
+    assert "| zenpy | ticket | 40 | 80 |" in done.stdout

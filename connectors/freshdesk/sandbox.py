@@ -1,8 +1,9 @@
 """Freshdesk's sandbox: a local twin of its API v2, written from its documentation and recordings (see facts.yaml).
 
 ``create`` builds one, ``seed`` fills it, ``attach`` stores a file for a record to carry. Settings in ``box.state``:
-``scope`` ("admin" or "agent"), ``find_lag_seconds``, ``reopens``, ``max_agents``, ``blocked`` (contact ids) and
-``content_base`` (where the foreign host is served); records kept there: ``mails``, ``leaks``.
+``scope`` ("admin" or "agent"), ``features`` (what the plan has: ``archive``, ``surveys``), ``most_pages`` (of tickets),
+``find_lag_seconds``, ``reopens``, ``max_agents``, ``blocked`` (contact ids) and ``content_base`` (where the foreign
+host is served); records kept there: ``mails``, ``leaks``.
 """
 
 from __future__ import annotations
@@ -81,9 +82,17 @@ class _Routes(Routes):
 
 
 def create(
-    *, clock: Clock | None = None, plan: str = "enterprise", host: str = "freshdesk.sandbox", limits: bool = True
+    *,
+    clock: Clock | None = None,
+    plan: str = "enterprise",
+    host: str = "freshdesk.sandbox",
+    limits: bool = True,
+    most_pages: int = 300,
 ) -> Sandbox:
-    """Return a new account: default fields, one administrator, the default roles and survey."""
+    """Return a new account: default fields, one administrator, the default roles and survey.
+
+    ``most_pages``: of tickets, which tests that need not make 30,000 of them set lower.
+    """
     routes = _Routes(sandbox_rules.routes)
     box = Sandbox(
         "freshdesk",
@@ -101,6 +110,8 @@ def create(
         "plan_quotas": quotas,
         "rate": (PLANS[plan][0], PLANS[plan][0], 1),  # total, remaining, used by this request
         "scope": "admin",
+        "features": set() if plan == "trial" else {"archive", "surveys"},
+        "most_pages": most_pages,
         "find_lag_seconds": 120,
         "reopens": True,
         "max_agents": None,
@@ -147,10 +158,18 @@ def _start_people(box: Sandbox) -> None:
 
 
 def seed(box: Sandbox, stream: str, bodies: Iterable[Native]) -> None:
-    """Store native records as they are. A seeded default ticket field replaces the one of its name."""
+    """Store native records as they are; ``_state`` may say of a contact "blocked" or "deleted".
+
+    A seeded default ticket field replaces the one of its name.
+    """
     if stream not in sandbox_rules.STREAMS:
         raise ValueError(f"freshdesk has no stream {stream!r}; it has {', '.join(sandbox_rules.STREAMS)}")
     for body in map(copy.deepcopy, bodies):
+        state = body.pop("_state", None)  # which list a contact that was read elsewhere came from
+        if state == "blocked":
+            box.state["blocked"].add(body["id"])
+        elif state == "deleted":
+            body["deleted"] = True
         if stream.endswith("_fields"):
             for id in [id for id, field in box.store[stream].items() if field["name"] == body["name"]]:
                 del box.store[stream][id]

@@ -122,10 +122,18 @@ def conversations_of(box: Sandbox, ticket_id: int) -> list[Native]:
     return [record | {"attachments": with_urls(box, record.get("attachments") or [])} for record in found]
 
 
+def live(box: Sandbox, id: int) -> Native:
+    """Return a ticket outside the archive, or refuse with 404."""
+    ticket = rules.one(box, "tickets", id)
+    if ticket.get("archived"):
+        raise rules.missing()
+    return ticket
+
+
 @routes("GET", f"{API}/tickets/<int:id>/conversations")
 def conversations(box: Sandbox, request: Request, id: int) -> Response:
     """List a ticket's conversations, page by page."""
-    rules.one(box, "tickets", id)
+    live(box, id)
     given = rules.query(request, "page", "per_page")
     return rules.listed(request, conversations_of(box, id), given, dict)
 
@@ -169,7 +177,7 @@ def _new(box: Sandbox, ticket: Native, body: Body, kept: Native, more: Native) -
 
 
 def _open(box: Sandbox, id: int) -> Native:
-    ticket = rules.one(box, "tickets", id)
+    ticket = live(box, id)
     if ticket.get("deleted") or ticket.get("spam"):
         raise rules.locked()
     return ticket
@@ -334,6 +342,7 @@ def ratings_of(box: Sandbox, request: Request, id: int) -> Response:
 @routes("GET", f"{API}/surveys/satisfaction_ratings")
 def ratings(box: Sandbox, request: Request) -> Response:
     """List all ratings."""
+    rules.need_feature(box, "surveys", "Surveys")
     given = rules.query(request, "created_since", "user_id", "page", "per_page")
     after, user = rules.since(given, "created_since"), rules.number(given, "user_id")
     found = [

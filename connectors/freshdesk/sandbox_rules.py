@@ -105,6 +105,13 @@ def need_admin(box: Sandbox) -> None:
         raise denied()
 
 
+def need_feature(box: Sandbox, name: str, title: str) -> None:
+    """Refuse what the plan does not have."""
+    if name not in box.state["features"]:
+        message = f"The {title} feature(s) is/are not supported in your plan. Please upgrade your account to use it."
+        raise Refusal(answer({"code": "require_feature", "message": message}, 403))
+
+
 def one(box: Sandbox, stream: str, id: int) -> Native:
     """Return a record or refuse with 404."""
     record = box.store[stream].get(id)

@@ -139,8 +139,9 @@ def _known(box: Sandbox, stream: str) -> list[Native]:
         seen = [n for n, (at, _) in enumerate(versions) if at <= until]
         if seen:
             del versions[: seen[-1]]
-            if versions[0][1] is not None and not versions[0][1].get("deleted") and not versions[0][1].get("spam"):
-                known.append(versions[0][1])
+            record = versions[0][1]
+            if record is not None and not any(record.get(state) for state in ("archived", "deleted", "spam")):
+                known.append(record)
     return known
 
 

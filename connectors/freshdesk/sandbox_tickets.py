@@ -1,4 +1,4 @@
-"""Freshdesk's tickets: lists with their traps, creation, change, deletion."""
+"""Freshdesk's tickets: lists with their traps, creation, change, deletion, and the archive."""
 
 from __future__ import annotations
 
@@ -12,11 +12,21 @@ from migrator.testing.sandbox import Native, Sandbox
 from . import sandbox_fields as fields
 from . import sandbox_people as people
 from . import sandbox_rules as rules
-from .sandbox_conversations import add_files, conversations_of, with_urls
+from .sandbox_conversations import add_files, conversations_of, live, with_urls
 from .sandbox_html import clean, plain
 from .sandbox_rules import API, Body, Check, routes
 
-EMBEDS = ("attachments", "company", "conversations", "deleted", "description", "description_text", "requester", "stats")
+EMBEDS = (
+    "archived",
+    "attachments",
+    "company",
+    "conversations",
+    "deleted",
+    "description",
+    "description_text",
+    "requester",
+    "stats",
+)
 CREATABLE_SOURCES = (1, 2, 3, 7, 9, 10)
 SLA = {1: (259200, 86400), 2: (86400, 28800), 3: (43200, 14400), 4: (14400, 3600)}  # seconds: resolve, respond
 STATS = (
@@ -81,7 +91,7 @@ def tickets(box: Sandbox, request: Request) -> Response:
     wanted = _wanted(box, given)
     young = box.clock.now() - timedelta(days=30)
     found = []
-    for record in box.store["tickets"].values():
+    for record in (ticket for ticket in box.store["tickets"].values() if not ticket.get("archived")):
         recent = rules.instant(record["updated_at"]) >= after if after else rules.instant(record["created_at"]) >= young
         if recent and all(record.get(name) == value for name, value in wanted.items()):
             deleted, spam, rule = bool(record.get("deleted")), bool(record.get("spam")), given.get("filter")
@@ -97,7 +107,9 @@ def tickets(box: Sandbox, request: Request) -> Response:
     key = _choice(given, "order_by", ("created_at", "due_by", "updated_at", "status"))
     falling = _choice(given, "order_type", ("desc", "asc")) == "desc"
     found.sort(key=lambda record: (record[key] is not None, record[key] or 0, record["id"]), reverse=falling)
-    return rules.listed(request, found, given, lambda record: _shown(box, record, embeds), max_page=300)
+    return rules.listed(
+        request, found, given, lambda record: _shown(box, record, embeds), max_page=box.state["most_pages"]
+    )
 
 
 def _choice(given: dict[str, str], name: str, allowed: tuple[str, ...]) -> str:
@@ -288,7 +300,38 @@ def ticket(box: Sandbox, request: Request, id: int) -> Response:
     """View a ticket; ``include=conversations`` gives the first ten only."""
     given = rules.query(request, "include")
     embeds = _embeds(given, ("conversations", "requester", "company", "stats"))
-    return rules.answer(viewed(box, rules.one(box, "tickets", id), embeds))
+    return rules.answer(viewed(box, live(box, id), embeds))
+
+
+def archived(box: Sandbox, id: int) -> Native:
+    """Return a ticket of the archive, or refuse."""
+    rules.need_feature(box, "archive", "Archive Tickets")
+    record = rules.one(box, "tickets", id)
+    if not record.get("archived"):
+        raise rules.missing()
+    return record
+
+
+@routes("GET", f"{API}/tickets/archived/<int:id>")
+def archived_ticket(box: Sandbox, request: Request, id: int) -> Response:
+    """View a ticket of the archive, which no list shows."""
+    rules.query(request)
+    return rules.answer(viewed(box, archived(box, id)) | {"archived": True})
+
+
+@routes("GET", f"{API}/tickets/archived/<int:id>/conversations")
+def archived_conversations(box: Sandbox, request: Request, id: int) -> Response:
+    """List the conversations of a ticket of the archive, page by page."""
+    archived(box, id)
+    given = rules.query(request, "page", "per_page")
+    return rules.listed(request, conversations_of(box, id), given, dict)
+
+
+@routes("DELETE", f"{API}/tickets/archived/<int:id>")
+def delete_archived(box: Sandbox, request: Request, id: int) -> Response:
+    """Delete a ticket of the archive for good."""
+    del box.store["tickets"][archived(box, id)["id"]]
+    return rules.empty()
 
 
 def update(box: Sandbox, record: Native, body: Body, checks: dict[str, Check]) -> None:
@@ -326,7 +369,7 @@ def update(box: Sandbox, record: Native, body: Body, checks: dict[str, Check]) -
 @routes("PUT", f"{API}/tickets/<int:id>")
 def update_ticket(box: Sandbox, request: Request, id: int) -> Response:
     """Change a ticket; a deleted one, or spam, is refused with 405."""
-    record = rules.one(box, "tickets", id)
+    record = live(box, id)
     body, checks = Body(request), checks_of(box)
     body.only(checks)
     update(box, record, body, checks)
@@ -336,7 +379,7 @@ def update_ticket(box: Sandbox, request: Request, id: int) -> Response:
 @routes("DELETE", f"{API}/tickets/<int:id>")
 def delete_ticket(box: Sandbox, request: Request, id: int) -> Response:
     """Delete a ticket softly."""
-    delete(box, rules.one(box, "tickets", id))
+    delete(box, live(box, id))
     return rules.empty()
 
 
@@ -358,3 +401,9 @@ def restore_ticket(box: Sandbox, request: Request, id: int) -> Response:
     record["updated_at"] = box.now()
     rules.indexed(box, "tickets", id)
     return rules.empty()
+
+
+def archive(box: Sandbox, id: int) -> None:
+    """Move a ticket into the archive, as the vendor does with closed ones that nobody touched for 120 days."""
+    box.store["tickets"][id] |= {"archived": True, "status": 5}
+    rules.indexed(box, "tickets", id)

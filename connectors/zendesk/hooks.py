@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -36,7 +37,7 @@ def comments(
         route = cheaper_route(len(ids), limits.get("account", 400), limits.get("incremental exports", 10))
     if route == "ticket":
         for page in source.children(stream, start if (start or {}).get("after") else None, lambda _: ids):
-            yield Page(page.records, {**page.cursor, "route": route}, page.done)
+            yield replace(page, cursor={**page.cursor, "route": route})
         return
     yield from _by_events(source, start, set(ids))
 
@@ -59,3 +60,33 @@ def _by_events(source: Declarative, start: Cursor | None, tickets: set[str]) -> 
         yield Page(records, {"route": "events", "params": at}, done)
         if done:
             return
+
+
+Native = dict[str, Any]
+
+
+def ticket_field(payload: Native) -> Native:
+    """Return the body of ``POST ticket_fields``: options for choices only."""
+    return _options(payload)
+
+
+def person_field(payload: Native) -> Native:
+    """Return the body of ``POST user_fields`` and ``organization_fields``."""
+    return _options(payload)
+
+
+def _options(payload: Native) -> Native:
+    if payload.get("type") not in ("tagger", "dropdown", "multiselect"):
+        payload.pop("custom_field_options", None)
+    return payload
+
+
+def comment(payload: Native) -> Native:
+    """Return the body of ``PUT tickets/{id}`` that adds a comment."""
+    return {"comment": payload}
+
+
+def commented(answer: Native) -> Native:
+    """Return the comment that a changed ticket's audit names (a comment has the number of its event)."""
+    events = answer["audit"]["events"]
+    return next({"id": event["id"]} for event in events if event.get("type") == "Comment")

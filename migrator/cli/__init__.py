@@ -10,6 +10,7 @@ from __future__ import annotations
 # isort: off
 from migrator.cli import prepare  # noqa: F401
 from migrator.cli import run  # noqa: F401
+from migrator.cli import certify  # noqa: F401
 from migrator.cli import look  # noqa: F401
 
 # isort: on

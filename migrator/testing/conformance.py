@@ -28,7 +28,7 @@ from typing import Any
 from migrator import registry
 from migrator.compile import name
 from migrator.connector import Raw
-from migrator.declarative import Declarative
+from migrator.delivery import Deliverer
 from migrator.errors import AccessError, VendorError
 from migrator.extract import canonicalize
 from migrator.kinds import Field, Kind
@@ -80,14 +80,14 @@ class Suite:
         """Return a new, empty sandbox without quotas."""
         return self.create() if self.create else self.connector.sandbox.create(limits=False)
 
-    def open(self, box: Sandbox, *, token: str | None = None) -> Declarative:
+    def open(self, box: Sandbox, *, token: str | None = None) -> Deliverer:
         """Return the account that the sandbox plays."""
         module = self.connector.sandbox
         account = Account(
             vendor=self.vendor, url=box.base_url, settings={"user": getattr(module, "EMAIL", "nobody")}, workers=1
         )
         opened = side(
-            account.model_copy(update={"secrets": {"token": "env:MIGRATOR_CONFORMANCE"}}), None, "conformance"
+            account.model_copy(update={"secrets": dict.fromkeys(self.connector.manifest.secrets, "env:MIGRATOR_CONFORMANCE")}), None, "conformance"
         )
         os.environ["MIGRATOR_CONFORMANCE"] = token if token is not None else module.TOKEN
         return opened.open(session=mount(box), sleep=box.clock.sleep, monotonic=box.clock.monotonic)
@@ -176,6 +176,9 @@ def _value(
         return counter.get("sequence", 1)
     if spec.to:
         known = [id for to in spec.to for id in ids.get(to, [])]
+        for other, value in spec.among.items():
+            words = _words(suite, spec.to[0], other)
+            known = [id for at, id in enumerate(known) if words[at % len(words)] == value]
         if label == kind.owner:
             chosen = known[n // 3] if len(known) > n // 3 else known[0]
             counter["sequence"] = counter.get("sequence", 0) + 1 if counter.get("last") == n // 3 else 1
@@ -242,7 +245,7 @@ class Run:
     ledger: Ledger
     workspace: Workspace
     plan: Plan
-    destination: Declarative = field(init=False)
+    destination: Deliverer = field(init=False)
 
     def __post_init__(self) -> None:
         self.destination = self.suite.open(self.box)
@@ -263,6 +266,7 @@ class Run:
                 workers=1,
                 sleep=self.box.clock.sleep,
                 now=self.box.clock.now,
+                monotonic=self.box.clock.monotonic,
             )
             try:
                 return loader.load(self.plan.digest, {})
@@ -273,6 +277,7 @@ class Run:
     def verify(self) -> tuple[Verified, list[dict[str, Any]]]:
         """Read the sandbox back and compare."""
         connector = self.suite.connector
+        self.box.clock.sleep(1 + max(stream.lag_seconds for stream in connector.manifest.streams.values()))
         stage_all(self.destination, self.stage, "back")
         canonicalize(self.stage, connector.kinds, connector.mapping, raw="back", into="back_canonical")
         self._bytes()
@@ -292,8 +297,9 @@ class Run:
                         )
 
     def held(self) -> dict[str, int]:
-        """Return how many records of each stream the sandbox holds."""
-        return {stream: len(records) for stream, records in self.box.store.items() if records}
+        """Return how many records of each stream that is read the sandbox holds."""
+        read = self.destination.streams()
+        return {stream: len(records) for stream, records in self.box.store.items() if records and stream in read}
 
     def again(self) -> Run:
         """Return the same plan, about to be loaded into another new sandbox."""
@@ -329,7 +335,7 @@ def begin(suite: Suite, folder: Path) -> Run:
     return Run(suite, folder, box, stage, ledger, workspace, plan)
 
 
-def read_all(source: Declarative) -> dict[str, list[Raw]]:
+def read_all(source: Deliverer) -> dict[str, list[Raw]]:
     """Return every record of every stream, as they came."""
     came: dict[str, list[Raw]] = {}
 
@@ -341,7 +347,7 @@ def read_all(source: Declarative) -> dict[str, list[Raw]]:
     return came
 
 
-def stage_all(source: Declarative, stage: Stage, dataset: str) -> None:
+def stage_all(source: Deliverer, stage: Stage, dataset: str) -> None:
     """Stage every stream without dlt (small accounts only)."""
     stage.schema(dataset, fresh=True)
     for stream, records in read_all(source).items():
@@ -414,7 +420,7 @@ def reading_survives(suite: Suite, how: How) -> None:
         assert found == whole, f"{how} at call {at}"
 
 
-def _bodies(source: Declarative) -> dict[str, dict[str, bytes]]:
+def _bodies(source: Deliverer) -> dict[str, dict[str, bytes]]:
     return {stream: {record.id: record.body for record in records} for stream, records in read_all(source).items()}
 
 

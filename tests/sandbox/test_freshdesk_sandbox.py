@@ -125,6 +125,33 @@ def test_deleted_tickets_are_listed_by_their_filter_only(call: Call) -> None:
     assert len(call("GET", "tickets").json()) == 1
 
 
+def test_a_ticket_of_the_archive_is_in_no_list_and_has_an_address_of_its_own(box: Sandbox, call: Call) -> None:
+    call("POST", "tickets", json=ticket())
+    call("POST", "tickets/1/notes", json={"body": "note"})
+    connector("freshdesk.sandbox_tickets").archive(box, 1)
+    box.state["find_lag_seconds"] = 0
+    assert call("GET", "tickets?updated_since=2000-01-01").json() == []
+    assert call("GET", "search/tickets?query=\"created_at:>'2000-01-01'\"").json()["total"] == 0
+    for path in ("tickets/1", "tickets/1/conversations", "tickets/archived/2"):
+        assert call("GET", path).status_code == 404
+    assert call("GET", "tickets/archived/1").json()["archived"] is True
+    assert len(call("GET", "tickets/archived/1/conversations").json()) == 1
+
+
+@pytest.mark.parametrize("path", ["tickets/archived/1", "surveys/satisfaction_ratings"])
+def test_what_the_plan_lacks_is_refused_with_its_name(path: str) -> None:
+    refused = caller(fd.create(plan="trial", limits=False))("GET", path)
+    assert (refused.status_code, refused.json()["code"]) == (403, "require_feature")
+
+
+def test_the_filters_of_deleted_and_spam_go_together_with_updated_since(box: Sandbox, call: Call) -> None:
+    call("POST", "tickets", json=ticket())
+    box.clock.sleep(40 * 86400)
+    call("DELETE", "tickets/1")
+    assert [t["id"] for t in call("GET", "tickets?filter=deleted&updated_since=2000-01-01").json()] == [1]
+    assert call("GET", "tickets?filter=spam&updated_since=2000-01-01").json() == []
+
+
 def test_a_query_parameter_the_documentation_does_not_name_is_refused(call: Call) -> None:
     assert codes(call("GET", "tickets?status=2")) == {("status", "invalid_field")}
 

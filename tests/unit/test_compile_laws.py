@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from migrator.compile import canonical_sql, checked, native_sql, problems_sql, quoted
+from migrator.compile import canonical_sql, checked, problems_sql, quoted
 from migrator.manifest import Write
 from migrator.mapping import Variant
+from migrator.native import native_sql
 from migrator.stage import Stage
 from tests.unit.tiny import HOSTILE, back, kind, natives, put_fields, read, texts, variant, write
 

@@ -6,6 +6,7 @@ import base64
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,9 +15,18 @@ import requests
 from requests.auth import HTTPBasicAuth
 from werkzeug.wrappers import Request, Response
 
-from migrator.errors import AbsentError, AccessError, RefusedError, RetryError, UnknownOutcomeError, VendorError
+from migrator.errors import (
+    AbsentError,
+    AccessError,
+    RefusedError,
+    RetryError,
+    StoppedError,
+    UnknownOutcomeError,
+    VendorError,
+)
 from migrator.http import Bearer, Client
 from migrator.pacer import Limit, Pacer
+from migrator.project import Account
 from migrator.testing.sandbox import Clock, Routes, Sandbox, mount
 
 SECRET = "s3cr3t-T0ken"
@@ -427,3 +437,71 @@ def test_a_right_missing_for_one_write_puts_that_record_aside_and_not_the_run() 
         desk.client.write("POST", "/things", json={})
     with pytest.raises(AccessError):
         desk.client.read("/things")
+
+
+# ---- the quota ------------------------------------------------------------------------------------------------------
+
+
+def test_a_read_waits_as_long_as_a_vendor_out_of_service_asks() -> None:
+    desk = Desk(after(503, headers={"Retry-After": "120"}))
+    desk.client.read("/things")
+    assert desk.waited == pytest.approx(120, abs=1e-5)
+
+
+def test_a_pause_told_as_a_date_is_waited_out() -> None:
+    said = {"Retry-After": "Sun, 01 Nov 2026 00:00:45 GMT", "Date": "Sun, 01 Nov 2026 00:00:15 GMT"}
+    desk = Desk(after(429, headers=said))
+    desk.client.read("/things")
+    assert desk.waited == pytest.approx(30, abs=1e-5)
+
+
+def test_every_worker_keeps_a_connection_of_its_own() -> None:
+    adapter = Client("http://vendor.example", None, Pacer([])).session.get_adapter("https://vendor.example")
+    most = next(each.le for each in Account.model_fields["workers"].metadata if hasattr(each, "le"))
+    assert adapter._pool_maxsize >= most  # type: ignore[attr-defined]
+
+
+def test_calls_side_by_side_are_all_counted() -> None:
+    desk = Desk()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: desk.client.read("/things"), range(400)))
+    assert desk.client.calls == 400
+
+
+def test_a_stopped_run_does_not_sit_out_the_pause_before_the_next_attempt() -> None:
+    desk = Desk(after(*[500] * 100))
+    desk.client.pacer.cancelled = lambda: desk.arrived >= 3
+    with pytest.raises(StoppedError):
+        desk.client.read("/things")
+    assert desk.arrived == 3
+
+
+def test_the_query_decides_what_a_call_costs() -> None:
+    desk = Desk()
+    limit = Limit("account", 100, costs={r"^GET /things[?].*include=": 3})
+    desk.client.pacer.limits = [limit]
+    desk.client.read("/things", {"page": 1, "include": "stats"})
+    desk.client.read("/things?include=stats")
+    desk.client.read("/things", {"page": 2})
+    assert limit.used == 7
+
+
+@pytest.mark.parametrize("how", ["reset", "timeout", "500"])
+def test_a_call_without_an_answer_is_given_back_to_the_pacer(how: Any) -> None:
+    desk = Desk()
+    desk.box.fault(how)
+    with pytest.raises(UnknownOutcomeError):
+        desk.client.write("POST", "/things", json={})
+    assert desk.client.pacer.limits[0].on_the_way == 0
+
+
+def test_a_foreign_hosts_pause_is_not_the_accounts() -> None:
+    def busy(environ: Any, start: Any) -> Any:
+        return Response("", 429, headers={"Retry-After": "3000"})(environ, start)
+
+    desk = Desk(to("http://cdn.example/a"), **{"cdn.example": busy})
+    desk.client.attempts = 1
+    with pytest.raises(RetryError):
+        fetched(desk)
+    desk.client.pacer.acquire("GET /things")
+    assert desk.waited < 1

@@ -28,13 +28,13 @@ def test_workers_side_by_side_lose_nothing(tmp_path: Path) -> None:
     def work(worker: int) -> None:
         for at in range(25):
             unit = f"ticket:{worker}-{at}"
-            ledger.sent("p", unit, "ticket", AT, {"n": at})
+            ledger.sent("p", [(unit, "ticket")], AT)
             if at % 5 == 4:
                 ledger.quarantine("p", unit, "ticket", AT, "no", {"n": at})
             elif at % 5 == 3:
-                ledger.unsent("p", unit)
+                ledger.unsent("p", [unit])
             elif at % 5 != 2:
-                ledger.done("p", unit, AT, [Identity("ticket", f"{worker}-{at}", f"d{worker}-{at}")])
+                ledger.done("p", [(unit, [Identity("ticket", f"{worker}-{at}", f"d{worker}-{at}")])], AT)
 
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         with ThreadPoolExecutor(8) as pool:
@@ -68,12 +68,12 @@ class Units(RuleBasedStateMachine):
 
     @rule(plan=plans, unit=units)
     def sent(self, plan: str, unit: str) -> None:
-        self.ledger.sent(plan, unit, "k", AT, {"é": "'\u2028"})
+        self.ledger.sent(plan, [(unit, "k")], AT)
         self.states[plan, unit] = "sent"
 
     @rule(plan=plans, unit=units, there=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
     def done(self, plan: str, unit: str, there: str) -> None:
-        self.ledger.done(plan, unit, AT, [Identity("k", unit, there)])
+        self.ledger.done(plan, [(unit, [Identity("k", unit, there)])], AT)
         self.names[unit] = there
         self.created.add(unit)
         if (plan, unit) in self.states:
@@ -81,7 +81,7 @@ class Units(RuleBasedStateMachine):
 
     @rule(plan=plans, unit=units)
     def unsent(self, plan: str, unit: str) -> None:
-        self.ledger.unsent(plan, unit)
+        self.ledger.unsent(plan, [unit])
         if (plan, unit) in self.states:
             self.states[plan, unit] = "open"
 
@@ -167,10 +167,10 @@ def test_a_ledger_held_by_somebody_else_is_a_workspace_error_and_the_next_write_
         other = sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(WorkspaceError, match="nothing more was sent"):
-            ledger.sent("p", "a", "k", AT, {})
+            ledger.sent("p", [("a", "k")], AT)
         other.execute("ROLLBACK")
         other.close()
-        ledger.sent("p", "b", "k", AT, {})
+        ledger.sent("p", [("b", "k")], AT)
         assert ledger.states("p") == {"b": "sent"}
 
 
@@ -178,10 +178,10 @@ def test_a_folder_that_vanishes_under_a_load_is_a_workspace_error(tmp_path: Path
     folder = tmp_path / "w"
     folder.mkdir()
     with Ledger(folder / "ledger.sqlite") as ledger:
-        ledger.sent("p", "a", "k", AT, {})
+        ledger.sent("p", [("a", "k")], AT)
         shutil.rmtree(folder)
         with pytest.raises(WorkspaceError):
-            ledger.sent("p", "b", "k", AT, {})
+            ledger.sent("p", [("b", "k")], AT)
 
 
 def test_what_sqlite_cannot_hold_fails_its_own_call_and_hangs_nobody(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_what_sqlite_cannot_hold_fails_its_own_call_and_hangs_nobody(tmp_path: P
         call = pool.submit(ledger.quarantine, "p", "a", "k", AT, "half a letter: \ud83d", {})
         with pytest.raises(WorkspaceError):
             call.result(timeout=5)
-        pool.submit(ledger.sent, "p", "b", "k", AT, {}).result(timeout=5)
+        pool.submit(ledger.sent, "p", [("b", "k")], AT).result(timeout=5)
         assert ledger.states("p") == {"b": "sent"}
 
 
@@ -197,7 +197,7 @@ def test_a_closed_ledger_says_so(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.close()
     with ThreadPoolExecutor(1) as pool, pytest.raises(WorkspaceError):
-        pool.submit(ledger.sent, "p", "a", "k", AT, {}).result(timeout=5)
+        pool.submit(ledger.sent, "p", [("a", "k")], AT).result(timeout=5)
 
 
 def test_a_process_killed_in_the_middle_loses_no_acknowledged_unit(tmp_path: Path) -> None:
@@ -216,9 +216,9 @@ def test_a_process_killed_in_the_middle_loses_no_acknowledged_unit(tmp_path: Pat
                 ledger = Ledger(file)
                 for at in range(10_000):
                     unit = f"{round}:{at}"
-                    ledger.sent("p", unit, "k", "now", {})
+                    ledger.sent("p", [(unit, "k")], "now")
                     os.write(theirs, f"sent {unit}\\n".encode())
-                    ledger.done("p", unit, "now", [Identity("k", unit, "d")])
+                    ledger.done("p", [(unit, [Identity("k", unit, "d")])], "now")
                     os.write(theirs, f"done {unit}\\n".encode())
                 os._exit(0)
             os.close(theirs)

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator import registry
-from migrator.pacer import Limit, Pacer
+from migrator.errors import StoppedError
+from migrator.pacer import Limit, Pacer, Spent
 from migrator.project import Account, Side
 
 
@@ -100,12 +101,12 @@ def test_a_quota_the_vendor_changes_is_kept_from_then_on(quotas: list[int]) -> N
 def test_workers_side_by_side_keep_the_quota_together() -> None:
     time, went = Time(), []
 
-    class Kept(deque[float]):
-        def append(self, at: float) -> None:
-            went.append(at)
-            super().append(at)
+    class Kept(deque[Spent]):
+        def append(self, one: Spent) -> None:
+            went.append(one.sent)
+            super().append(one)
 
-    paced = pacer(time, Limit("all", 20, calls=Kept()))
+    paced = pacer(time, Limit("all", 20, spent=Kept()))
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: paced.acquire("GET /x"), range(200)))
     assert len(went) == 200
@@ -148,10 +149,22 @@ def test_an_endpoints_own_quota_leaves_the_account_alone() -> None:
         ("nan", None),
         ("inf", None),
         ("-3", None),
+        ("86400", 3600.0),
+        ("Sun, 01 Nov 2026 00:00:05 GMT", 5.0),
+        ("Sun, 01 Nov 2026 00:00:05", 5.0),
+        ("Sat, 31 Oct 2026 00:00:00 GMT", None),
+        ("Sun, 01 Nov 2099 00:00:00 GMT", 3600.0),
+        ("Sun, 99 Nov 2026 00:00:05 GMT", None),
     ],
 )
 def test_the_vendors_pause_is_read(said: str | None, seconds: float | None) -> None:
-    assert pacer(Time()).retry_after({} if said is None else {"Retry-After": said}) == seconds
+    paced = pacer(Time(), wall=lambda: 1_793_491_200.0)  # 2026-11-01T00:00:00Z
+    assert paced.retry_after({} if said is None else {"Retry-After": said}) == seconds
+
+
+def test_a_pause_told_as_a_date_is_reckoned_by_the_vendors_own_clock() -> None:
+    said = {"Retry-After": "Sun, 01 Nov 2026 00:01:05 GMT", "Date": "Sun, 01 Nov 2026 00:01:00 GMT"}
+    assert pacer(Time(), wall=lambda: 0.0).retry_after(said) == 5.0
 
 
 def test_everybody_waits_out_a_pause_and_not_longer() -> None:
@@ -186,3 +199,121 @@ def test_a_quota_the_vendor_granted_is_the_accounts_not_that_of_every_endpoint()
     )
     opened = Side(connector, connector.mapping, account, "m.yaml").open()
     assert [limit.per_minute for limit in opened.client.pacer.limits] == [2500, 10]
+
+
+@given(seconds=st.floats(0.1, 3600))
+def test_a_long_wait_is_slept_in_slices_that_sum_up_to_it(seconds: float) -> None:
+    time, slept = Time(), []
+    paced = Pacer([], monotonic=time.monotonic, sleep=lambda s: (slept.append(s), time.sleep(s))[1])  # type: ignore[func-returns-value]
+    paced.hold(seconds)
+    paced.acquire("GET /x")
+    assert sum(slept) == pytest.approx(seconds, rel=1e-9)
+    assert max(slept) <= 1
+
+
+def test_a_stopped_run_waits_no_longer_than_a_slice() -> None:
+    time = Time()
+    paced = pacer(time, Limit("all", 1), cancelled=lambda: time.now >= 7)
+    paced.acquire("GET /x")
+    with pytest.raises(StoppedError):
+        paced.acquire("GET /x")
+    assert 7 <= time.now <= 8
+    assert paced.waiting_until is None
+    with pytest.raises(StoppedError):
+        paced.pause(30)
+
+
+def test_who_waits_and_until_when_is_told() -> None:
+    time = Time()
+    paced = pacer(time, Limit("account", 1))
+    paced.acquire("GET /x")
+    assert (paced.waiting_for, paced.waiting_until) == ("", None)
+    time.now = 48
+    next(waiting := paced.waits("GET /x"))
+    assert (paced.waiting_for, paced.waiting_until) == ("quota 'account', 12 s", 60)
+    waiting.close()
+    assert (paced.waiting_for, paced.waiting_until) == ("", None)
+
+
+def test_who_waits_for_a_limit_goes_in_the_order_of_coming_and_others_pass_by() -> None:
+    time = Time()
+    paced = pacer(time, Limit("account", 100), Limit("exports", 1, "/exports"))
+    paced.acquire("GET /exports")
+    first, second = paced.waits("GET /exports"), paced.waits("GET /exports")
+    next(first)
+    next(second)
+    paced.acquire("GET /x")
+    assert time.now == 0
+    time.now = 60
+    assert next(second) > 0
+    with pytest.raises(StopIteration):
+        next(first)
+
+
+def test_a_call_that_costs_more_waits_for_as_many_credits() -> None:
+    time = Time()
+    paced = pacer(time, Limit("account", 4, costs={"include=": 3}))
+    paced.acquire("GET /tickets", "include=stats")
+    paced.acquire("GET /tickets", "page=2")
+    time.now = 30
+    paced.acquire("GET /tickets", "include=stats")
+    assert time.now == 60
+
+
+def test_what_the_vendor_says_a_call_took_corrects_it_and_the_next_alike() -> None:
+    time = Time()
+    paced = pacer(time, Limit("account", 10), used_header="X-Used")
+    paced.observe({"X-Used": "6"}, "GET /tickets/1", paced.acquire("GET /tickets/1"))
+    assert paced.limits[0].used == 6
+    paced.acquire("GET /tickets/2")
+    assert time.now == 60
+
+
+def test_calls_of_others_are_seen_and_left_room_for_until_they_end() -> None:
+    time = Time()
+    paced = pacer(time, Limit("account", 400, total=400), remaining_header="X-Left")
+    paced.observe({"X-Left": "99"}, "GET /x", paced.acquire("GET /x"))
+    for _ in range(90):
+        paced.observe({}, "GET /x", paced.acquire("GET /x"))
+    assert time.now == 0
+    for _ in range(10):
+        paced.observe({}, "GET /x", paced.acquire("GET /x"))
+    assert time.now == 60
+    time.now += 60
+    paced.observe({"X-Left": "399"}, "GET /x", paced.acquire("GET /x"))
+    began = time.now
+    for _ in range(390):
+        paced.acquire("GET /x")
+    assert time.now == began
+
+
+def test_a_refused_endpoint_is_held_and_the_account_goes_on() -> None:
+    time = Time()
+    paced = pacer(time, Limit("account", 100, total=100), Limit("exports", 10, "/exports"), remaining_header="X-Left")
+    call = paced.acquire("GET /exports")
+    paced.observe({"X-Left": "99"}, "GET /exports", call)
+    paced.hold(40, call)
+    paced.acquire("GET /x")
+    assert time.now == 0
+    paced.acquire("GET /exports")
+    assert time.now == 40
+
+
+@pytest.mark.parametrize("jump", [-1e6, -100, 1e6])
+def test_a_clock_that_jumps_keeps_nobody_longer_than_a_minute(jump: float) -> None:
+    time = Time(2e6)
+    paced = pacer(time, Limit("all", 2))
+    for _ in range(2):
+        paced.acquire("GET /x")
+    time.now += jump
+    began = time.now
+    paced.acquire("GET /x")
+    assert time.now - began <= 60
+
+
+def test_a_call_goes_while_others_are_still_unanswered() -> None:
+    time = Time()
+    paced = pacer(time, Limit("all", 50))
+    for _ in range(50):
+        paced.acquire("GET /x")
+    assert (time.now, paced.limits[0].on_the_way) == (0, 50)

@@ -201,9 +201,9 @@ def check_losses(stage: Stage, plan: Plan) -> None:
 
 
 @settings(max_examples=EXAMPLES, **FEW)
-@given(account=accounts(), stand_in=st.booleans())
-def test_every_record_meets_one_end_and_every_loss_is_counted(stage: Stage, account: Account, stand_in: bool) -> None:
-    plan = planned(stage, account, stand_in=stand_in)
+@given(account=accounts(), without_seat=st.sampled_from(["stand_in", "manual"]))
+def test_every_record_meets_one_end_and_every_loss_is_counted(stage: Stage, account: Account, without_seat: str) -> None:
+    plan = planned(stage, account, without_seat=without_seat)
     check_ends(stage, account, plan)
     check_references(stage)
     check_losses(stage, plan)
@@ -361,7 +361,7 @@ def test_nobody_without_a_seat_is_assigned_a_ticket(desk: Desk) -> None:
 
 
 def test_an_agent_without_a_seat_is_left_to_a_person_where_that_is_wanted(stage: Stage) -> None:
-    plan = planned(stage, small(users=[person(1, role="agent")]), stand_in=False)
+    plan = planned(stage, small(users=[person(1, role="agent")]), without_seat="manual")
     assert {(line.kind, line.action, line.reason) for line in plan.dispositions} == {
         ("agent", "manual", "needs a seat at Freshdesk"),
         ("ticket", "manual", "its requester is not written"),

@@ -8,10 +8,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from migrator.compile import canonical_sql, name, native_sql
+from migrator.compile import canonical_sql, name
 from migrator.kinds import Kind
 from migrator.manifest import Write
 from migrator.mapping import Variant
+from migrator.native import native_sql
 from migrator.stage import Stage
 
 FIELDS = "id VARCHAR, applies_to VARCHAR, key VARCHAR, type VARCHAR, options VARCHAR[], option_keys VARCHAR[]"

@@ -137,11 +137,14 @@ def furnish(box: Sandbox) -> Sandbox:
 
 
 def _admit(box: Sandbox, request: Request) -> Response | None:
+    box.state["on_behalf_of"] = None
     settle(box)
     header = request.headers.get("Authorization", "")
     anonymous = request.path.removesuffix(".json") == "/api/v2/users/me" and not header
     if not request.path.startswith("/api/") or anonymous:
         return None
+    bearer = header == f"Bearer {TOKEN}"
+    box.state["on_behalf_of"] = request.headers.get("X-On-Behalf-Of") if bearer else None
     basic = base64.b64encode(f"{EMAIL}/token:{TOKEN}".encode()).decode()
     if header in (f"Basic {basic}", f"Bearer {TOKEN}"):
         return None

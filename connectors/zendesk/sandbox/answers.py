@@ -280,8 +280,12 @@ def side_load(box: Sandbox, request: Request, name: str, body: Native) -> Native
 
 
 def me(box: Sandbox) -> Native:
-    """Return the user whose credentials are used: the one with our address, else an admin, else an invented one."""
+    """Return who asks: whom an OAuth token speaks for, else the one with our address, an admin, an invented one."""
     users = list(box.store["users"].values())
+    speaking = box.state.get("on_behalf_of")
+    for user in users if speaking else ():
+        if speaking in (str(user["id"]), user.get("email")):
+            return user
     for user in users:
         if user.get("email") == EMAIL:
             return user

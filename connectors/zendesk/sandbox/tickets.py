@@ -295,6 +295,16 @@ def amend(box: Sandbox, request: Request, key: int, given: Native) -> Native:
         {"id": box.next_id(), "type": "Change", "value": ticket[name], "field_name": name, "previous_value": old[name]}
         for name in changed
     ]
+    events += [
+        {
+            "id": new["id"],
+            "type": "Comment",
+            "author_id": new["author_id"],
+            "body": new["body"],
+            "public": new["public"],
+        }
+        for new in made
+    ]
     return {"ticket": ticket, "audit": _audit(box, request, ticket, events)}
 
 

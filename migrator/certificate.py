@@ -1,0 +1,716 @@
+"""The acceptance certificate: what was moved and what was not, in digests, signed. The only module that signs.
+
+Every figure is computed from the stage and the ledger, so that ``check`` can compute it again. Nothing in it is a
+customer's text: records are held by digest. docs/certificate.md says how anybody checks one without this program.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import heapq
+import json
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import migrator
+from migrator.compile import name, quoted
+from migrator.errors import InputError, WorkspaceError
+from migrator.kinds import Field, Kinds
+from migrator.ledger import Ledger
+from migrator.losses import measure_losses
+from migrator.manifest import Manifest
+from migrator.mapping import Mapping
+from migrator.plan import _columns, _sign, digest
+from migrator.project import Side, Workspace, secret
+from migrator.stage import Stage
+from migrator.steps import Steps, now
+from migrator.verify import CANONICAL, Verified, _compared, compare
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+FORMAT = "migrator certificate 1"
+FILE, KEY = "certificate.json", "certificate.key"
+DISPOSITIONS = ("created", "kept", "updated", "merged", "skipped", "manual", "quarantined", "pending")
+SIDES = {"source": "canonical", "predicted": "predicted", "read_back": CANONICAL}  # what a kind's digest is of
+STATED = ("made_at", "migrator", "public_key", "signature")  # nothing in the workspace tells these again
+HELD = 500_000  # row digests of one kind kept in memory while an export is read, about 33 MB
+SHOWN = 5  # faults of one sort that are named one by one
+MAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+")
+
+Certificate = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is not as the certificate says. ``where``: certificate, workspace or export."""
+
+    where: str
+    kind: str
+    what: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.where, self.kind, self.what) if part)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A certificate that was written, and the key file made for it, if one was."""
+
+    certificate: Certificate
+    file: Path
+    new_key: Path | None
+
+    @property
+    def proven(self) -> bool:
+        """Tell whether the certificate says that everything planned is there and as predicted."""
+        return bool(self.certificate["verdict"]["proven"])
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found. ``against``: what the certificate was held against, beside its own signature."""
+
+    certificate: Certificate
+    against: tuple[str, ...]
+    faults: tuple[Fault, ...]
+
+
+# ---- make -----------------------------------------------------------------------------------------------------------
+
+
+def make(steps: Steps, key: str | None = None) -> Made:
+    """Write ``certificate.json``. Raises InputError where the plan that lies here was not verified as it lies here."""
+    verification = _verification(steps)
+    with Stage(steps.workspace.stage) as stage, Ledger(steps.workspace.ledger) as ledger:
+        lacks = _lacking(steps, stage)
+        if lacks:
+            raise _stale(str(lacks[0]))
+        found = _contents(steps, stage) | _judged(steps, stage, ledger)
+        _still_holds(found, verification, stage, ledger)
+        signer, new_key = _signer(key, steps.workspace)
+        certificate = found | {
+            "format": FORMAT,
+            "made_at": now(),
+            "migrator": migrator.__version__,
+            "planned_at": steps.saved_plan().get("at", ""),
+            "verified_at": verification["at"],
+            "public_key": signer.public_key().public_bytes_raw().hex(),
+        }
+        certificate["signature"] = signer.sign(canonical_json(certificate)).hex()
+        file = steps.workspace.folder / FILE
+        _replace(file, canonical_json(certificate) + b"\n")
+        ledger.note(found["plan"]["digest"], "certificate", now(), found["verdict"]["text"])
+    return Made(certificate, file, new_key)
+
+
+def canonical_json(document: Any) -> bytes:
+    """Return the one way to write this document: keys sorted, no blanks, UTF-8."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _verification(steps: Steps) -> dict[str, Any]:
+    plan = steps.saved_plan()
+    file = steps.workspace.folder / "verify.json"
+    if not file.is_file() or not steps.workspace.ledger.is_file():
+        raise InputError("the plan in the workspace is not verified yet", remedy="run `migrator verify` first")
+    verification: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if verification["plan"] != plan["digest"]:
+        raise _stale(f"it is of the plan {verification['plan'][:12]}, not of {plan['digest'][:12]}")
+    return verification
+
+
+def _stale(why: str) -> InputError:
+    return InputError(
+        f"the verification is out of date: {why}", remedy="plan and load what is new, then run `migrator verify` again"
+    )
+
+
+def _still_holds(found: Certificate, verification: dict[str, Any], stage: Stage, ledger: Ledger) -> None:
+    """Raise InputError where records, mapping, ledger or read-back are not those that were verified."""
+    plan = found["plan"]
+    if plan["records"] != stage.one("SELECT records FROM plan.seal"):
+        raise _stale("the source's records are not those that were planned")
+    if plan["digest"] != verification["plan"]:
+        raise _stale("the plan, or a file it was made by, has changed since")
+    history = [(command, of) for of, command, *_ in ledger.history()]
+    verified = max((at for at, line in enumerate(history) if line == ("verify", plan["digest"])), default=-1)
+    if any(command == "load" for command, _ in history[verified + 1 :]):
+        raise _stale("a load has run since")
+    names = Verified.__dataclass_fields__
+    if found["verification"] != {each: verification[each] for each in names}:
+        raise _stale("comparing again gives other figures")
+
+
+# ---- what the workspace holds ---------------------------------------------------------------------------------------
+
+
+def _contents(steps: Steps, stage: Stage) -> Certificate:
+    """Return what holds without any comparison: accounts, files, plan, and each kind's records by digest."""
+    side, kinds, files = steps.project.destination, steps.project.destination.connector.kinds, steps.files()
+    records = hashlib.sha256()
+    for kind_name in kinds.in_order():
+        _sign(records, stage, f"canonical.{name(kind_name)}", _columns(kinds, kind_name), "id")
+    return {
+        "name": _safe(steps.project.migration.name),
+        "accounts": {
+            "source": {"vendor": steps.project.source.account.vendor, "address": _address(steps.project.source)},
+            "destination": {"vendor": side.account.vendor, "address": _address(side)},
+        },
+        "files": files,
+        "plan": {"digest": digest(stage, kinds, files), "records": records.hexdigest()},
+        "kinds": {
+            kind_name: {
+                where: dict(zip(("records", "digest"), _digested(stage, _lines(side, where, kind_name)), strict=True))
+                for where in SIDES
+            }
+            for kind_name in kinds.in_order()
+        },
+    }
+
+
+def _judged(steps: Steps, stage: Stage, ledger: Ledger) -> Certificate:
+    """Return what comparing tells: dispositions, equal records, losses, discrepancies, what is not proven.
+
+    The comparison is made again, in a transaction that is taken back: the stage stays as it was.
+    """
+    side, kinds = steps.project.destination, steps.project.destination.connector.kinds
+    manifest, mapping = side.connector.manifest, side.mapping
+    stage.run("BEGIN TRANSACTION")
+    try:
+        verified = compare(stage, ledger, kinds, manifest, mapping)
+        plan = steps.saved_plan()["digest"]
+        quarantined = ledger.quarantined(plan)
+        counts = _counts(stage, kinds, ledger.states(plan))
+        discrepancies = _discrepancies(stage)
+        losses = measure_losses(stage, kinds, manifest, mapping)
+    finally:
+        stage.run("ROLLBACK")
+    identities = ledger.identities()
+    loads = [of for of, command, *_ in ledger.history() if command == "load" and of != plan]
+    found: Certificate = {
+        "counts": counts,
+        "discrepancies": discrepancies,
+        "earlier_plans": list(dict.fromkeys(loads)),
+        "ledger": {
+            "identities": len(identities),
+            "digest": sorted_digest(hashlib.sha256(canonical_json(row)).hexdigest() for row in identities),
+        },
+        "losses": [
+            {
+                "kind": loss.kind,
+                "field": _safe(loss.field),
+                "how": loss.how,
+                "because": _safe(loss.because),
+                "count": loss.count,
+                "of": loss.of,
+            }
+            for loss in losses
+        ],
+        "quarantined": sorted(
+            (
+                {"kind": kind, "unit": _safe(unit), "answer": hashlib.sha256((answer or "").encode()).hexdigest()}
+                for unit, kind, answer, _ in quarantined
+            ),
+            key=canonical_json,
+        ),
+        "verification": asdict(verified),
+        "not_proven": {
+            "pending": verified.pending,
+            "unchecked": verified.unchecked,
+            "in_doubt": len(ledger.in_doubt(plan)),
+        },
+    }
+    return found | {"verdict": _verdict(found)}
+
+
+def _verdict(found: Certificate) -> dict[str, Any]:
+    """Return whether all is proven, and the sentence that says so."""
+    numbers = found["verification"]
+    against = {
+        "differences from the prediction": len(found["discrepancies"]),
+        "records in quarantine": len(found["quarantined"]),
+        "planned records not written": found["not_proven"]["pending"],
+        "records nobody can check": found["not_proven"]["unchecked"],
+        "calls in doubt": found["not_proven"]["in_doubt"],
+    }
+    why = [f"{count} {what}" for what, count in against.items() if count]
+    text = f"{numbers['equal']} of {numbers['records']} records were read back and equal their prediction"
+    return {"proven": not why, "text": f"not proven: {'; '.join(why)}; {text}" if why else f"proven: {text}"}
+
+
+def _counts(stage: Stage, kinds: Kinds, states: dict[str, str]) -> dict[str, dict[str, int]]:
+    """Return, by kind of the source, its records, each disposition, and how many were compared and are equal."""
+    found = {
+        kind_name: {"source": int(stage.one(f"SELECT count(*) FROM canonical.{name(kind_name)}"))}
+        | dict.fromkeys((*DISPOSITIONS, "compared", "equal"), 0)
+        for kind_name in kinds.in_order()
+    }
+
+    def within(state: str) -> str:
+        units = json.dumps([unit for unit, is_now in states.items() if is_now == state])
+        return f"p.unit IN (SELECT unnest(from_json({quoted(units)}, '[\"VARCHAR\"]')))"
+
+    waits = f"WHEN {within('quarantined')} THEN 'quarantined' ELSE 'pending' END"
+    for kind_name, disposition, count in stage.rows(
+        "SELECT p.kind, CASE p.action WHEN 'keep' THEN 'kept' WHEN 'merge' THEN 'merged' WHEN 'skip' THEN 'skipped' "
+        f"WHEN 'create' THEN CASE WHEN i.source IS NOT NULL THEN 'created' {waits} "
+        f"WHEN 'update' THEN CASE WHEN {within('done')} THEN 'updated' {waits} ELSE p.action END, count(*) "
+        "FROM plan.planned p LEFT JOIN verify.identity i ON i.kind = p.kind AND i.source = p.id "
+        "WHERE NOT p.own AND p.action <> 'stand_in' GROUP BY ALL"
+    ):
+        found[kind_name][disposition] = found[kind_name].get(disposition, 0) + int(count)
+    for as_kind in kinds.in_order():  # a person without a seat is predicted among the contacts, and counts as an agent
+        for kind_name, compared, equal in stage.rows(
+            "SELECT r._kind, count(*), count(*) FILTER (d.id IS NULL) "
+            f"FROM predicted.{name(as_kind)} r JOIN plan.planned p ON p.id = r.id AND p.kind = r._kind "
+            f"AND p.as_kind = {quoted(as_kind)} AND p.action NOT IN ('merge', 'stand_in') "
+            "JOIN verify.identity i ON i.kind = r._kind AND i.source = r.id "
+            "LEFT JOIN (SELECT DISTINCT kind, id FROM verify.discrepancy) d ON d.kind = r._kind AND d.id = r.id "
+            "GROUP BY 1"
+        ):
+            found[kind_name]["compared"] += int(compared)
+            found[kind_name]["equal"] += int(equal)
+    return found
+
+
+def _discrepancies(stage: Stage) -> list[dict[str, Any]]:
+    """Return each difference: which record, which field, and the digests of what was expected and what was found."""
+    sides = ", ".join(
+        f"CASE WHEN {side} IS NOT NULL THEN sha256(CAST(to_json([kind, id, field, {side}]) AS VARCHAR)) END"
+        for side in ("expected", "found")
+    )
+    order = "ORDER BY kind, length(id), id, field, expected, found"
+    return [
+        {"kind": kind, "id": _safe(id), "field": _safe(label), "expected": expected, "found": held}
+        for kind, id, label, expected, held in stage.rows(
+            f"SELECT kind, id, field, {sides} FROM verify.discrepancy {order}"
+        )
+    ]
+
+
+def _safe(text: str) -> str:
+    """Return the text with every mail address in it replaced by its digest: ids and titles are the customer's."""
+    return MAIL.sub(lambda found: "sha256:" + hashlib.sha256(found[0].encode()).hexdigest(), text)
+
+
+def _address(side: Side) -> str:
+    """Return the account's address without user, query or secret; a secret that is part of it stays a name."""
+    template = side.account.url or side.connector.manifest.base_url
+    filled = re.sub(r"\{(\w+)\}", lambda word: side.account.settings.get(word[1], word[0]), template)
+    return _safe(re.sub(r"[?#].*", "", filled).rstrip("/"))
+
+
+def _lacking(steps: Steps, stage: Stage) -> list[Fault]:
+    """Return what the stage does not hold that a certificate is computed from."""
+    kinds = steps.project.destination.connector.kinds
+    faults = []
+    for table in {"planned", "seal"} - stage.tables_of("plan"):
+        faults.append(Fault("workspace", "", f"there is no plan.{table} in the stage"))
+    for where, schema in SIDES.items():
+        tables = stage.tables_of(schema)
+        for kind_name, kind in kinds.kinds.items():
+            columns = {"id", "variant", *kind.fields} | ({"_kind"} if where == "predicted" else set())
+            if kind_name not in tables:
+                faults.append(Fault("workspace", kind_name, f"there is no {schema}.{kind_name} in the stage"))
+            elif columns - set(stage.columns_of(schema, kind_name)):
+                faults.append(Fault("workspace", kind_name, f"{schema}.{kind_name} was made by another migrator"))
+    return faults
+
+
+# ---- records as lines, and digests ----------------------------------------------------------------------------------
+
+
+def _lines(side: Side, where: str, kind_name: str) -> str:
+    """Return the SELECT of (id, line) of a kind: each record as one line of JSON, keys sorted.
+
+    Of the source, every field that is not private; of the others, the fields that verify compares: the rest is the
+    vendor's own and changes by itself.
+    """
+    kinds, relation = side.connector.kinds, f"{SIDES[where]}.{name(kind_name)}"
+    fields = {label: spec for label, spec in kinds.kinds[kind_name].fields.items() if not spec.private}
+    if where == "source":
+        return f"SELECT id, {_line(kind_name, fields)} AS line FROM {relation}"
+    parts, variants = [], {variant.name: variant for variant in reversed(side.mapping.kinds.get(kind_name, ()))}
+    for variant in variants:
+        held = _held(side.connector.manifest, side.mapping, kind_name, variant)
+        some = {label: spec for label, spec in fields.items() if label in held}
+        parts.append((some, f"variant = {quoted(variant)}"))
+    known = ", ".join(quoted(variant) for variant in variants)
+    parts.append(({}, f"variant IS NULL OR variant NOT IN ({known})" if known else "TRUE"))
+    more = "_kind" if where == "predicted" else ""
+    return " UNION ALL ".join(
+        f"SELECT id, {_line(kind_name, some, more)} AS line FROM {relation} WHERE {test}" for some, test in parts
+    )
+
+
+def _held(manifest: Manifest, mapping: Mapping, kind_name: str, variant: str) -> set[str]:
+    """Return the fields that verify compares in records of this variant."""
+    write = manifest.write(kind_name, variant)
+    verbs = next((each.fields for each in mapping.kinds.get(kind_name, ()) if each.name == variant), {})
+    return {label for label in verbs if write and _compared(Field(), write.fields.get(label))}
+
+
+def _line(kind_name: str, fields: dict[str, Field], source_kind: str = "") -> str:
+    values = ", ".join(f"{quoted(label)}, {_value(fields[label], name(label))}" for label in sorted(fields))
+    more = f", 'source_kind', {source_kind}" if source_kind else ""
+    return f"CAST(json_object('fields', json_object({values}), 'id', id, 'kind', {quoted(kind_name)}{more}) AS VARCHAR)"
+
+
+def _value(spec: Field, column: str) -> str:
+    """Return a column as JSON is to hold it; a number that is not whole as text, which every language writes alike."""
+    if spec.type == "timestamp":
+        return f"replace(CAST({column} AS VARCHAR), ' ', 'T') || 'Z'"
+    if spec.type in ("number", "date"):
+        return f"CAST({column} AS VARCHAR)"
+    if spec.type == "map":
+        return f"COALESCE(TRY_CAST({column} AS JSON), to_json({column}))"
+    if spec.type in ("list", "refs") and spec.unordered:
+        return f"list_sort({column})"
+    return column
+
+
+def _digested(stage: Stage, lines: str) -> tuple[int, str]:
+    """Return the number and the digest of the rows, in whatever order they lie."""
+    count, whole = 0, hashlib.sha256()
+    for rows, some in stage.stream(  # sorted by their first digits, then within: twice as fast as row by row
+        "SELECT count(*), string_agg(h || chr(10), '' ORDER BY h) "
+        f"FROM (SELECT sha256(line) AS h FROM ({lines})) GROUP BY left(h, 3) ORDER BY left(h, 3)"
+    ):
+        whole.update(some.encode())
+        count += rows
+    return count, whole.hexdigest()
+
+
+def sorted_digest(rows: Iterable[str]) -> str:
+    """Return the sha256 of the rows' digests in hexadecimal, sorted, a line each."""
+    return hashlib.sha256("".join(row + "\n" for row in sorted(rows)).encode()).hexdigest()
+
+
+# ---- export ---------------------------------------------------------------------------------------------------------
+
+
+def export(steps: Steps, out: Path) -> dict[str, int]:
+    """Write what was read back as lines of JSON, gzipped where the name ends in .gz; return the number by kind."""
+    if not out.name.endswith((".jsonl", ".jsonl.gz")):
+        raise InputError("an export is a .jsonl or a .jsonl.gz file", file=str(out), remedy="name it so")
+    if not steps.workspace.stage.is_file():
+        raise InputError("nothing is extracted yet", remedy="run `migrator extract` first")
+    side, counts = steps.project.destination, {}
+    part = out.with_name(out.name + ".part")
+    with Stage(steps.workspace.stage) as stage:
+        if not stage.tables_of(CANONICAL):
+            raise InputError("nothing is read back yet", remedy="run `migrator verify` first")
+        try:
+            with part.open("wb") as plain, _written(plain, zipped=out.name.endswith(".gz")) as file:
+                for kind_name in side.connector.kinds.in_order():
+                    counts[kind_name] = 0
+                    lines = _lines(side, "read_back", kind_name)
+                    for (line,) in stage.stream(f"SELECT line FROM ({lines}) ORDER BY length(id), id, line"):
+                        file.write(line.encode() + b"\n")
+                        counts[kind_name] += 1
+            part.replace(out)
+        except OSError as err:
+            part.unlink(missing_ok=True)
+            raise WorkspaceError(f"{out} cannot be written: {err}") from err
+    return counts
+
+
+def _written(plain: IO[bytes], *, zipped: bool) -> Any:
+    """Return the file to write into; gzipped without name and time, so that equal records make equal bytes."""
+    return gzip.GzipFile("", "wb", 6, plain, mtime=0) if zipped else plain
+
+
+class _Rows:
+    """The digests of a kind's rows, in any order; beyond ``HELD`` of them they wait in temporary files, sorted."""
+
+    def __init__(self) -> None:
+        self.count, self._held, self._files = 0, list[bytes](), list[IO[bytes]]()
+
+    def add(self, row: bytes) -> None:
+        """Take one row's digest."""
+        self.count += 1
+        self._held.append(row)
+        if len(self._held) >= HELD:
+            self._files.append(tempfile.TemporaryFile())
+            self._files[-1].write(b"".join(sorted(self._held)))
+            self._held.clear()
+
+    def digest(self) -> str:
+        """Return the digest over all rows."""
+        whole = hashlib.sha256()
+        for row in heapq.merge(sorted(self._held), *(self._again(file) for file in self._files)):
+            whole.update(row.hex().encode() + b"\n")
+        for file in self._files:
+            file.close()
+        return whole.hexdigest()
+
+    @staticmethod
+    def _again(file: IO[bytes]) -> Iterator[bytes]:
+        file.seek(0)
+        return iter(lambda: file.read(hashlib.sha256().digest_size), b"")
+
+
+# ---- check ----------------------------------------------------------------------------------------------------------
+
+
+def check(
+    file: Path, *, steps: Steps | None = None, export_file: Path | None = None, public_key: str | None = None
+) -> Checked:
+    """Prove the signature, then hold the certificate against a workspace, an export, both or neither.
+
+    Raises InputError, with file and line, where the file is no certificate.
+    """
+    content = _content(file)
+    certificate = _read(content, file)
+    faults = list(_unsigned(certificate, content, public_key))
+    against = []
+    if steps is not None:
+        against.append(str(steps.workspace.folder))
+        faults += _against_workspace(certificate, steps)
+    if export_file is not None:
+        against.append(str(export_file))
+        faults += _against_export(certificate, export_file)
+    return Checked(certificate, tuple(against), tuple(faults))
+
+
+def summary(workspace: Workspace) -> dict[str, Any] | None:
+    """Return what a report shows of the workspace's certificate; None where there is none, or it cannot be read.
+
+    ``signed``: its signature holds. ``current``: it is of the plan and the verification that lie in the workspace.
+    """
+    file = workspace.folder / FILE
+    try:
+        content = _content(file)
+        certificate = _read(content, file)
+        verification = json.loads(workspace.folder.joinpath("verify.json").read_text(encoding="utf-8"))
+    except InputError:
+        return None
+    except (OSError, ValueError):
+        verification = {}
+    verdict, plan = certificate.get("verdict"), certificate.get("plan")
+    of = plan.get("digest") if isinstance(plan, dict) else None
+    return {
+        "file": FILE,
+        "signed": not any(_unsigned(certificate, content, None)),
+        "current": (of, certificate.get("verified_at")) == (verification.get("plan"), verification.get("at")),
+        "proven": bool(verdict.get("proven")) if isinstance(verdict, dict) else False,
+        "verdict": str(verdict.get("text", "")) if isinstance(verdict, dict) else "",
+        **{each: str(certificate.get(each, "")) for each in ("made_at", "verified_at", "public_key")},
+        "plan": of,
+    }
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as err:
+        remedy = "`migrator certificate make` writes one"
+        raise InputError(f"cannot be read ({err.strerror})", file=str(file), remedy=remedy) from err
+
+
+def _read(content: bytes, file: Path) -> Certificate:
+    """Return the file's document. Raises InputError where it is no certificate of the format known here."""
+    try:
+        document = json.loads(content)
+    except json.JSONDecodeError as err:
+        raise InputError(f"no certificate: {err.msg}", file=str(file), line=err.lineno) from err
+    except (UnicodeDecodeError, RecursionError, ValueError) as err:
+        line = content.count(b"\n", 0, err.start) + 1 if isinstance(err, UnicodeDecodeError) else 1
+        raise InputError("no certificate: not JSON in UTF-8", file=str(file), line=line) from err
+    found = document.get("format") if isinstance(document, dict) else None
+    if found != FORMAT:
+        says = f"its format is {found!r:.60}" if found is not None else "it names no format"
+        raise InputError(f"no certificate: {says}, not {FORMAT!r}", file=str(file), line=1)
+    return dict(document)
+
+
+def _unsigned(certificate: Certificate, content: bytes, public_key: str | None) -> Iterator[Fault]:
+    """Yield what is wrong with the signature, the key, and the way the file is written."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    if public_key is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", public_key):
+        raise InputError("--public-key is not 64 hexadecimal digits", remedy="`migrator certificate make` prints it")
+    key, signature = (str(certificate.get(part)) for part in ("public_key", "signature"))
+    if public_key is not None and key != public_key.lower():
+        yield Fault("certificate", "", f"signed by another key, {key[:64]}")
+    signed = {part: value for part, value in certificate.items() if part != "signature"}
+    try:
+        if content != canonical_json(certificate) + b"\n":
+            yield Fault("certificate", "", "not written as migrator writes it; a byte was changed")
+        if not (re.fullmatch(r"[0-9a-f]{64}", key) and re.fullmatch(r"[0-9a-f]{128}", signature)):
+            raise InvalidSignature
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(bytes.fromhex(signature), canonical_json(signed))
+    except (InvalidSignature, ValueError):
+        yield Fault("certificate", "", "the signature does not hold; what it says was changed after it was signed")
+
+
+def _against_workspace(certificate: Certificate, steps: Steps) -> list[Fault]:
+    """Compute everything again. What follows from the records is left out where the records are others."""
+    if not steps.workspace.stage.is_file() or not steps.workspace.ledger.is_file():
+        raise InputError(f"{steps.workspace.folder} holds no records", remedy="name the workspace it was made in")
+    with Stage(steps.workspace.stage) as stage, Ledger(steps.workspace.ledger) as ledger:
+        faults = _lacking(steps, stage)
+        if not faults:
+            found = _contents(steps, stage)
+            faults = list(_differing({part: certificate.get(part) for part in found}, found))
+        if not faults:
+            found |= _judged(steps, stage, ledger)
+            said = {part: value for part, value in certificate.items() if part not in STATED}
+            stated = {part: said.get(part) for part in ("format", "planned_at", "verified_at")}
+            faults = list(_differing(said, found | stated))
+    return faults
+
+
+def _differing(said: Any, found: Any, path: tuple[str, ...] = ()) -> Iterator[Fault]:
+    """Yield where a certificate and the workspace differ, down to the figure."""
+    if isinstance(said, dict) and isinstance(found, dict):
+        for key in sorted({*said, *found}):
+            yield from _differing(said.get(key), found.get(key), (*path, key))
+        return
+    if canonical_json(said) == canonical_json(found):  # 1 is not true here
+        return
+    kind, place = (path[1], path[2:]) if path[0] in ("kinds", "counts") and len(path) > 1 else ("", path)
+    if isinstance(said, list) and isinstance(found, list):
+        for text, some, others in (("only in the certificate", said, found), ("only in the workspace", found, said)):
+            known = {canonical_json(other) for other in others}
+            more = [one for one in some if canonical_json(one) not in known]
+            for one in more[:SHOWN]:
+                named = str(one.get("kind", "")) if isinstance(one, dict) else ""
+                yield Fault("workspace", named, f"{' '.join(path)}: {text}: {_short(one)}")
+            if len(more) > SHOWN:
+                yield Fault("workspace", "", f"{' '.join(path)}: {len(more) - SHOWN} more {text}")
+        return
+    what = " ".join(place).replace("_", " ")
+    yield Fault("workspace", kind, f"{what}: the certificate says {_short(said)}, the workspace {_short(found)}")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_short(each)}" for key, each in value.items())
+    text = "nothing" if value is None else str(value)
+    return text[:12] if re.fullmatch(r"[0-9a-f]{64}", text) else text[:200]
+
+
+def _against_export(certificate: Certificate, file: Path) -> list[Fault]:
+    """Read an export, line by line, and hold each kind's number and digest against what was read back."""
+    kinds = certificate.get("kinds")
+    said = {
+        str(kind): of.get("read_back") if isinstance(of, dict) else None
+        for kind, of in (kinds.items() if isinstance(kinds, dict) else ())
+    }
+    rows = {kind: _Rows() for kind in said}
+    faults: list[Fault] = []
+    strange = 0
+    try:
+        with _opened(file) as lines:
+            for number, line in enumerate(lines, 1):
+                start = line.rfind(b',"kind":"')
+                kind = line[start + 9 : -3].decode(errors="replace") if start > 0 and line.endswith(b'"}\n') else ""
+                if kind in rows:
+                    rows[kind].add(hashlib.sha256(line[:-1]).digest())
+                    continue
+                strange += 1
+                if strange <= SHOWN:
+                    faults.append(Fault(f"{file}:{number}", "", "no record of a kind the certificate names"))
+    except FileNotFoundError as err:
+        raise InputError("no such file", file=str(file), remedy="`migrator certificate export` writes one") from err
+    except (OSError, EOFError, zlib.error) as err:
+        return [*faults, Fault(str(file), "", f"cannot be read to its end ({err})")]
+    if strange > SHOWN:
+        faults.append(Fault(str(file), "", f"{strange - SHOWN} more lines like these"))
+    for kind, of in said.items():
+        count, held = rows[kind].count, rows[kind].digest()
+        records, of_them = (of.get("records"), of.get("digest")) if isinstance(of, dict) else (None, None)
+        if records != count:
+            text = f"read back records: the certificate says {_short(records)}, the export holds {count}"
+            faults.append(Fault(str(file), kind, text))
+        elif of_them != held:
+            text = f"read back digest: the certificate says {_short(of_them)}, the export's records give {held[:12]}"
+            faults.append(Fault(str(file), kind, f"{text}: at least one record is another"))
+    if not said:
+        faults.append(Fault("certificate", "", "it names no kinds to hold the export against"))
+    return faults
+
+
+def _opened(file: Path) -> IO[bytes]:
+    """Open an export for reading, gzipped or not, whatever its name."""
+    with file.open("rb") as begin:
+        zipped = begin.read(2) == b"\x1f\x8b"
+    return gzip.open(file, "rb") if zipped else file.open("rb")  # type: ignore[return-value]
+
+
+# ---- keys -----------------------------------------------------------------------------------------------------------
+
+
+def _signer(where: str | None, workspace: Workspace) -> tuple[Ed25519PrivateKey, Path | None]:
+    """Return the key to sign with, and its file where it was made now. ``where``: env:, keyring: or a PEM file."""
+    if where is not None and re.match(r"(env|keyring):.", where):
+        return _from_text(secret(where, "the certificate's key"), where), None
+    file = Path(where) if where is not None else workspace.folder / KEY
+    if where is None and not file.exists():
+        return _new_key(file), file
+    try:
+        return _from_pem(file.read_bytes(), str(file)), None
+    except OSError as err:
+        raise _no_key(str(file), f"cannot be read ({err.strerror})") from err
+
+
+def _new_key(file: Path) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(pem)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as err:
+        raise WorkspaceError(f"{file} cannot be written: {err}") from err
+    return key
+
+
+def _from_text(text: str, where: str) -> Ed25519PrivateKey:
+    """Read a key that fits on one line: 64 hexadecimal digits, or the line between the first and last of a PEM file."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    if re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(text))
+    return _from_pem(f"-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n".encode(), where)
+
+
+def _from_pem(pem: bytes, where: str) -> Ed25519PrivateKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(pem, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise _no_key(where, "holds no unencrypted private key") from None  # the cause may show the key
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _no_key(where, "holds a key of another sort than ed25519")
+    return key
+
+
+def _no_key(where: str, what: str) -> InputError:
+    return InputError(what, file=where, remedy="`openssl genpkey -algorithm ed25519 -out FILE` makes one")
+
+
+def _replace(file: Path, content: bytes) -> None:
+    part = file.with_name(file.name + ".part")
+    try:
+        part.write_bytes(content)
+        part.replace(file)
+    except OSError as err:
+        raise WorkspaceError(f"{file} cannot be written: {err}") from err

@@ -1,0 +1,86 @@
+"""Jobs under way: calls a vendor only promised to carry out, asked for together and no oftener than is worth a call."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from migrator.connector import Destination, Outcome, Unit
+from migrator.decide import WORTH_A_CALL
+from migrator.errors import VendorError
+from migrator.manifest import Jobs
+
+
+@dataclass
+class _Job:
+    units: list[Unit]
+    lanes: list[Any]
+    since: float
+
+
+@dataclass
+class Flight:
+    """The jobs of one load. How long one takes is learned: longer when some were not finished, else a little less."""
+
+    spec: Jobs | None
+    destination: Destination
+    sleep: Callable[[float], None]
+    monotonic: Callable[[], float] = time.monotonic
+    jobs: dict[str, _Job] = field(default_factory=dict)
+    asked: int = 0
+
+    def __post_init__(self) -> None:
+        self.takes = self.spec.seconds if self.spec else 0.0
+
+    def full(self, coming: int) -> bool:
+        """Tell whether no more jobs may be begun, with ``coming`` calls that may become some."""
+        return self.spec is not None and len(self.jobs) + coming >= self.spec.most
+
+    def add(self, job: str, units: list[Unit], lanes: list[Any]) -> None:
+        """Note a promise."""
+        self.jobs[job] = _Job(units, lanes, self.monotonic())
+
+    def land(self, *, wait: bool) -> Iterator[tuple[list[Unit], list[Any], list[Outcome]]]:
+        """Yield what became of jobs, if it is time to ask; ``wait`` lets that time come."""
+        if not self.jobs:
+            return
+        ages = sorted(job.since for job in self.jobs.values())
+        worth = ages[max(0, math.ceil(len(ages) * WORTH_A_CALL) - 1)] + self.takes
+        now = self.monotonic()
+        if now < worth:
+            if not wait:
+                return
+            self.sleep(worth - now)
+        yield from self._ask()
+
+    def _ask(self) -> Iterator[tuple[list[Unit], list[Any], list[Outcome]]]:
+        now = self.monotonic()
+        self.asked += 1
+        found = self.destination.outcomes({name: job.units for name, job in self.jobs.items()})
+        late = [now - self.jobs[name].since for name, done in found.items() if done is None]
+        longest = max(late, default=0.0)
+        self.takes = max(0.2, longest * 1.1 if longest > self.takes else self.takes * (1.0 if late else 0.98))
+        for name in list(self.jobs):
+            if name in found and found[name] is None:
+                continue
+            job = self.jobs.pop(name)
+            yield job.units, job.lanes, found.get(name) or [None] * len(job.units)
+
+    def outlast(self, job: str) -> None:
+        """Wait until a job of an earlier run is finished, or forgotten."""
+        for _ in range(1000):
+            if self.destination.outcomes({job: []}).get(job, []) is not None:
+                return
+            self.sleep(max(1.0, self.takes / 4))
+        raise VendorError(f"the job {job} does not come to an end; try again later")
+
+    def calm(self, patience: int) -> None:
+        """Wait until the account has no job under way, so that what is not found will not come any more."""
+        for _ in range(patience):
+            if not self.destination.jobs_open():
+                return
+            self.sleep(max(1.0, self.takes / 2))
+        raise VendorError("the vendor's jobs do not come to an end; try again later")

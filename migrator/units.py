@@ -1,0 +1,213 @@
+"""The plan's rows made into units: what belongs to one call gathered, and every reference resolved to its new name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from migrator.connector import Child, Unit, at_path
+from migrator.decide import WRITES
+from migrator.errors import RefusedError, WorkspaceError
+from migrator.kinds import Kinds
+from migrator.ledger import Ledger
+from migrator.manifest import Manifest
+from migrator.mapping import Mapping, Verb
+from migrator.project import Workspace
+from migrator.stage import Stage
+
+COLUMNS = "kind, id, as_kind, variant, action, target, unit, lane, owner, blob, stamp, CAST(payload AS VARCHAR)"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record of the plan that is written."""
+
+    kind: str
+    id: str
+    as_kind: str
+    variant: str
+    action: str
+    target: str | None
+    unit: str
+    lane: str
+    owner: str | None
+    blob: str | None
+    stamp: str | None
+    text: str | None
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """Return the payload as planned, anew each time."""
+        return json.loads(self.text) if self.text else {}
+
+
+@dataclass
+class Builder:
+    """Builds the units of one plan. ``source``: the vendor the records come from, which begins migrator's own keys."""
+
+    stage: Stage
+    ledger: Ledger
+    workspace: Workspace
+    kinds: Kinds
+    manifest: Manifest
+    mapping: Mapping
+    source: str
+    _keys: dict[str, str] = field(default_factory=dict)
+
+    def lanes(self, members: Sequence[str], actions: Sequence[str]) -> Iterator[list[list[Row]]]:
+        """Yield lanes: lists of units in order, each unit a list of rows, its own record first."""
+        marks, wanted = ", ".join("?" for _ in members), ", ".join("?" for _ in actions)
+        rows = self._rows(
+            self.stage.stream(
+                f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first FROM plan.planned "
+                f"WHERE action IN ({wanted}) AND as_kind IN ({marks})) "
+                "ORDER BY lane, first, unit, place, length(id), id",
+                *actions,
+                *members,
+            )
+        )
+        for _, lane in groupby(rows, key=lambda row: row.lane):
+            yield [list(unit) for _, unit in groupby(lane, key=lambda row: row.unit)]
+
+    def units(self, names: Sequence[str]) -> Iterator[list[Row]]:
+        """Yield the rows of units by their names."""
+        for unit in names:
+            rows = self.stage.rows(
+                f"SELECT {COLUMNS} FROM plan.planned WHERE action IN {WRITES} AND unit = ? "
+                "ORDER BY place, length(id), id",
+                unit,
+            )
+            if rows:
+                yield list(self._rows(rows))
+
+    @staticmethod
+    def _rows(rows: Any) -> Iterator[Row]:
+        for row in rows:
+            yield Row(*row)
+
+    def build(self, rows: Sequence[Row], sent_at: str = "") -> Unit:
+        """Return the unit with every reference resolved. Raises RefusedError where one was not written."""
+        main = rows[0]
+        write = self.manifest.write(main.as_kind, main.variant)
+        call = getattr(write, main.action) if write else None
+        refs: dict[str, str] = {}
+        payload = self._resolved(main, refs, within=call.path if call else "")
+        ids = {row.id for row in rows[1:]}
+        children = []
+        for row in rows[1:] if main.action == "create" else ():
+            blob = self.workspace.blob(row.blob) if row.blob else None
+            if blob and not blob.is_file():
+                raise WorkspaceError(
+                    f"the bytes {row.blob} of {row.kind} {row.id} are not in the workspace; extract again"
+                )
+            owner = row.owner if row.owner in ids else None
+            payload_of = self._resolved(row, {}, inside=main)
+            children.append(Child(row.kind, row.id, row.variant, payload_of, blob, owner))
+        key = f"{self.source}:{main.as_kind}:{main.id}"
+        there = self._there(main) if main.action != "create" else ""
+        return Unit(
+            main.as_kind, main.id, main.variant, payload, refs, key, self._own_keys(), tuple(children), sent_at,
+            main.action, there, main.stamp,
+        )  # fmt: skip
+
+    def _there(self, row: Row) -> str:
+        found = self.ledger.find(row.kind, row.id)
+        return found.destination if found else row.target or ""
+
+    def _own_keys(self) -> dict[str, str]:
+        if not self._keys:
+            for own in self.manifest.setup:
+                found = self.ledger.find(own.kind, own.id)
+                if found:
+                    self._keys[own.id] = found.key or found.destination
+        return self._keys
+
+    def _resolved(
+        self, row: Row, refs: dict[str, str], *, within: str = "", inside: Row | None = None
+    ) -> dict[str, Any]:
+        kind = self.kinds.kinds[row.as_kind]
+        variant = next(v for v in self.mapping.kinds[row.as_kind] if v.name == row.variant)
+        payload = row.payload
+        if not variant.id.startswith(("@", "^")) and "{" not in variant.id:
+            _take(payload, variant.id)
+        for label, spec in kind.fields.items():
+            verb = variant.fields.get(label)
+            if verb is None:
+                continue
+            if spec.to and label == kind.owner and row.owner and inside is None:
+                refs[label] = self._destination(spec.to, row.owner, row, label)
+            if verb.keyed:
+                self._rekey(payload, verb)
+            elif spec.to and verb.path and not verb.path.startswith("^"):
+                key = label if verb.path == "@value" else verb.path
+                if f"{{{label}}}" in within:
+                    _take(payload, key)
+                    continue
+                held = at_path(payload, key)
+                if isinstance(held, list):
+                    _put(payload, key, [_number(self._destination(spec.to, str(one), row, label)) for one in held])
+                elif held is not None and not verb.path.startswith("@parent"):
+                    there = self._destination(spec.to, str(held), row, label)
+                    refs[label] = there
+                    _put(payload, key, _number(there))
+        return payload
+
+    def _destination(self, kinds: tuple[str, ...], source: str, row: Row, label: str) -> str:
+        for kind_name in dict.fromkeys(k for to in kinds for k in self.standing(to)):
+            found = self.ledger.find(kind_name, source)
+            if found:
+                return found.destination
+        raise RefusedError(
+            f"{row.kind} {row.id}: its {label} ({source}) was not written; see the quarantine, then retry"
+        )
+
+    def standing(self, kind_name: str) -> list[str]:
+        """Return the kinds whose records may be written as ``kind_name``: itself, and those that stand in as it."""
+        return [kind_name, *(other for other, kind in self.kinds.kinds.items() if kind.stands_in == kind_name)]
+
+    def _rekey(self, payload: dict[str, Any], verb: Verb) -> None:
+        """Name custom values the way the destination does."""
+        held = at_path(payload, verb.path or "")
+        keyed = verb.keyed
+        assert keyed is not None
+        if isinstance(held, dict):
+            named = {}
+            for source, value in held.items():
+                there = self.ledger.find("custom_field", source)
+                if there:
+                    named[there.key or there.destination if keyed.by == "key" else there.destination] = value
+            _put(payload, verb.path or "", named)
+        elif isinstance(held, list):
+            listed = []
+            for one in held:
+                there = self.ledger.find("custom_field", str(one["id"]))
+                if there:
+                    listed.append({"id": _number(there.destination), "value": one["value"]})
+            _put(payload, verb.path or "", listed)
+
+
+def shown(unit: Unit) -> dict[str, Any]:
+    """Return what a person sees of a unit in the quarantine."""
+    return {"payload": unit.payload, "with": [{"kind": c.kind, "id": c.id, **c.payload} for c in unit.children]}
+
+
+def _number(id: str) -> int | str:
+    return int(id) if id.isdecimal() and (id == "0" or not id.startswith("0")) else id
+
+
+def _put(payload: dict[str, Any], path: str, value: Any) -> None:
+    *way, last = path.split(".")
+    node = payload
+    for step in way:
+        node = node[step]
+    node[last] = value
+
+
+def _take(payload: dict[str, Any], path: str) -> None:
+    above, _, last = path.rpartition(".")
+    node = at_path(payload, above) if above else payload
+    if isinstance(node, dict):
+        node.pop(last, None)
