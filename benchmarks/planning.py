@@ -89,7 +89,10 @@ def prepare(folder: Path, count: int, people: int) -> None:
         stage.run(f"INSERT INTO {relation} BY NAME {tickets}")
         stage.schema("plan", "predicted", "native")
         stage.run(f"CREATE TABLE plan.decided ({DECIDED})")
-        stage.run("CREATE TABLE plan.known (kind VARCHAR, id VARCHAR, target VARCHAR, as_kind VARCHAR)")
+        stage.run(
+            "CREATE TABLE plan.known (kind VARCHAR, id VARCHAR, target VARCHAR, as_kind VARCHAR, variant VARCHAR)"
+        )
+        stage.run("CREATE TABLE plan.unselected (kind VARCHAR, id VARCHAR, as_kind VARCHAR, reason VARCHAR)")
         for kind, first, number, gone in (
             ("contact", 900_000_000, people, 50),
             ("agent", 100_000, 500, 25),

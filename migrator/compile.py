@@ -30,6 +30,12 @@ def name(identifier: str) -> str:
     return exp.to_identifier(identifier, quoted=True).sql("duckdb")
 
 
+def match_key(kind: Kind, alias: str) -> str:
+    """Return the SQL of what makes two records of a kind the same, whatever the case; NULL where there is nothing."""
+    parts = [f"lower(trim(CAST({alias}.{name(field)} AS VARCHAR)))" for field in kind.match]
+    return " || chr(31) || ".join(parts) if parts else "CAST(NULL AS VARCHAR)"
+
+
 @lru_cache(maxsize=512)
 def checked(sql: str) -> str:
     """Return the statement as DuckDB reads it. Raises ValueError unless it is exactly one SELECT."""

@@ -93,6 +93,7 @@ class Unit:
         return replace(self, payload={}, children=tuple(replace(c, payload={}, blob=None) for c in self.children))
 
 
+AS_IS = "(as is)"  # a payload under this key is in the destination's own words already
 PLACE = "place:"  # begins the id of a record the vendor names to nobody: its owner's id, and its place there, from 1
 
 

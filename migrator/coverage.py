@@ -125,16 +125,42 @@ def measure(stage: Stage, mapping: Mapping, *, raw: str = "raw") -> Coverage:
             where = covers(variant)
             seen.append(where)
             paths = covered(mapping, variant)
-            structure = stage.one(f"SELECT json_group_structure(body) FROM {relation} WHERE {where}")
-            if structure:
-                mapped += _sort_leaves(
-                    stage, relation, where, kind, stream, json.loads(structure), paths, uncovered, dropped
-                )
+            structure = _structure(stage, relation, where)
+            if structure is not None:
+                mapped += _sort_leaves(stage, relation, where, kind, stream, structure, paths, uncovered, dropped)
         rest = " AND ".join(f"NOT ({where})" for where in seen) or "TRUE"
         count, example = stage.rows(f"SELECT count(*), min(id) FROM {relation} WHERE {rest}")[0]
         if count:
             uncovered.append(Uncovered(stream, "(no kind)", "(whole record)", int(count), f"id {example}"))
     return Coverage(mapped, uncovered, dropped)
+
+
+def _structure(stage: Stage, relation: str, where: str) -> Any:
+    """Return what all bodies are made of; None where there are none.
+
+    Not json_group_structure: it holds 36 KB a record (DuckDB 2.0.0, tickets of 2 KB, measured 2026-11-22).
+    """
+    whole: Any = None
+    for (text,) in stage.stream(f"SELECT DISTINCT json_structure(body) FROM {relation} WHERE {where}"):
+        one = json.loads(text)
+        whole = one if whole is None else _merged(whole, one)
+    return whole
+
+
+def _merged(one: Any, other: Any) -> Any:
+    """Return the structure of two bodies together; where they differ in shape, anything may stand there."""
+    if one == other or other == "NULL":
+        return one
+    if one == "NULL":
+        return other
+    if isinstance(one, dict) and isinstance(other, dict):
+        both = dict(one)
+        for label, inner in other.items():
+            both[label] = _merged(both[label], inner) if label in both else inner
+        return both
+    if isinstance(one, list) and isinstance(other, list):
+        return [_merged(one[0], other[0])] if one and other else one or other
+    return "JSON"
 
 
 def _sort_leaves(

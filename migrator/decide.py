@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.compile import name, quoted
+from migrator.compile import match_key, name, quoted
 from migrator.kinds import Kind, Kinds
 from migrator.manifest import Manifest, Write
 from migrator.mapping import Mapping, Variant, word
@@ -43,7 +43,8 @@ class Decider:
         write = self.manifest.write(kind_name)
         work = f"native.{name('work ' + kind_name)}"
         steps = [
-            f"gathered AS ({self._gathered(kind_name, kind)})",
+            f"gathered AS (SELECT g.*, u.reason AS _unselected FROM ({self._gathered(kind_name, kind)}) g LEFT JOIN "
+            f"plan.unselected u ON u.kind = g._kind AND u.id = g.id AND u.as_kind = {quoted(kind_name)})",
             f"named AS ({self._named(kind_name, kind)})",
             f"single AS ({self._single(kind_name, kind, write)})",
             f"joined AS ({self._joined(kind_name, kind, write)})",
@@ -278,6 +279,9 @@ class Decider:
             cases.append(("w._known IS NOT NULL", "stand_in", before))
         cases.append(("w._known IS NOT NULL", "keep", before))
         cases += self._skipped(kind_name, kind)
+        # Who has a seat already costs nothing, and belongs to groups.
+        seated = " AND w._there IS NULL AND w._among IS NULL" if write and write.match_only else ""
+        cases.append((f"w._unselected IS NOT NULL{seated}", "skip", "w._unselected"))
         if kind.owner:
             of = kind.fields[kind.owner].to[0].replace("_", " ")
             cases.append(("w._owner_id IS NULL", "skip", quoted(f"its {of} is not among the records")))
@@ -305,6 +309,9 @@ class Decider:
             cases.append(("w._there IS NOT NULL", "keep", quoted(f"{title} has it already (same {match})")))
         if write.match_only and not (self.without_seat == "create" and write.create):
             if kind.stands_in and self.without_seat == "stand_in":
+                unselected = f"{self._unselected(kind_name)} AND as_kind = {quoted(kind.stands_in)}"
+                nobody = quoted(f"not selected: nothing needs a {kind.stands_in} in place of a seat at {title}")
+                cases.append((f"w.id IN ({unselected})", "skip", nobody))
                 return [*cases, ("TRUE", "stand_in", quoted(f"no seat at {title}: stands in as a {kind.stands_in}"))]
             return [*cases, ("TRUE", "manual", quoted(f"needs a seat at {title}"))]
         inside = self._inside(kind_name)
@@ -326,6 +333,10 @@ class Decider:
         names = [quoted(variant.name) for variant, write in self.writable(kind_name) if write.embedded]
         return f"w._variant IN ({', '.join(names)})" if names else ""
 
+    @staticmethod
+    def _unselected(kind_name: str) -> str:
+        return f"SELECT id FROM plan.unselected WHERE kind = {quoted(kind_name)}"
+
     def _missing(self, kind: Kind, write: Write) -> list[Case]:
         """What a record cannot be written without."""
         cases: list[Case] = []
@@ -337,6 +348,8 @@ class Decider:
             if spec.to:
                 was = f"w.{name('_was ' + label)}"
                 gone = quoted(f"its {label} is not written")
+                left = " OR ".join(f"{was} IN ({self._unselected(to)})" for to in spec.to)
+                cases.append((f"w.{name(label)} IS NULL AND ({left})", "skip", quoted(f"its {label} is not selected")))
                 cases.append(
                     (f"w.{name(label)} IS NULL", "manual", f"CASE WHEN {was} IS NULL THEN {none} ELSE {gone} END")
                 )
@@ -450,12 +463,6 @@ class Decider:
                 "UPDATE plan.decided SET action = 'manual', reason = ? WHERE kind = ? AND id = ?", why, kind_name, id
             )
             self.stage.run(f"UPDATE {work} SET _action = 'manual', _reason = ? WHERE id = ?", why, id)
-
-
-def match_key(kind: Kind, alias: str) -> str:
-    """Return the SQL of what makes two records of a kind the same, whatever the case; NULL where there is nothing."""
-    parts = [f"lower(trim(CAST({alias}.{name(field)} AS VARCHAR)))" for field in kind.match]
-    return " || chr(31) || ".join(parts) if parts else "CAST(NULL AS VARCHAR)"
 
 
 def _linked(kind: Kind) -> bool:

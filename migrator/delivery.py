@@ -219,22 +219,9 @@ class Deliverer(Declarative):
     def look(self, unit: Unit) -> Native | None:
         """Return the record as it stands at the vendor now, None where it is gone."""
         variant = next(v for v in self.mapping.kinds[unit.kind] if v.name == unit.variant)
-        spec = self.manifest.streams[variant.stream]
-        if spec.parent:
-            above = next(
-                (unit.refs.get(label) for label, verb in variant.fields.items() if verb.path == "@parent"), None
-            )
-            bare = self._bare(unit, unit.there)
-            listed = self.child(spec, above) if above else []
-            return next((json.loads(record.body) for record in listed if record.id == bare), None)
-        address = spec.one or spec.view
-        if not address:
-            raise VendorError(f"{self.vendor}: connector.yaml does not say how one record of {variant.stream} is read")
-        try:
-            answer = self.client.read(address.replace("{id}", self._bare(unit, unit.there))).json()
-        except AbsentError:
-            return None
-        return answer.get(spec.one_item, answer) if spec.one_item else answer  # type: ignore[no-any-return]
+        above = next((unit.refs.get(label) for label, verb in variant.fields.items() if verb.path == "@parent"), None)
+        _, records = self.peek(unit.kind, unit.variant, [(unit.there, above)])
+        return json.loads(records[0].body) if records else None
 
     def peek(self, kind: str, variant_name: str, targets: Sequence[tuple[str, str | None]]) -> tuple[str, list[Raw]]:
         """Return the stream of a kind's variant and the records there (id, its owner's) as they stand now."""

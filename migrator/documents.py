@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -50,9 +51,22 @@ def tree(path: Path) -> Any:
         raise InputError(problem, file=str(path), line=mark.line + 1 if mark else None) from err
     except YAMLError as err:
         raise InputError(f"not YAML ({err})", file=str(path)) from err
+    except ValueError as err:  # what looks like a date and is none
+        raise InputError(str(err), file=str(path), line=_no_date(text)) from err
     if not isinstance(loaded, dict):
         raise InputError("expected a mapping of keys", file=str(path), line=1)
     return loaded
+
+
+def _no_date(text: str) -> int | None:
+    """Return the first line with something that looks like a date and is none."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for year, month, day in re.findall(r"\b(\d{4})-(\d\d?)-(\d\d?)", line):
+            try:
+                date(int(year), int(month), int(day))
+            except ValueError:
+                return number
+    return None
 
 
 def parse(loaded: Any, model: type[D], file: str) -> D:

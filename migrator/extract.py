@@ -21,11 +21,11 @@ from typing import Any
 
 from migrator.compile import canonical_sql, name
 from migrator.connector import Raw, Source
-from migrator.errors import ForbiddenError, MigratorError, TruncatedError, VendorError, WorkspaceError
+from migrator.errors import ForbiddenError, MigratorError, StoppedError, TruncatedError, VendorError, WorkspaceError
 from migrator.kinds import Kinds
 from migrator.mapping import Mapping as VendorMapping
 from migrator.project import Workspace
-from migrator.stage import Stage
+from migrator.stage import MEMORY, Stage
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +54,12 @@ def extract(
     chunk: int = CHUNK,
     view: Collection[str] | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    expects: Callable[[Mapping[str, int]], None] = lambda records: None,
 ) -> Extracted:
     """Bring the streams into ``dataset``. A killed extract goes on from its last durable page when called again.
 
     ``view``: the streams whose listed records are looked at one by one (all of them that the manifest says so).
+    ``expects`` is told, before the reading, how many records the vendor counts beyond those that are here.
     Raises TruncatedError where the vendor itself counts more records than arrived.
     """
     wanted = list(streams) if streams is not None else source.streams()
@@ -65,7 +67,7 @@ def extract(
     pipeline = dlt.pipeline(
         pipeline_name=dataset,
         pipelines_dir=str(workspace.folder / ".dlt"),
-        destination=dlt.destinations.duckdb(str(workspace.stage)),
+        destination=dlt.destinations.duckdb(_credentials(workspace)),
         dataset_name=dataset,
     )
     try:
@@ -73,6 +75,8 @@ def extract(
         if pipeline.has_pending_data:
             pipeline.load(loader_file_format="parquet")
         counted = _counted(source, wanted)
+        if counted:
+            expects({stream: count - len(_staged(workspace, dataset, stream)) for stream, count in counted.items()})
         _round(pipeline, dlt, source, workspace, dataset, wanted, chunk, view, progress)
         short = _short(workspace, dataset, counted)
         if short and (lag := max(_lag(source, stream) for stream in short)):
@@ -125,6 +129,8 @@ def _round(
     for rank in _ranks(source, wanted):
         due = _due(workspace, dataset, source, rank)
         while True:
+            if _stops(source):
+                raise StoppedError("stopped between two pages")
             states = _states(pipeline)
             open_streams = [s for s in rank if s in restart or not states.get(s, {}).get("done")]
             if not open_streams:
@@ -153,11 +159,26 @@ def _dlt(workspace: Workspace) -> Any:
     return dlt
 
 
+def _credentials(workspace: Workspace) -> Any:
+    """Return the way to the staging file, with our own limit of memory: DuckDB's is most of the machine's."""
+    from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+
+    credentials = DuckDbCredentials(str(workspace.stage))
+    credentials.global_config = {"memory_limit": MEMORY}
+    return credentials
+
+
 def _states(pipeline: Any) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for source in pipeline.state.get("sources", {}).values():
         found.update(source.get("resources", {}))
     return found
+
+
+def _stops(source: Source) -> bool:
+    """Hold while the run is paused; tell whether a person wants it to end."""
+    client = getattr(source, "client", None)
+    return bool(client and client.pacer.cancelled())
 
 
 def _goes_on(state: Mapping[str, Any]) -> bool:
@@ -300,8 +321,10 @@ def _resource(
                 seen[stream] = seen.get(stream, 0) + len(page.records)
                 progress(stream, seen[stream])
                 yield arrow(page.records)
-                if number >= chunk:
+                if number >= chunk or _stops(source):
                     return
+        except StoppedError:
+            return  # the pages that came are kept: the next round of this run finds out that there is to be none
         except ForbiddenError as err:
             if not (spec and spec.optional):
                 raise
@@ -431,6 +454,8 @@ def _fetch(
     source: Source, workspace: Workspace, row: tuple[str, str]
 ) -> tuple[str, str | None, int | None, str | None]:
     id, url = row
+    if _stops(source):
+        raise StoppedError(f"{id}: stopped before its bytes were fetched")
     workspace.blobs.mkdir(parents=True, exist_ok=True)
     for attempt in (1, 2):
         handle, part = tempfile.mkstemp(dir=workspace.blobs, prefix="part-")

@@ -13,6 +13,8 @@ from migrator.decide import WORTH_A_CALL
 from migrator.errors import VendorError
 from migrator.manifest import Jobs
 
+FIRST = 1.6  # times the declared seconds, until it is known better: to ask too early costs a call
+
 
 @dataclass
 class _Job:
@@ -33,7 +35,7 @@ class Flight:
     asked: int = 0
 
     def __post_init__(self) -> None:
-        self.takes = self.spec.seconds if self.spec else 0.0
+        self.takes = self.spec.seconds * FIRST if self.spec else 0.0
 
     def full(self, coming: int) -> bool:
         """Tell whether no more jobs may be begun, with ``coming`` calls that may become some."""
@@ -43,12 +45,18 @@ class Flight:
         """Note a promise."""
         self.jobs[job] = _Job(units, lanes, self.monotonic())
 
-    def land(self, *, wait: bool) -> Iterator[tuple[list[Unit], list[Any], list[Outcome]]]:
-        """Yield what became of jobs, if it is time to ask; ``wait`` lets that time come."""
+    def land(self, *, wait: bool, more: bool = False) -> Iterator[tuple[list[Unit], list[Any], list[Outcome]]]:
+        """Yield what became of jobs, if it is time to ask; ``wait`` lets that time come.
+
+        While ``more`` jobs follow, it is time when as many are thought to be finished as are worth a call; else all.
+        """
         if not self.jobs:
             return
         ages = sorted(job.since for job in self.jobs.values())
-        worth = ages[max(0, math.ceil(len(ages) * WORTH_A_CALL) - 1)] + self.takes
+        enough = math.ceil(self.spec.most * WORTH_A_CALL) if more and self.spec else len(ages)
+        if len(ages) < enough and not wait:
+            return
+        worth = ages[min(enough, len(ages)) - 1] + self.takes
         now = self.monotonic()
         if now < worth:
             if not wait:
@@ -60,14 +68,21 @@ class Flight:
         now = self.monotonic()
         self.asked += 1
         found = self.destination.outcomes({name: job.units for name, job in self.jobs.items()})
-        late = [now - self.jobs[name].since for name, done in found.items() if done is None]
-        longest = max(late, default=0.0)
-        self.takes = max(0.2, longest * 1.1 if longest > self.takes else self.takes * (1.0 if late else 0.98))
+        self._learn([(now - job.since, found.get(name, []) is None) for name, job in self.jobs.items()])
         for name in list(self.jobs):
             if name in found and found[name] is None:
                 continue
             job = self.jobs.pop(name)
             yield job.units, job.lanes, found.get(name) or [None] * len(job.units)
+
+    def _learn(self, asked: list[tuple[float, bool]]) -> None:
+        """Reckon how long a job takes from (age, whether it is still under way): more, the more of the due ones are."""
+        due = [late for age, late in asked if age >= self.takes]
+        longest = max((age for age, late in asked if late), default=0.0)
+        if longest > self.takes:
+            self.takes = longest * max(1.1, 1 + sum(due) / len(due) / 2)
+        elif not longest:
+            self.takes = max(0.2, self.takes * 0.95)
 
     def outlast(self, job: str) -> None:
         """Wait until a job of an earlier run is finished, or forgotten."""

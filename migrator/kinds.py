@@ -101,14 +101,32 @@ class Kind(Document):
         return ((name, field) for name, field in self.fields.items() if field.to)
 
 
+class Selecting(Document):
+    """How records are usually selected: by ``kind``, whose date is the field ``since``; of the kinds ``people`` come
+    those who are needed; ``spread``: the fields of which a sample shows as many values as it can.
+    """
+
+    kind: str
+    since: str | None = None
+    people: tuple[str, ...] = ()
+    spread: tuple[str, ...] = ()
+
+
 class Kinds(Document):
     """A canonical file: the kinds of one field of work, such as help desks."""
 
     title: str
+    selecting: Selecting | None = None
     kinds: dict[str, Kind]
 
     @model_validator(mode="after")
     def _whole(self) -> Kinds:
+        if self.selecting:
+            for target in {self.selecting.kind, *self.selecting.people} - set(self.kinds):
+                raise ValueError(f"selecting names the kind '{target}', which does not exist")
+            since = [self.selecting.since] if self.selecting.since else []
+            for label in {*self.selecting.spread, *since} - set(self.kinds[self.selecting.kind].fields):
+                raise ValueError(f"selecting names '{label}', which is not a field of {self.selecting.kind}")
         for name, kind in self.kinds.items():
             targets = {to for _, field in kind.references() for to in field.to}
             targets |= {field.keyed_by for field in kind.fields.values() if field.keyed_by}
@@ -138,6 +156,28 @@ class Kinds(Document):
             )  # the same every run
         except CycleError as err:
             raise InputError(f"kinds refer to each other in a circle: {' -> '.join(err.args[1])}") from err
+
+    def roots(self) -> list[str]:
+        """Return the kinds that live inside no other, each after all that it, and what lives inside it, refers to."""
+        graph: dict[str, set[str]] = {}
+        for name, kind in self.kinds.items():
+            needs = {self.root(to) for _, field in kind.references() for to in field.to}
+            needs |= {self.root(field.keyed_by) for field in kind.fields.values() if field.keyed_by}
+            graph.setdefault(self.root(name), set()).update(needs)
+        place = {name: at for at, name in enumerate(self.in_order())}
+        for name in graph:
+            graph[name] -= {name}
+        sorter = TopologicalSorter({name: sorted(needs) for name, needs in sorted(graph.items())})
+        try:
+            sorter.prepare()
+        except CycleError:
+            return sorted(graph, key=place.__getitem__)
+        order: list[str] = []
+        while sorter.is_active():
+            ready = sorted(sorter.get_ready(), key=place.__getitem__)
+            order += ready
+            sorter.done(*ready)
+        return order
 
     def root(self, name: str) -> str:
         """Return the kind at the top of the chain of owners."""

@@ -10,7 +10,7 @@ import json
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,8 +147,13 @@ class Ledger:
         return count
 
     def forget(self, identities: Iterable[tuple[str, str]]) -> None:
-        """Note that records (kind, source id) are no longer at the destination."""
-        self._do([("DELETE FROM identity WHERE kind = ? AND source = ?", pair) for pair in identities])
+        """Note that records (kind, source id) are no longer at the destination, so that they may be written again."""
+        statements: list[tuple[str, Any]] = []
+        for pair in identities:
+            of = "(SELECT plan, unit FROM identity WHERE kind = ? AND source = ?)"
+            statements.append((f"UPDATE unit SET state = 'open' WHERE (plan, unit) IN {of}", pair))
+            statements.append(("DELETE FROM identity WHERE kind = ? AND source = ?", pair))
+        self._do(statements)
 
     def know(self, identities: Iterable[Identity]) -> None:
         """Note the names of records that were there already."""
@@ -171,9 +176,27 @@ class Ledger:
         """Return every (kind, source id, destination id, key, how, kind there)."""
         return self._rows("SELECT kind, source, destination, key, how, as_kind FROM identity")
 
+    def identities_in_parts(self, size: int = 50_000) -> Iterator[list[tuple[str, str, str, str | None, str, str]]]:
+        """Yield what ``identities`` returns, ``size`` at a time."""
+        columns, after = "kind, source, destination, key, how, as_kind", ("", "")
+        sql = f"SELECT {columns} FROM identity WHERE (kind, source) > (?, ?) ORDER BY kind, source LIMIT ?"
+        while part := self._rows(sql, *after, size):
+            yield part
+            after = part[-1][:2]
+
     def states(self, plan: str) -> dict[str, str]:
         """Return the state of every unit of the plan that was begun: sent, done, open or quarantined."""
         return dict(self._rows("SELECT unit, state FROM unit WHERE plan = ?", plan))
+
+    def state(self, plan: str, unit: str) -> str | None:
+        """Return the state of one unit of the plan, None where it was not begun."""
+        found = self._rows("SELECT state FROM unit WHERE plan = ? AND unit = ?", plan, unit)
+        return found[0][0] if found else None
+
+    def counts(self, plan: str) -> dict[tuple[str, str], int]:
+        """Return how many units of the plan are in each state: {(kind that begins the unit's name, state): number}."""
+        sql = "SELECT substr(unit, 1, instr(unit, ':') - 1), state, count(*) FROM unit WHERE plan = ? GROUP BY 1, 2"
+        return {(kind, state): number for kind, state, number in self._rows(sql, plan)}
 
     def in_doubt(self, plan: str) -> list[tuple[str, str, str | None]]:
         """Return (unit, sent_at, job) of the units whose outcome is unknown."""
@@ -191,6 +214,22 @@ class Ledger:
         """Return the destination ids already accounted for."""
         return {row[0] for row in self._rows("SELECT destination FROM identity WHERE kind = ?", kind)}
 
+    def created_by(self, plan: str) -> list[tuple[str, str]]:
+        """Return (kind, source id) of the records a plan created."""
+        return self._rows("SELECT kind, source FROM identity WHERE plan = ? AND how = 'created'", plan)
+
+    def changed_by(self, plan: str) -> list[tuple[str, str, dict[str, Any]]]:
+        """Return (kind there, our id, what stood there before) of the records a plan changed."""
+        rows = self._rows(
+            "SELECT kind, unit, before FROM unit WHERE plan = ? AND state = 'done' AND before IS NOT NULL", plan
+        )
+        return [(kind, unit.removeprefix(f"{kind}:"), json.loads(before)) for kind, unit, before in rows]
+
+    def last_plan(self) -> str | None:
+        """Return the plan that wrote something last."""
+        rows = self._rows("SELECT plan FROM unit WHERE state = 'done' ORDER BY done_at DESC LIMIT 1")
+        return rows[0][0] if rows else None
+
     def last_write(self) -> str | None:
         """Return when a unit was last carried out."""
         found: str | None = self._rows("SELECT max(done_at) FROM unit WHERE state = 'done'")[0][0]
@@ -199,6 +238,17 @@ class Ledger:
     def history(self) -> list[tuple[str, str, str, str]]:
         """Return (plan, command, at, what) of all runs, oldest first."""
         return self._rows("SELECT plan, command, at, what FROM run ORDER BY rowid")
+
+    def tally(self, plan: str) -> dict[str, int]:
+        """Return how many units of the plan are in each state; ``jobs``: promises under way."""
+        counts = dict(self._rows("SELECT state, count(*) FROM unit WHERE plan = ? GROUP BY 1", plan))
+        jobs = "SELECT count(DISTINCT job) FROM unit WHERE plan = ? AND state = 'sent'"
+        return {**counts, "jobs": self._rows(jobs, plan)[0][0]}
+
+    def put_back(self, plan: str, units: Iterable[str]) -> None:
+        """Let these quarantined units of the plan be tried again."""
+        one = "UPDATE unit SET state = 'open' WHERE plan = ? AND unit = ? AND state = 'quarantined'"
+        self._do([(one, (plan, unit)) for unit in units])
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
         with self._lock:

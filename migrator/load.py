@@ -32,6 +32,7 @@ from migrator.units import Builder, Row, shown
 log = logging.getLogger(__name__)
 
 TRIES = 3  # times a unit that turns out not to have been carried out is sent again within one run
+KNOWN_AT_ONCE = 10_000  # records that were there already, noted in one go
 JOBS_PATIENCE = 120  # looks at jobs of the account that do not end, before a settling gives up
 Progress = Callable[[str, int, int], None]  # (kind, units done, units in all)
 
@@ -123,10 +124,10 @@ class Loader:
             )
         self.plan = actual
         self._know_kept()
-        before = sum(state == "done" for state in self.ledger.states(actual).values())
+        before = sum(number for (_, state), number in self.ledger.counts(actual).items() if state == "done")
         settled = self._settle_all()
         written = 0
-        roots = [k for k in self.kinds.in_order() if self.kinds.root(k) == k]
+        roots = self.kinds.roots()
         for kind_name in roots:
             written += self._phase(kind_name, ("create", "update"))
             self._know_merged()
@@ -146,7 +147,7 @@ class Loader:
     # ---- what is known ----------------------------------------------------------------------------------------------
 
     def _know_kept(self) -> None:
-        rows = self.stage.rows(
+        rows = self.stage.stream(
             "SELECT kind, id, as_kind, target FROM plan.planned WHERE action = 'keep' AND target IS NOT NULL"
         )
         keyed = {spec.keyed_by for kind in self.kinds.kinds.values() for spec in kind.fields.values() if spec.keyed_by}
@@ -156,6 +157,9 @@ class Loader:
             if as_kind in keyed:
                 key = self.stage.one(f'SELECT key FROM found."{as_kind}" WHERE id = ?', target)
             known.append(Identity(kind_name, id, target, key, "kept", as_kind))
+            if len(known) == KNOWN_AT_ONCE:
+                self.ledger.know(known)
+                known = []
         self.ledger.know(known)
 
     def _know_merged(self) -> None:
@@ -173,7 +177,6 @@ class Loader:
     def _phase(self, root: str, actions: tuple[str, ...]) -> int:
         """Carry out every lane that begins with a record of the kind ``root``; return the units written."""
         members = [k for k in self.kinds.in_order() if self.kinds.root(k) == root]
-        states = self.ledger.states(self.plan)
         marks, wanted = ", ".join("?" for _ in members), ", ".join("?" for _ in actions)
         total = self.stage.one(
             f"SELECT count(DISTINCT unit) FROM plan.planned WHERE action IN ({wanted}) AND as_kind IN ({marks})",
@@ -182,11 +185,13 @@ class Loader:
         )
         if not total:
             return 0
-        counted = sum(1 for unit, state in states.items() if state == "done" and unit.split(":")[0] in members)
+        begun = self.ledger.counts(self.plan)
+        counted = sum(number for (kind, state), number in begun.items() if state == "done" and kind in members)
+        over = self._over if any(kind in members for kind, _ in begun) else lambda unit: False
         phase = _Phase(root, int(total), min(counted, int(total)))
         self.progress(root, phase.counted, phase.total)
         lanes = (
-            _Lane(deque(rows for rows in lane if states.get(rows[0].unit) not in ("done", "quarantined")))
+            _Lane(deque(rows for rows in lane if not over(rows[0].unit)))
             for lane in self.builder.lanes(members, actions)
         )
         more = True
@@ -213,6 +218,9 @@ class Loader:
         if self._stop.is_set():
             raise MigratorError("stopped before the end; `migrator load` with the same plan goes on from here")
         return phase.done
+
+    def _over(self, unit: str) -> bool:
+        return self.ledger.state(self.plan, unit) in ("done", "quarantined")
 
     def _flush(self, phase: _Phase, pool: ThreadPoolExecutor) -> bool:
         """Send what waits for company that will not come; False where nothing is left or under way."""
@@ -247,8 +255,9 @@ class Loader:
         for sent in came:
             for job, units, lanes in sent.promised:
                 self.flight.add(job, units, lanes)
-        waiting = not phase.calls and (idle or self.flight.full(0) or self._stop.is_set())
-        for units, lanes, outcomes in self.flight.land(wait=waiting and not finished):
+        more = not (idle or self._stop.is_set())
+        waiting = not phase.calls and (not more or self.flight.full(0))
+        for units, lanes, outcomes in self.flight.land(wait=waiting and not finished, more=more):
             came.append(self._settled(units, lanes, outcomes))
         for sent in came:
             phase.done, phase.aside = phase.done + sent.done, phase.aside + sent.aside
@@ -364,6 +373,8 @@ class Loader:
     def _note_before(self, units: Sequence[Unit], names: Sequence[str]) -> None:
         """Note what the records held that are about to change, for the way back."""
         for unit, name in zip(units, names, strict=True):
+            if unit.action == "delete" and not unit.stamp:
+                continue
             held = self.destination.before(unit)
             if unit.action == "update":
                 self.ledger.before(self.plan, name, held)

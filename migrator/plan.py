@@ -12,7 +12,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from migrator.compile import name
@@ -23,6 +23,7 @@ from migrator.losses import Loss, measure_losses
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping
 from migrator.predict import Predictor
+from migrator.select import UNSELECTED, Selection
 from migrator.stage import Stage
 
 
@@ -100,6 +101,7 @@ class Planner:
     edited: Literal["keep", "overwrite"] = "keep"
     deleted: Literal["keep", "delete"] = "keep"
     since: str | None = None
+    selection: Selection | None = None
     _variants: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
     def make(self, *, quota_plan: str | None = None, files: dict[str, str] | None = None) -> Plan:
@@ -114,6 +116,9 @@ class Planner:
             "CREATE TABLE plan.known (kind VARCHAR, id VARCHAR, target VARCHAR, as_kind VARCHAR, variant VARCHAR)"
         )
         stage.insert("plan.known", [[*row, self._written_as(row)] for row in self._known()])
+        stage.run(f"CREATE TABLE plan.unselected ({UNSELECTED})")
+        if self.selection:
+            self.selection.apply(stage)
         prepare(stage, self.identities)
         stage.run("CREATE TABLE anew.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
         self._labels()
@@ -129,21 +134,22 @@ class Planner:
         )
         _seal(stage, self.kinds)
         losses = measure_losses(stage, self.kinds, self.manifest, self.mapping)
-        summary = files or {}
-        calls = self._calls(quota_plan)
-        units = stage.one(f"SELECT count(DISTINCT unit) FROM plan.planned WHERE action IN {WRITES}")
         counts = {k: int(stage.one(f"SELECT count(*) FROM canonical.{name(k)}")) for k in self.kinds.in_order()}
+        return replace(self.summarize(counts, quota_plan, files or {}), losses=losses, changes=changes(stage))
+
+    def summarize(self, counts: dict[str, int], quota_plan: str | None, files: dict[str, str]) -> Plan:
+        """Return the summary of the plan that lies in the stage."""
+        units = self.stage.one(f"SELECT count(DISTINCT unit) FROM plan.planned WHERE action IN {WRITES}")
         return Plan(
-            digest(stage, self.kinds, summary),
+            digest(self.stage, self.kinds, files),
             self.source,
             self.manifest.vendor,
             counts,
             self._dispositions(),
-            losses,
+            [],
             int(units),
-            calls,
-            summary,
-            changes(stage),
+            self._calls(quota_plan),
+            files,
         )
 
     def _known(self) -> list[tuple[str, str, str, str]]:

@@ -22,6 +22,7 @@ from migrator.http import Bearer, Client
 from migrator.mapping import Mapping, overlay
 from migrator.pacer import Limit, Pacer
 from migrator.registry import Connector
+from migrator.select import Select, Selection
 
 
 class Account(Document):
@@ -78,6 +79,7 @@ class Migration(Document):
     destination: Account
     policies: Policies = Policies()
     thresholds: Thresholds = Thresholds()
+    select: Select = Select()
     overlay: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
 
 
@@ -217,6 +219,7 @@ class Project:
     migration: Migration
     source: Side
     destination: Side
+    selection: Selection
 
 
 def open_project(folder: Path) -> Project:
@@ -256,7 +259,11 @@ def open_project(folder: Path) -> Project:
             file=str(workspace.file),
             remedy="choose two vendors of one trade",
         )
-    return Project(workspace, migration, source, destination)
+    selection = Selection(
+        migration.select, source.connector.kinds, source.mapping, str(workspace.file), _below(loaded, "select")
+    )
+    selection.check()
+    return Project(workspace, migration, source, destination, selection)
 
 
 def _below(loaded: Any, *keys: str) -> Callable[[Iterable[Any]], int | None]:
@@ -306,7 +313,9 @@ def side(
 def _within_reach(connector: Connector, account: Account) -> Connector:
     """Return the connector with what the account's secrets do not allow left to a person."""
     writes = tuple(
-        write.model_copy(update={"manual": f"needs the secret {write.needs}: {connector.manifest.secrets[write.needs]}"})
+        write.model_copy(
+            update={"manual": f"needs the secret {write.needs}: {connector.manifest.secrets[write.needs]}"}
+        )
         if write.needs and write.needs not in account.secrets
         else write
         for write in connector.manifest.writes

@@ -41,6 +41,12 @@ thresholds:                      # beyond these, `load` wants --accept-losses
   manual: 0.05                   # share of a kind that may be left to a person (and more than 10 records)
   dropped: 1.0                   # share of a kind in which a field may be dropped
 
+# Only a part, or a part first: the rest comes with a later plan. `migrator plan --sample 20` is a demo migration.
+# select:
+#   where: {{status: [new, open, pending, hold], created_at: {{since: 2024-01-01}}}}
+#   without: {{tags: [spam]}}
+#   people: needed               # or all: people and firms that no selected record names come too
+
 # Your own choices of values, over ours. For example: a custom status of the destination (its id 6) that means "hold".
 # overlay:
 #   {destination}:

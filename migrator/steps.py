@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import requests
 
 from migrator import coverage
 from migrator.compile import name
+from migrator.control import Run, holds
 from migrator.delivery import Deliverer
 from migrator.documents import Document
 from migrator.errors import InputError, PlanError, WorkspaceError
@@ -25,8 +26,10 @@ from migrator.load import Loaded, Loader
 from migrator.plan import Plan, Planner
 from migrator.project import Project, Side, Workspace
 from migrator.stage import Stage
+from migrator.undo import READ, Restored, Undo, removed
 from migrator.verify import Verified, compare, discrepancies, read_back
 
+P = ParamSpec("P")
 Progress = Callable[[str, int], None]
 LoadProgress = Callable[[str, int, int], None]
 
@@ -53,11 +56,30 @@ class Steps:
     destination_session: requests.Session | None = None
     sleep: Callable[[float], None] | None = None
     monotonic: Callable[[], float] | None = None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    run: Run | None = None
     _opened: list[Deliverer] = field(default_factory=list)
 
+    def begin(self, command: str) -> Run:
+        """Hold the workspace: what ``holds`` asks for."""
+        self._opened.clear()
+        return Run(self.workspace.folder, command, self.waits)
+
+    def waits(self) -> tuple[str, float | None]:
+        """Return what is waited for, and how many seconds yet; empty where the run goes on."""
+        own = self.run.waits if self.run else ("", None)
+        pacer = self._opened[-1].client.pacer if self._opened else None
+        if pacer is None or (own[0] and own[1] is None):
+            return own
+        if pacer.waiting_for:
+            return pacer.waiting_for.rpartition(",")[0], max(0.0, (pacer.waiting_until or 0.0) - pacer.monotonic())
+        held = pacer.held_until - pacer.monotonic()
+        return ("the vendor's pause", held) if own[0] and held > (own[1] or 0.0) else own
+
     def waiting(self) -> str:
-        """Return what the account opened last waits for: a quota, the vendor's own pause; empty where it goes on."""
-        return self._opened[-1].client.pacer.waiting_for if self._opened else ""
+        """Return in words what is waited for, with the seconds left; empty where the run goes on."""
+        what, seconds = self.waits()
+        return what if seconds is None else f"{what}, {seconds:.0f} s"
 
     @property
     def workspace(self) -> Workspace:
@@ -66,24 +88,42 @@ class Steps:
 
     def source(self) -> Deliverer:
         """Open the source account."""
-        self._opened.append(
-            self.project.source.open(session=self.source_session, sleep=self.sleep, monotonic=self.monotonic)
-        )
-        return self._opened[-1]
+        return self._open(self.project.source, self.source_session)
 
     def destination(self) -> Deliverer:
         """Open the destination account."""
-        self._opened.append(
-            self.project.destination.open(session=self.destination_session, sleep=self.sleep, monotonic=self.monotonic)
-        )
-        return self._opened[-1]
+        return self._open(self.project.destination, self.destination_session)
+
+    def _open(self, side: Side, session: requests.Session | None) -> Deliverer:
+        return self._steered(side.open(session=session, sleep=self.sleep, monotonic=self.monotonic))
+
+    def _steered(self, account: Deliverer) -> Deliverer:
+        """Let the run that holds the workspace stop the account's calls and waits."""
+        self._opened.append(account)
+        if self.run:
+            client, pacer = account.client, account.client.pacer
+            pacer.cancelled, pacer.sleep = self.run.stops_reading, self.run.sleeper(pacer.sleep)
+            client.sleep = self.run.sleeper(client.sleep, "the vendor")
+        return account
+
+    def _told(self, progress: Callable[P, None]) -> Callable[P, None]:
+        """Return ``progress`` that tells other processes too."""
+
+        def both(*args: P.args, **kwargs: P.kwargs) -> None:
+            if self.run:
+                self.run.note(*args, **kwargs)  # type: ignore[arg-type]
+            progress(*args, **kwargs)
+
+        return both
 
     # ---- extract ----------------------------------------------------------------------------------------------------
 
+    @holds("extract")
     def extract(self, progress: Progress = _quiet) -> Extracted:
         """Bring the source's records and bytes into the stage."""
         source, side = self.source(), self.project.source
-        brought = extract(source, self.workspace, progress=progress, sleep=source.client.sleep)
+        progress, expects = self._told(progress), self.run.expect if self.run else lambda records: None
+        brought = extract(source, self.workspace, progress=progress, sleep=source.client.sleep, expects=expects)
         with Stage(self.workspace.stage) as stage:
             canonicalize(stage, side.connector.kinds, side.mapping, raw="raw", into="canonical")
         failed = download(
@@ -111,13 +151,25 @@ class Steps:
 
     # ---- plan -------------------------------------------------------------------------------------------------------
 
-    def plan(self, *, offline: bool = False, progress: Progress = _quiet) -> Plan:
-        """Decide every write and every loss. Looks at the destination for what is there already, unless ``offline``."""
+    @holds("plan")
+    def plan(
+        self,
+        *,
+        offline: bool = False,
+        sample: int | None = None,
+        since: str | None = None,
+        progress: Progress = _quiet,
+    ) -> Plan:
+        """Decide every write and every loss. Looks at the destination for what is there already, unless ``offline``.
+
+        ``sample`` and ``since`` stand in for those of the selection, this time.
+        """
+        selection = self.project.selection.narrowed(sample=sample, since=since)
         side, kinds = self.project.destination, self.project.destination.connector.kinds
         self._need_stage()
         with Stage(self.workspace.stage):
             pass  # held by another run? then say so before anything else
-        identities, undone, since = self._identities(offline)
+        identities, undone, written = self._identities(offline)
         if not offline:
             streams = self._streams_to_match()
             seen = {v.stream for variants in side.mapping.kinds.values() for v in variants if v.each}
@@ -131,7 +183,7 @@ class Steps:
                 dataset="there",
                 streams=streams,
                 view=seen,
-                progress=progress,
+                progress=self._told(progress),
                 sleep=destination.client.sleep,
             )
         with Stage(self.workspace.stage) as stage:
@@ -156,7 +208,8 @@ class Steps:
                 None if offline else self._looking(stage),
                 policies.edited,
                 policies.deleted,
-                since,
+                written,
+                selection,
             )
             plan = planner.make(quota_plan=side.account.plan, files=self.files())
             covered = coverage.measure(stage, source.mapping)
@@ -167,7 +220,8 @@ class Steps:
             raise PlanError(
                 f"records are unaccounted for: {plan.unaccounted}; this is a fault of migrator, please report it"
             )
-        self._write("plan.json", plan.as_json() | {"at": now(), "account": self._accounts()})
+        selected = selection.select.model_dump(mode="json", exclude_defaults=True)
+        self._write("plan.json", plan.as_json() | {"at": now(), "account": self._accounts(), "select": selected})
         self._write(
             "coverage.json",
             asdict(covered)
@@ -238,13 +292,15 @@ class Steps:
 
     # ---- load -------------------------------------------------------------------------------------------------------
 
+    @holds("load")
     def load(self, digest: str, *, accept_losses: bool = False, progress: LoadProgress = _quiet_load) -> Loaded:
         """Carry out the plan with this digest, from wherever an earlier load stopped."""
         plan = self.saved_plan()
         if not accept_losses:
             self._within_thresholds(plan)
         with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
-            loaded = self._loader(stage, ledger, self.destination(), progress).load(digest, self.files())
+            files = self.files() | ({"undo": plan["undo"]} if plan.get("undo") else {})
+            loaded = self._loader(stage, ledger, self.destination(), progress).load(digest, files)
             ledger.note(
                 plan["digest"], "load", now(), f"{loaded.written} units written, {loaded.quarantined} in quarantine"
             )
@@ -252,7 +308,10 @@ class Steps:
 
     def _loader(self, stage: Stage, ledger: Ledger, destination: Deliverer, progress: LoadProgress) -> Loader:
         side = self.project.destination
-        more: dict[str, Any] = {"sleep": self.sleep} if self.sleep else {"sleep": destination.client.sleep}
+        sleep = self.sleep or destination.client.sleep
+        more: dict[str, Any] = {"sleep": sleep}
+        if self.run:
+            more = {"sleep": self.run.sleeper(sleep, "the vendor's jobs and lists"), "gate": self.run.gate}
         return Loader(
             stage,
             ledger,
@@ -263,8 +322,9 @@ class Steps:
             destination,
             self.project.source.account.vendor,
             side.account.workers,
-            progress,
+            self._told(progress),
             monotonic=destination.client.pacer.monotonic,
+            now=self.clock,
             **more,
         )
 
@@ -287,6 +347,7 @@ class Steps:
 
     # ---- verify -----------------------------------------------------------------------------------------------------
 
+    @holds("verify")
     def verify(self, *, progress: Progress = _quiet) -> tuple[Verified, list[dict[str, Any]]]:
         """Read the destination back and compare it with the plan's prediction."""
         plan = self.saved_plan()
@@ -295,6 +356,63 @@ class Steps:
     def _verify(
         self, destination: Deliverer, ledger_file: Path, digest: str, progress: Progress, dataset: str, result: str
     ) -> tuple[Verified, list[dict[str, Any]]]:
+        side, kinds = self.project.destination, self.project.destination.connector.kinds
+        self._read_anew(destination, ledger_file, progress, dataset, f"{dataset}_canonical")
+        with Stage(self.workspace.stage) as stage, Ledger(ledger_file) as ledger:
+            if self.saved_plan().get("undo"):
+                verified, differences = removed(stage, ledger, kinds, f"{dataset}_canonical", digest)
+            else:
+                verified = compare(
+                    stage, ledger, kinds, side.connector.manifest, side.mapping, canonical=f"{dataset}_canonical"
+                )
+                differences = discrepancies(stage, kinds)
+            ledger.note(
+                digest,
+                "verify",
+                now(),
+                f"{verified.equal} of {verified.records} equal, {verified.discrepancies} differences",
+            )
+        self._write(result, asdict(verified) | {"at": now(), "plan": digest, "differences": differences})
+        return verified, differences
+
+    # ---- undo -------------------------------------------------------------------------------------------------------
+
+    @holds("undo")
+    def undo(self, *, last: bool = False, touched: bool = False, progress: Progress = _quiet) -> Plan:
+        """Plan the removal of what was written: all of it, or what the ``last`` load wrote. `load` carries it out.
+
+        ``touched``: also what people have changed since. Raises InputError where nothing was written.
+        """
+        self._need_stage()
+        self._identities(offline=False)  # settles what is in doubt
+        side, kinds, destination = (
+            self.project.destination,
+            self.project.destination.connector.kinds,
+            self.destination(),
+        )
+        self._read_anew(destination, self.workspace.ledger, progress, "undo_read", READ)
+        with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
+            plan = ledger.last_plan()
+            if plan is None:
+                raise InputError("nothing was written yet: there is nothing to undo")
+            only = ledger.created_by(plan) if last else None
+            restored = [Restored(*row) for row in ledger.changed_by(plan)] if last else []
+            undo = Undo(stage, ledger, kinds, side.connector.manifest, side.mapping, only, restored, touched)
+            undo.make()
+            ledger.forget(undo.gone())
+            counts = dict(stage.rows("SELECT kind, count(*) FROM plan.planned GROUP BY 1"))
+            planner = Planner(stage, kinds, side.connector.manifest, side.mapping, self.project.source.account.vendor)
+            files = self.files() | {"undo": plan if last else "all"}
+            made = planner.summarize(counts, side.account.plan, files)
+        extra = {"at": now(), "account": self._accounts(), "undo": files["undo"]}
+        self._write("plan.json", made.as_json() | extra)
+        self._note(made.digest, "undo", f"{made.units} units planned to be taken back")
+        return made
+
+    def _read_anew(
+        self, destination: Deliverer, ledger_file: Path, progress: Progress, dataset: str, canonical: str
+    ) -> None:
+        """Read the whole destination into the stage, once what was written last shows in its lists."""
         side, kinds = self.project.destination, self.project.destination.connector.kinds
         shutil.rmtree(self.workspace.folder / ".dlt" / dataset, ignore_errors=True)
         self._let_settle(destination, ledger_file)
@@ -305,36 +423,24 @@ class Steps:
             self.workspace,
             kinds,
             side.mapping,
-            progress=progress,
+            progress=self._told(progress),
             sleep=destination.client.sleep,
             dataset=dataset,
-            canonical=f"{dataset}_canonical",
+            canonical=canonical,
         )
-        with Stage(self.workspace.stage) as stage, Ledger(ledger_file) as ledger:
-            verified = compare(
-                stage, ledger, kinds, side.connector.manifest, side.mapping, canonical=f"{dataset}_canonical"
-            )
-            differences = discrepancies(stage, kinds)
-            ledger.note(
-                digest,
-                "verify",
-                now(),
-                f"{verified.equal} of {verified.records} equal, {verified.discrepancies} differences",
-            )
-        self._write(result, asdict(verified) | {"at": now(), "plan": digest, "differences": differences})
-        return verified, differences
 
     def _let_settle(self, destination: Deliverer, ledger_file: Path) -> None:
         """Wait until what was written last shows in the destination's lists."""
         lag = max((stream.lag_seconds for stream in destination.manifest.streams.values()), default=0)
         with Ledger(ledger_file) as ledger:
             last = ledger.last_write()
-        since = (datetime.now(UTC) - datetime.fromisoformat(last)).total_seconds() if last else lag + 1
+        since = (self.clock() - datetime.fromisoformat(last)).total_seconds() if last else lag + 1
         if since <= lag:
-            destination.client.sleep(lag + 1 - max(0.0, since) if self.sleep is None else lag + 1)
+            destination.client.sleep(lag + 1 - max(0.0, since))
 
     # ---- rehearse ---------------------------------------------------------------------------------------------------
 
+    @holds("rehearse")
     def rehearse(
         self, *, progress: LoadProgress = _quiet_load, reading: Progress = _quiet
     ) -> tuple[Loaded, Verified, list[dict[str, Any]]]:
@@ -366,9 +472,8 @@ class Steps:
             }
         )
         os.environ["MIGRATOR_SANDBOX_TOKEN"] = module.TOKEN
-        destination = Side(side.connector, side.mapping, account, side.file).open(
-            session=mount(box), sleep=clock.sleep, monotonic=clock.monotonic
-        )
+        twin = Side(side.connector, side.mapping, account, side.file)
+        destination = self._steered(twin.open(session=mount(box), sleep=clock.sleep, monotonic=clock.monotonic))
         with Stage(self.workspace.stage) as stage, Ledger(folder / "ledger.sqlite") as ledger:
             loaded = self._loader(stage, ledger, destination, progress).load(plan["digest"], self.files())
         verified, differences = self._verify(

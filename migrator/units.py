@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from migrator.connector import Child, Unit, at_path
+from migrator.connector import AS_IS, Child, Unit, at_path
 from migrator.decide import WRITES
 from migrator.errors import RefusedError, WorkspaceError
 from migrator.kinds import Kinds
@@ -18,6 +18,7 @@ from migrator.mapping import Mapping, Verb
 from migrator.project import Workspace
 from migrator.stage import Stage
 
+MOST_NAMED = 50_000  # ids kept in memory: the ledger knows the others
 COLUMNS = "kind, id, as_kind, variant, action, target, unit, lane, owner, blob, stamp, CAST(payload AS VARCHAR)"
 
 
@@ -56,6 +57,7 @@ class Builder:
     mapping: Mapping
     source: str
     _keys: dict[str, str] = field(default_factory=dict)
+    _named: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)  # ids there, of what is referred to
 
     def lanes(self, members: Sequence[str], actions: Sequence[str]) -> Iterator[list[list[Row]]]:
         """Yield lanes: lists of units in order, each unit a list of rows, its own record first."""
@@ -131,6 +133,8 @@ class Builder:
         kind = self.kinds.kinds[row.as_kind]
         variant = next(v for v in self.mapping.kinds[row.as_kind] if v.name == row.variant)
         payload = row.payload
+        if AS_IS in payload:
+            return payload[AS_IS]  # type: ignore[no-any-return]
         if not variant.id.startswith(("@", "^")) and "{" not in variant.id:
             _take(payload, variant.id)
         for label, spec in kind.fields.items():
@@ -156,10 +160,14 @@ class Builder:
         return payload
 
     def _destination(self, kinds: tuple[str, ...], source: str, row: Row, label: str) -> str:
+        if held := self._named.get((kinds, source)):
+            return held
         for kind_name in dict.fromkeys(k for to in kinds for k in self.standing(to)):
             found = self.ledger.find(kind_name, source)
             if found:
-                return found.destination
+                if len(self._named) >= MOST_NAMED:
+                    self._named.clear()
+                return self._named.setdefault((kinds, source), found.destination)
         raise RefusedError(
             f"{row.kind} {row.id}: its {label} ({source}) was not written; see the quarantine, then retry"
         )

@@ -60,7 +60,14 @@ def read_back(
 
 
 def compare(
-    stage: Stage, ledger: Ledger, kinds: Kinds, manifest: Manifest, mapping: Mapping, *, canonical: str = CANONICAL
+    stage: Stage,
+    ledger: Ledger,
+    kinds: Kinds,
+    manifest: Manifest,
+    mapping: Mapping,
+    *,
+    canonical: str = CANONICAL,
+    planned: str = "plan.planned",
 ) -> Verified:
     """Compare what is at the destination with what was predicted; the differences lie in ``verify.discrepancy``."""
     stage.schema("verify", fresh=True)
@@ -68,7 +75,8 @@ def compare(
         "CREATE TABLE verify.identity (kind VARCHAR, source VARCHAR, destination VARCHAR, key VARCHAR, how VARCHAR, "
         "as_kind VARCHAR)"
     )
-    stage.insert("verify.identity", ledger.identities())
+    for part in ledger.identities_in_parts():
+        stage.insert("verify.identity", part)
     _placed(stage, kinds, canonical)
     stage.run(
         "CREATE TABLE verify.discrepancy (kind VARCHAR, id VARCHAR, field VARCHAR, expected VARCHAR, found VARCHAR)"
@@ -76,7 +84,7 @@ def compare(
     records = missing = pending = unchecked = 0
     for kind_name in kinds.in_order():
         pairs = (
-            f"predicted.{name(kind_name)} r JOIN plan.planned p ON p.id = r.id AND p.kind = r._kind "
+            f"predicted.{name(kind_name)} r JOIN {planned} p ON p.id = r.id AND p.kind = r._kind "
             f"AND p.as_kind = {quoted(kind_name)} AND p.action IN ('create', 'keep', 'update') "
             "LEFT JOIN verify.identity i ON i.kind = r._kind AND i.source = r.id "
             f"LEFT JOIN {canonical}.{name(kind_name)} f ON f.id = i.destination"
@@ -87,7 +95,7 @@ def compare(
         )[0]
         records, pending, missing = records + counts[0] - counts[1], pending + counts[1], missing + counts[2]
         unchecked += stage.one(
-            f"SELECT count(*) FROM plan.planned p WHERE p.as_kind = {quoted(kind_name)} AND p.known AND NOT EXISTS "
+            f"SELECT count(*) FROM {planned} p WHERE p.as_kind = {quoted(kind_name)} AND p.known AND NOT EXISTS "
             f"(SELECT 1 FROM predicted.{name(kind_name)} r WHERE r.id = p.id AND r._kind = p.kind)"
         )
         stage.run(

@@ -46,8 +46,8 @@ def test_what_came_since_is_written_once_beside_what_is_known(moved: Any) -> Non
     comment = comment.get("comment", comment)
     later = {**comment, "id": 1009, "attachments": [], "created_at": "2024-01-01T09:00:00Z"}
     module.seed(old, "ticket_comments", [{"ticket_id": 100, "comment": later}])
-    if hasattr(module, "touch"):
-        module.touch(old)
+    old.store["tickets"][100] |= {"updated_at": "2024-03-01T08:00:00Z", "generated_timestamp": 1709280000}
+    module.touch(old)
     before = len(new.store["conversations"])
     run.extract()
     plan = run.plan()

@@ -14,7 +14,7 @@ import msgspec
 
 from migrator.connector import Cursor, Page, Raw
 from migrator.declarative import Declarative, split
-from migrator.errors import AbsentError, TruncatedError
+from migrator.errors import AbsentError, InputError, TruncatedError
 from migrator.manifest import Stream
 
 Native = dict[str, Any]
@@ -24,6 +24,7 @@ EMBEDDED = 10  # conversations in the view of a ticket, at most
 BEGINNING = "1970-01-01T00:00:00Z"
 TRIES = 5  # listings of one second that must agree
 PROBES_A_PAGE = 50
+MANY = 1000  # missing numbers that are looked for without asking
 PROBES_BEYOND = (2, 20, 0.005)  # numbers asked for behind the last: at least, at most, and this share of the tickets
 
 
@@ -165,6 +166,15 @@ def archived(source: Declarative, stream: str, start: Cursor | None, parents: Pa
     known = {int(id) for id in parents(spec.parent or "") if id.isdigit()}
     at, last = int((start or {}).get("to", 0)), max(known, default=0)
     missing = [number for number in range(at + 1, last + 1) if number not in known]
+    wish = source.options.get("archive", "")
+    if wish == "leave":
+        yield Page([], {"to": at, "goes_on": True}, done=True)
+        return
+    if wish != "read" and len(missing) > max(MANY, len(known)):
+        raise InputError(
+            f"{len(missing):,} ticket numbers are in no list of Freshdesk; each costs a call to look for",
+            remedy="say `options: {archive: read}` or `options: {archive: leave}` for this account in migration.yaml",
+        )
 
     def probe(number: int) -> tuple[Raw, list[Raw]] | None:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -42,21 +41,44 @@ def comments(
     yield from _by_events(source, start, set(ids))
 
 
+class _Child(msgspec.Struct):
+    id: int | str
+    event_type: str | None = None
+    created_at: str | None = None
+
+
+class _Event(msgspec.Struct):
+    ticket_id: int | str | None = None
+    created_at: str | None = None
+    child_events: list[msgspec.Raw] | None = None
+
+
+class _Events(msgspec.Struct):
+    ticket_events: list[_Event] | None = None
+    end_time: int | None = None
+    end_of_stream: bool | None = None
+
+
+EVENTS, CHILD = msgspec.json.Decoder(_Events), msgspec.json.Decoder(_Child)
+
+
 def _by_events(source: Declarative, start: Cursor | None, tickets: set[str]) -> Iterator[Page]:
     at: dict[str, Any] = dict((start or {}).get("params") or {"start_time": 1})
     while True:
         query = {"include": "comment_events", "per_page": EVENTS_A_CALL, **at}
-        answer = msgspec.json.decode(source.client.read("/api/v2/incremental/ticket_events.json", query).content)
+        answer = EVENTS.decode(source.client.read("/api/v2/incremental/ticket_events.json", query).content)
         records = []
-        for event in answer.get("ticket_events") or []:
-            ticket = str(event.get("ticket_id"))
-            for child in event.get("child_events") or []:
-                if child.get("event_type") == "Comment" and ticket in tickets:
-                    body = {"created_at": event.get("created_at"), **child}
-                    records.append(Raw(str(child["id"]), json.dumps(body).encode(), body["created_at"], ticket))
-        end = answer.get("end_time")
-        done = bool(answer.get("end_of_stream")) or end is None or end == at.get("start_time")
-        at = {"start_time": end or at["start_time"]}
+        for event in answer.ticket_events or []:
+            ticket = str(event.ticket_id)
+            for raw in (event.child_events or []) if ticket in tickets else []:
+                child = CHILD.decode(raw)
+                if child.event_type == "Comment":
+                    body = bytes(raw)  # whole and as it came; a comment without a date of its own has its event's
+                    if child.created_at is None and event.created_at:
+                        body = b'{"created_at":' + msgspec.json.encode(event.created_at) + b"," + body.lstrip()[1:]
+                    records.append(Raw(str(child.id), body, child.created_at or event.created_at, ticket))
+        done = bool(answer.end_of_stream) or answer.end_time is None or answer.end_time == at.get("start_time")
+        at = {"start_time": answer.end_time or at["start_time"]}
         yield Page(records, {"route": "events", "params": at}, done)
         if done:
             return

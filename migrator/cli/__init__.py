@@ -10,6 +10,8 @@ from __future__ import annotations
 # isort: off
 from migrator.cli import prepare  # noqa: F401
 from migrator.cli import run  # noqa: F401
+from migrator.cli import steer  # noqa: F401
+from migrator.cli import back  # noqa: F401
 from migrator.cli import certify  # noqa: F401
 from migrator.cli import look  # noqa: F401
 

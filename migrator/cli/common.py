@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -43,7 +47,25 @@ def opened(workspace: Path) -> Steps:
     from migrator.project import open_project
     from migrator.steps import Steps
 
-    return Steps(open_project(workspace))
+    steps = Steps(open_project(workspace))
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, lambda *_: _interrupted(steps))
+    return steps
+
+
+def _interrupted(steps: Steps) -> None:
+    """Ctrl-C: once, the run finishes what is under way and ends; twice, it ends at once, which harms nothing."""
+    run = steps.run
+    if run is None:
+        raise KeyboardInterrupt
+    # Past Python's buffers: the signal may have come while they were being written.
+    if not run.cancelled:
+        run.cancel("Ctrl-C")
+        os.write(2, b"\nstopping: what is under way is finished first; Ctrl-C again ends it at once\n")
+        return
+    shown_again = b"\x1b[?25h" if sys.stderr.isatty() else b""  # the cursor, which the bars hid
+    os.write(2, shown_again + b"\nended at once; the same command goes on from here\n")
+    os._exit(130)
 
 
 def console() -> Any:
@@ -51,6 +73,9 @@ def console() -> Any:
     from rich.console import Console
 
     return Console(highlight=False)
+
+
+LINE_SECONDS = 60.0  # between two lines about one stream, where there is no terminal to draw bars on
 
 
 class Bars:
@@ -62,23 +87,36 @@ class Bars:
             BarColumn,
             MofNCompleteColumn,
             Progress,
+            ProgressColumn,
             SpinnerColumn,
+            Task,
             TextColumn,
             TimeRemainingColumn,
         )
+        from rich.text import Text
+
+        bars = self
+
+        class Now(ProgressColumn):
+            """The rate, or what is waited for; asked for at every drawing, so that the seconds count down."""
+
+            def render(self, task: Task) -> Text:
+                return Text(bars.now(task.id, task.finished_speed or task.speed))
 
         self.progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            Now(),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=Console(stderr=True),
             disable=quiet or not sys.stderr.isatty(),
             transient=False,
         )
         self.tasks: dict[str, Any] = {}
+        self.said: dict[str, float] = {}
+        self.last: Any = None
         self.plain = not quiet and not sys.stderr.isatty()
         self.waiting = waiting
 
@@ -97,15 +135,27 @@ class Bars:
         """Show units written of all."""
         self._update(kind.replace("_", " "), done, total)
 
+    def now(self, task: Any, speed: float | None) -> str:
+        """Return what stands beside a bar: what the last one waits for, or its rate."""
+        waits = self.waiting() if task == self.last else ""
+        return f"waits for {waits}" if waits else f"{speed:,.0f}/s" if speed else ""
+
     def _update(self, label: str, done: int, total: int | None) -> None:
         if label not in self.tasks:
-            self.tasks[label] = self.progress.add_task(label, total=total, rate="")
+            self.tasks[label] = self.progress.add_task(label, total=total)
+            self.said[label] = time.monotonic()
             if self.plain:
                 say(f"  {label} …", err=True)
-        task = self.progress.tasks[self.tasks[label]]
-        waits = self.waiting()
-        rate = f"waits for {waits}" if waits else f"{task.speed:,.0f}/s" if task.speed else ""
-        self.progress.update(self.tasks[label], completed=done, total=total, rate=rate)
+        self.last = self.tasks[label]
+        self.progress.update(self.last, completed=done, total=total)
+        if self.plain and time.monotonic() - self.said[label] >= LINE_SECONDS:
+            self.said[label] = time.monotonic()
+            task = self.progress.tasks[self.last]
+            left = f", {task.time_remaining / 60:,.0f} min left" if task.time_remaining else ""
+            say(
+                f"  {label}: {done:,}{f' of {total:,}' if total else ''}, {self.now(self.last, task.speed)}{left}",
+                err=True,
+            )
 
     def end(self, message: str = "") -> None:
         """Mark streams of unknown length as finished."""

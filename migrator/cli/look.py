@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from migrator.cli.common import AsJson, Bars, Workspace, app, console, opened, say, show_json, write_report
+
+if TYPE_CHECKING:
+    from migrator.ledger import Ledger
+    from migrator.project import Workspace as Folder
+
+WATCH_SECONDS = 1.0
 
 
 @app.command()
@@ -23,10 +33,12 @@ def report(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
 
 
 @app.command()
-def status(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
-    """Tell how far the migration is; works while a load is running."""
-    from collections import Counter
-
+def status(
+    workspace: Workspace = Path("."),
+    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every second, until the run ends.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how far the migration is, and the run that is under way."""
     from migrator.errors import InputError
     from migrator.ledger import Ledger
     from migrator.project import Workspace as Folder
@@ -34,34 +46,102 @@ def status(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
     folder = Folder(workspace)
     if not folder.file.is_file():
         raise InputError("no such file", file=str(folder.file), remedy="`migrator init` writes one")
+    with ExitStack() as stack:
+        ledger = None
+        while True:
+            if ledger is None and folder.ledger.is_file():
+                ledger = stack.enter_context(Ledger(folder.ledger))
+            found = _status(folder, ledger)
+            if as_json:
+                say(json.dumps(found, ensure_ascii=False, default=str)) if watch else show_json(found)
+            else:
+                _say_status(found, workspace, anew=watch and sys.stdout.isatty())
+            if not (watch and found["run"] and found["run"]["alive"]):
+                return
+            time.sleep(WATCH_SECONDS)
+
+
+def _status(folder: Folder, ledger: Ledger | None) -> dict[str, Any]:
+    """Return everything `status` knows."""
+    from dataclasses import asdict
+
+    from migrator.control import look
+
     made = json.loads(folder.plan.read_text(encoding="utf-8")) if folder.plan.is_file() else None
-    states: Counter[str] = Counter()
-    history: list[tuple[str, str, str, str]] = []
-    if folder.ledger.is_file():
-        with Ledger(folder.ledger) as ledger:
-            states = Counter(ledger.states(made["digest"]).values()) if made else states
-            history = ledger.history()
-    found = {
+    tally = ledger.tally(made["digest"]) if ledger and made else {}
+    history = ledger.history() if ledger else []
+    seen = look(folder.folder)
+    units, done, aside = made["units"] if made else 0, tally.get("done", 0), tally.get("quarantined", 0)
+    run: dict[str, Any] | None = None
+    if seen:
+        left = seen.left_seconds
+        if left is not None and seen.beat.command in ("load", "undo") and seen.beat.rate:
+            left = max(0, units - done - aside) / seen.beat.rate  # to the end of the plan, not of the kind
+        wish = dict(zip(("wish", "at", "by"), seen.wish, strict=True)) if seen.wish else None
+        run = {**asdict(seen.beat), "alive": seen.alive, "died": seen.died, "left_seconds": left, "wish": wish}
+    return {
         "extracted": folder.stage.is_file(),
         "plan": made["digest"] if made else None,
-        "units": made["units"] if made else 0,
-        "done": states["done"],
-        "in_doubt": states["sent"],
-        "quarantined": states["quarantined"],
+        "units": units,
+        "done": done,
+        "in_doubt": tally.get("sent", 0),
+        "jobs": tally.get("jobs", 0),
+        "quarantined": aside,
+        "run": run,
         "history": [{"at": at, "command": command, "what": what} for _, command, at, what in history],
     }
-    if as_json:
-        show_json(found)
-        return
+
+
+def _say_status(found: dict[str, Any], workspace: Path, *, anew: bool) -> None:
+    if anew:
+        say("\x1b[H\x1b[2J", err=False)
+    run = found["run"]
+    alive = bool(run and run["alive"])
     say(f"extracted: {'yes' if found['extracted'] else 'no'}")
-    say(f"plan: {made['digest'][:12]}, {made['units']:,} calls" if made else "plan: none")
-    if made:
+    say(f"plan: {found['plan'][:12]}, {found['units']:,} calls" if found["plan"] else "plan: none")
+    if found["plan"]:
+        doubt = "under way" if alive and run["command"] == "load" else "in doubt"
+        jobs = f" (jobs of the vendor: {found['jobs']})" if found["jobs"] else ""
         say(
-            f"load: {states['done']:,} of {made['units']:,} done, {states['sent']} in doubt, "
-            f"{states['quarantined']} in quarantine"
+            f"load: {found['done']:,} of {found['units']:,} done, {found['in_doubt']} {doubt}{jobs}, "
+            f"{found['quarantined']} in quarantine"
         )
-    for _, command, at, what in history[-5:]:
-        say(f"  {at}  {command}: {what}")
+    if run:
+        for line in _run_lines(run, workspace):
+            say(line)
+    for line in found["history"][-5:]:
+        say(f"  {line['at']}  {line['command']}: {line['what']}")
+
+
+def _run_lines(run: dict[str, Any], workspace: Path) -> Iterator[str]:
+    """Yield what is said of the run that is under way, or of the last one."""
+    if run["died"]:
+        yield f"{run['command']} ended without a word at {run['beat']}; the same command goes on"
+        return
+    if not run["alive"]:
+        if run["state"] != "done":
+            yield f"{run['command']} {run['state']} at {run['beat']}: {run['message']}"
+        return
+    yield f"running: {run['command']}, pid {run['pid']}, since {run['began']}; last heartbeat {run['beat']}"
+    if run["phase"]:
+        total = f" of {run['total']:,}" if run["total"] is not None else ""
+        rate = f", {run['rate']:,.1f}/s" if run["rate"] is not None else ""
+        left = f", {_span(run['left_seconds'])} left" if run["left_seconds"] is not None else ""
+        yield f"  {run['phase'].replace('_', ' ')}: {run['done']:,}{total}{rate}{left}"
+    wish = run["wish"] or {}
+    if wish.get("wish") == "pause":
+        is_it = "paused" if run["state"] == "paused" else "to be paused"
+        yield f"  {is_it} by pid {wish['by']} at {wish['at']}; `migrator resume -w {workspace}` goes on"
+    elif wish.get("wish") == "cancel":
+        yield f"  to end, by pid {wish['by']} at {wish['at']}"
+    elif run["waits"]:
+        yield f"  waits for {run['waits']}" + (f", until {run['until']}" if run["until"] else "")
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 @app.command()

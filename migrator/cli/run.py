@@ -32,12 +32,18 @@ def extract(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
 def plan(
     workspace: Workspace = Path("."),
     offline: Annotated[bool, typer.Option(help="Do not look at the destination: match nothing.")] = False,
+    sample: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Plan for so many tickets only, and whom they need.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Plan for tickets made on this day or later: 2024-01-31.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide every write and every loss, and sign them with a digest. Nothing is written anywhere."""
     steps = opened(workspace)
     with Bars(quiet=as_json, waiting=steps.waiting) as bars:
-        made = steps.plan(offline=offline, progress=bars.reading)
+        made = steps.plan(offline=offline, sample=sample, since=since, progress=bars.reading)
         bars.end()
     report_file, data = write_report(steps)
     if as_json:

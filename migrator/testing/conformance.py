@@ -86,9 +86,8 @@ class Suite:
         account = Account(
             vendor=self.vendor, url=box.base_url, settings={"user": getattr(module, "EMAIL", "nobody")}, workers=1
         )
-        opened = side(
-            account.model_copy(update={"secrets": dict.fromkeys(self.connector.manifest.secrets, "env:MIGRATOR_CONFORMANCE")}), None, "conformance"
-        )
+        secrets = dict.fromkeys(self.connector.manifest.secrets, "env:MIGRATOR_CONFORMANCE")
+        opened = side(account.model_copy(update={"secrets": secrets}), None, "conformance")
         os.environ["MIGRATOR_CONFORMANCE"] = token if token is not None else module.TOKEN
         return opened.open(session=mount(box), sleep=box.clock.sleep, monotonic=box.clock.monotonic)
 

@@ -51,6 +51,7 @@ def steps(
         destination_session or mount(new),
         sleep=clock.sleep,
         monotonic=clock.monotonic,
+        clock=clock.now,
     )
 
 

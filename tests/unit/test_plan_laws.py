@@ -202,7 +202,9 @@ def check_losses(stage: Stage, plan: Plan) -> None:
 
 @settings(max_examples=EXAMPLES, **FEW)
 @given(account=accounts(), without_seat=st.sampled_from(["stand_in", "manual"]))
-def test_every_record_meets_one_end_and_every_loss_is_counted(stage: Stage, account: Account, without_seat: str) -> None:
+def test_every_record_meets_one_end_and_every_loss_is_counted(
+    stage: Stage, account: Account, without_seat: str
+) -> None:
     plan = planned(stage, account, without_seat=without_seat)
     check_ends(stage, account, plan)
     check_references(stage)

@@ -1,0 +1,483 @@
+"""Which of the source's records a plan is about: by conditions, a sample of them, and the people these need.
+
+Fills ``plan.unselected``; what stands there is skipped with its reason. One statement a step, none a record.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Field as Option
+from pydantic import Strict, field_validator
+
+from migrator import documents
+from migrator.compile import match_key, name, quoted
+from migrator.documents import Document, did_you_mean
+from migrator.errors import InputError
+from migrator.kinds import Field, Kind, Kinds, Selecting
+from migrator.mapping import Mapping, word
+from migrator.stage import Stage
+
+UNSELECTED = "kind VARCHAR, id VARCHAR, as_kind VARCHAR, reason VARCHAR"
+MOMENT = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)?)?"
+Wanted = dict[str, Any]  # field to a value, a list of values (any of them), or {since, until}
+
+
+class Span(Document):
+    """A time: ``since`` from the beginning of that day, ``until`` to the end of it (UTC); or exact, with an hour."""
+
+    since: Any = None
+    until: Any = None
+
+
+class Select(Document):
+    """``select`` in migration.yaml. ``where``: all of these fields; or a list of such, any one of them.
+
+    ``without`` leaves out what has any of these. ``sample``: so many of those, the same ones every time. ``people``:
+    people whom no selected record needs are left out (``needed``, as soon as anything is selected) or taken (``all``).
+    """
+
+    kind: str | None = None
+    where: Wanted | tuple[Wanted, ...] = {}
+    without: Wanted = {}
+    sample: Annotated[int, Strict()] | None = Option(default=None, ge=1)
+    people: Literal["needed", "all"] | None = None
+
+    @field_validator("where")
+    @classmethod
+    def _says_something(cls, value: Wanted | tuple[Wanted, ...]) -> Wanted | tuple[Wanted, ...]:
+        if isinstance(value, tuple) and not all(value):
+            raise ValueError("a list holds conditions; an empty one would select everything")
+        return value
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One field's test, as SQL over ``c``; ``named``: values that must be known, with their places in the file."""
+
+    field: str
+    spec: Field
+    sql: str
+    named: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A ``select`` with all that is needed to check it and to carry it out. ``mapping``: the source's."""
+
+    select: Select
+    kinds: Kinds
+    mapping: Mapping
+    file: str = ""
+    line: Callable[[Iterable[Any]], int | None] = lambda where: None
+
+    # ---- what is asked for ------------------------------------------------------------------------------------------
+
+    @property
+    def kind_name(self) -> str:
+        """Return the kind that is selected by."""
+        return self.select.kind or (self.kinds.selecting.kind if self.kinds.selecting else "")
+
+    @property
+    def takes_all(self) -> bool:
+        """Tell whether nothing is left out."""
+        return self.takes_every_one and self.select.people != "needed"
+
+    @property
+    def takes_every_one(self) -> bool:
+        """Tell whether every record of the kind is selected, so that only people are left out."""
+        return not (self.select.where or self.select.without or self.select.sample)
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Return the kinds of which only what is needed is taken."""
+        if self.takes_all or self.select.people == "all":
+            return ()
+        some = set(self._usual.people) | {self.kinds.kinds[one].stands_in for one in self._usual.people}
+        return tuple(one for one in reversed(self.kinds.in_order()) if one in some and one != self.kind_name)
+
+    @property
+    def _usual(self) -> Selecting:
+        return self.kinds.selecting or Selecting(kind=self.kind_name)
+
+    @property
+    def _kind(self) -> Kind:
+        return self.kinds.kinds[self.kind_name]
+
+    def narrowed(self, *, sample: int | None = None, since: str | None = None) -> Selection:
+        """Return the selection with another sample or another first day, for one plan."""
+        changes: dict[str, Any] = {"sample": sample} if sample is not None else {}
+        if since is not None:
+            label = self._usual.since
+            if not label:
+                raise InputError(f"--since: it is not known when a {self.kind_name or 'record'} was made")
+            _moment(since, "--since", InputError)
+            some = []
+            for wanted in self._alternatives:
+                was = wanted[label] if isinstance(wanted.get(label), dict) else {}
+                some.append({**wanted, label: {**was, "since": since}})
+            changes["where"] = tuple(some) if isinstance(self.select.where, tuple) else some[0]
+        narrowed = replace(self, select=Select.model_validate(self.select.model_dump() | changes))
+        narrowed.check()
+        return narrowed
+
+    def check(self) -> None:
+        """Raise InputError, with file and line, where a kind, field, value or date cannot be meant."""
+        if self.takes_all and not self.select.kind:
+            return
+        known = [kind_name for kind_name, kind in self.kinds.kinds.items() if not kind.owner]
+        if not self.kind_name:
+            raise self._wrong("'kind' is missing: the kind to select by", ())
+        if self.kind_name not in self.kinds.kinds:
+            raise self._wrong(
+                f"'{self.kind_name}' is not a kind{did_you_mean(self.kind_name, self.kinds.kinds)}", ("kind",)
+            )
+        if self.kind_name not in known:
+            top = self.kinds.root(self.kind_name)
+            raise self._wrong(f"a {self.kind_name} goes with its {top}; select by '{top}'", ("kind",))
+        self._any_of()
+        self._none_of()
+
+    @property
+    def _alternatives(self) -> tuple[Wanted, ...]:
+        return self.select.where if isinstance(self.select.where, tuple) else (self.select.where,)
+
+    def _any_of(self) -> list[list[Condition]]:
+        listed = isinstance(self.select.where, tuple)
+        return [
+            [self._condition(label, value, ("where", *([at] if listed else []), label)) for label, value in one.items()]
+            for at, one in enumerate(self._alternatives)
+        ]
+
+    def _none_of(self) -> list[Condition]:
+        return [self._condition(label, value, ("without", label)) for label, value in self.select.without.items()]
+
+    def _wrong(self, what: str, where: tuple[Any, ...], remedy: str = "") -> InputError:
+        return InputError(what, file=self.file, line=self.line(where), remedy=remedy)
+
+    # ---- conditions -------------------------------------------------------------------------------------------------
+
+    def _condition(self, label: str, wanted: Any, where: tuple[Any, ...]) -> Condition:
+        spec = self._kind.fields.get(label)
+        if spec is None:
+            raise self._wrong(
+                f"a {self.kind_name} has no field '{label}'{did_you_mean(label, self._kind.fields)}", where
+            )
+        if spec.type in ("map", "blob", "html"):
+            raise self._wrong(f"records cannot be selected by '{label}'", where)
+        column = f"c.{name(label)}"
+        if spec.type in ("timestamp", "date"):
+            return Condition(label, spec, self._within(column, wanted, where))
+        if isinstance(wanted, dict):
+            raise self._wrong(f"'{label}' takes a value or a list of them; since and until are for dates", where)
+        values = [(one, (*where, at)) for at, one in enumerate(wanted)] if isinstance(wanted, list) else []
+        if not isinstance(wanted, list):
+            values = [(wanted, where)]
+        if not values:
+            raise self._wrong(f"'{label}' names no value", where)
+        texts = [(self._text(label, spec, value, at), at) for value, at in values if value is not None]
+        tests = [self._among(column, spec, [text for text, _ in texts])] if texts else []
+        if len(texts) < len(values):  # null: where there is nothing
+            tests.append(f"COALESCE(len({column}), 0) = 0" if spec.type in ("list", "refs") else f"{column} IS NULL")
+        named = texts if spec.to or spec.type in ("text", "list") else []
+        return Condition(label, spec, f"COALESCE({' OR '.join(tests)}, FALSE)", tuple(named))
+
+    def _text(self, label: str, spec: Field, value: Any, where: tuple[Any, ...]) -> str:
+        """Return a value as the canonical record would hold it."""
+        if spec.type == "boolean" and not isinstance(value, bool):
+            raise self._wrong(f"'{label}' is true or false", where)
+        if spec.type in ("integer", "number") and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise self._wrong(f"'{label}' is a number", where)
+        if not isinstance(value, str | int | float | date):
+            raise self._wrong(f"'{label}' takes a value or a list of them", where)
+        return value.isoformat() if isinstance(value, date) else word(value)
+
+    def _among(self, column: str, spec: Field, texts: list[str]) -> str:
+        listed = ", ".join(quoted(text) for text in texts)
+        if spec.type == "boolean":
+            return f"COALESCE({column}, FALSE) IN ({listed.replace(chr(39), '')})"
+        if spec.type in ("integer", "number"):
+            return f"{column} IN ({listed.replace(chr(39), '')})"
+        if spec.type == "text":
+            return f"{column} IN ({listed})"
+        if spec.type == "list":
+            return f"list_has_any({column}, [{listed}])"
+        ids = " UNION ALL ".join(f"SELECT id FROM ({self._names(to)}) WHERE said IN ({listed})" for to in spec.to)
+        if spec.type == "ref":
+            return f"{column} IN ({ids})"
+        return (
+            f"c.id IN (SELECT r.id FROM (SELECT id, unnest({column}) AS one FROM {self._all} c) r WHERE one IN ({ids}))"
+        )
+
+    @property
+    def _all(self) -> str:
+        return f"canonical.{name(self.kind_name)}"
+
+    def _names(self, kind_name: str) -> str:
+        """The names a record answers to: its label, what it is matched by (an e-mail address), its id."""
+        kind = self.kinds.kinds[kind_name]
+        labels = dict.fromkeys([*([kind.label] if kind.label else []), *kind.match])
+        texts = [label for label in labels if kind.fields[label].type == "text"]
+        return " UNION ALL ".join(
+            f"SELECT id, {column} AS said FROM canonical.{name(kind_name)}" for column in ["id", *map(name, texts)]
+        )
+
+    def _within(self, column: str, wanted: Any, where: tuple[Any, ...]) -> str:
+        if not isinstance(wanted, dict):
+            raise self._wrong("a date takes {since: DATE, until: DATE}, or one of them", where)
+        span = documents.check(wanted, Span, self.file, lambda place: self.line((*where, *place)))
+        first, last = (self._moment(getattr(span, end), (*where, end)) for end in ("since", "until"))
+        if not first and not last:
+            raise self._wrong("neither since nor until says a date", where)
+        tests = []
+        if first:
+            tests.append(f"{column} >= TIMESTAMP {quoted(first[0].isoformat(' '))}")
+        if last:
+            moment, day = last
+            end, sign = (moment + timedelta(days=1), "<") if day else (moment, "<=")
+            if first and end <= first[0]:
+                raise self._wrong("'until' is before 'since'", (*where, "until"))
+            tests.append(f"{column} {sign} TIMESTAMP {quoted(end.isoformat(' '))}")
+        return f"COALESCE({' AND '.join(tests)}, FALSE)"
+
+    def _moment(self, value: Any, where: tuple[Any, ...]) -> tuple[datetime, bool] | None:
+        return None if value is None else _moment(value, str(where[-1]), lambda what: self._wrong(what, where))
+
+    def _check_values(self, stage: Stage) -> None:
+        """Raise InputError where a value is no word of the mapping and no record has it: it is misspelt."""
+        for condition in [*(one for some in self._any_of() for one in some), *self._none_of()]:
+            if not condition.named:
+                continue
+            spec, label = condition.spec, condition.field
+            verbs = [v.fields[label] for v in self.mapping.kinds.get(self.kind_name, ()) if label in v.fields]
+            words = {word(value) for verb in verbs for value in (verb.values or {}).values() if value is not None}
+            column = f"unnest({name(label)})" if spec.type == "list" else name(label)
+            said = f"SELECT {column} AS said FROM {self._all}"
+            if spec.to:
+                said = " UNION ALL ".join(f"SELECT said FROM ({self._names(to)})" for to in spec.to)
+            listed = ", ".join(quoted(value) for value, _ in condition.named)
+            words |= {row[0] for row in stage.rows(f"SELECT DISTINCT said FROM ({said}) WHERE said IN ({listed})")}
+            for value, where in condition.named:
+                if value not in words:
+                    known = stage.rows(
+                        f"SELECT said FROM ({said}) WHERE said IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC"
+                    )
+                    guess = did_you_mean(value, [*sorted(words), *(row[0] for row in known[:2000])])
+                    what = " or ".join(spec.to).replace("_", " ") if spec.to else f"{self.kind_name}'s {label}"
+                    raise self._wrong(f"no {what} is '{value}'{guess}", where)
+
+    # ---- carrying it out --------------------------------------------------------------------------------------------
+
+    def apply(self, stage: Stage) -> None:
+        """Fill ``plan.unselected``. What earlier loads wrote (``plan.known``) is never in it."""
+        if self.takes_all:
+            return
+        self.check()
+        self._check_values(stage)
+        self._choose(stage)
+        if self.select.sample:
+            self._sample(stage, self.select.sample)
+        self._take_along(stage)
+        stage.run(
+            f"INSERT INTO plan.unselected SELECT {quoted(self.kind_name)}, id, {quoted(self.kind_name)}, reason "
+            "FROM plan.chosen WHERE reason IS NOT NULL"
+        )
+        if self.people:
+            self._need(stage)
+        stage.run("DROP TABLE plan.chosen")
+
+    def _choose(self, stage: Stage) -> None:
+        """Make ``plan.chosen``: each record of the kind, why it is not selected (or NULL), and if it stays anyway."""
+        cases = [f"WHEN {one.sql} THEN {_not(one.field)}" for one in self._none_of()]
+        some = self._any_of()
+        if len(some) == 1:
+            cases += [f"WHEN NOT {one.sql} THEN {_not(one.field)}" for one in some[0]]
+        elif some:
+            tests = " OR ".join(f"({' AND '.join(one.sql for one in every)})" for every in some)
+            cases.append(f"WHEN NOT ({tests}) THEN {_not(*(one.field for every in some for one in every))}")
+        reason = f"CASE {' '.join(cases)} END" if cases else "CAST(NULL AS VARCHAR)"
+        stage.run(
+            f"CREATE TABLE plan.chosen AS SELECT c.id, {reason} AS reason, {_stays(self._kind, 'c')} AS stays "
+            f"FROM {self._all} c"
+        )
+
+    def _sample(self, stage: Stage, size: int) -> None:
+        """Keep so many of what is chosen: first who shows most that nobody before shows, then whoever comes.
+
+        Nobody's turn depends on the size or the order of the records: a larger sample holds the smaller one.
+        """
+        parts = []
+        chosen = f"{self._all} c JOIN plan.chosen x ON x.id = c.id AND x.reason IS NULL AND NOT x.stays"
+        for label in self._usual.spread if self.kind_name == self._usual.kind else ():
+            spec, column = self._kind.fields[label], f"c.{name(label)}"
+            shown = {"map": f"unnest(json_keys(CAST({column} AS JSON)))", "list": f"unnest({column})"}
+            shown["refs"] = shown["list"]
+            value = shown.get(spec.type, f"CAST({column} AS VARCHAR)")
+            parts.append(f"SELECT c.id, {quoted(label)} AS what, {value} AS value FROM {chosen}")
+        for other, kind in self.kinds.kinds.items():
+            if kind.owner and self.kinds.root(other) == self.kind_name:
+                parts.append(f"SELECT c.id, {quoted(other)}, '' FROM {chosen} WHERE c.id IN ({self._roots(other)})")
+        first = "SELECT NULL AS id, NULL AS n WHERE FALSE"
+        if parts:
+            shows = (
+                f"SELECT arg_min(id, md5(id)) AS id FROM ({' UNION ALL '.join(parts)}) WHERE value IS NOT NULL "
+                "GROUP BY what, value"
+            )
+            first = f"SELECT id, count(*) AS n FROM ({shows}) GROUP BY id"
+        turn = "row_number() OVER (ORDER BY f.n DESC NULLS LAST, md5(x.id), x.id)"
+        stage.run(
+            f"UPDATE plan.chosen SET reason = {quoted(f'not selected: beyond the sample of {size}')} FROM "
+            f"(SELECT x.id, {turn} AS turn FROM plan.chosen x LEFT JOIN ({first}) f ON f.id = x.id "
+            f"WHERE x.reason IS NULL AND NOT x.stays) t WHERE t.id = chosen.id AND t.turn > {size}"
+        )
+
+    def _roots(self, kind_name: str) -> str:
+        """The records at the top that own some record of a kind."""
+        kind = self.kinds.kinds[kind_name]
+        if not kind.owner:
+            return f"SELECT id FROM canonical.{name(kind_name)}"
+        own, above = f"SELECT {name(kind.owner)} AS id FROM canonical.{name(kind_name)}", kind.fields[kind.owner].to[0]
+        while (owner := self.kinds.kinds[above]).owner:
+            own = f"SELECT {name(owner.owner or '')} AS id FROM canonical.{name(above)} WHERE id IN ({own})"
+            above = owner.fields[owner.owner or ""].to[0]
+        return own
+
+    def _take_along(self, stage: Stage) -> None:
+        """Select what is written already, and whatever is the same as a selected record."""
+        stage.run(
+            "UPDATE plan.chosen SET reason = NULL, stays = FALSE "
+            "WHERE id IN (SELECT id FROM plan.known WHERE kind = ?)",
+            self.kind_name,
+        )
+        if _by_text(self._kind):
+            keyed = f"SELECT id, {match_key(self._kind, 'm')} AS k FROM {self._all} m"
+            keys = f"SELECT k FROM ({keyed}) s JOIN plan.chosen x ON x.id = s.id WHERE x.reason IS NULL AND NOT x.stays"
+            stage.run(
+                f"UPDATE plan.chosen SET reason = NULL WHERE id IN (SELECT id FROM ({keyed}) WHERE k IN ({keys}))"
+            )
+
+    # ---- whom they need ---------------------------------------------------------------------------------------------
+
+    def _need(self, stage: Stage) -> None:
+        """Find the people that selected records name, the ones these name, and whoever is the same as one of them."""
+        people = self.people
+        stage.run("CREATE TABLE plan.needed (as_kind VARCHAR, id VARCHAR)")
+        stage.run("INSERT INTO plan.needed SELECT kind, id FROM plan.known UNION SELECT as_kind, id FROM plan.known")
+        after = [k for k in reversed(self.kinds.in_order()) if self.kinds.root(k) in people]
+        for kind_name in self.kinds.in_order():
+            if kind_name not in after:
+                self._references(stage, kind_name)
+        size = -1
+        while size != (size := int(stage.one("SELECT count(*) FROM plan.needed"))):
+            for kind_name in after:
+                self._same(stage, kind_name)
+                self._references(stage, kind_name)
+        for kind_name in people:
+            self._leave_out(stage, kind_name)
+        stage.run("DROP TABLE plan.needed")
+
+    def _references(self, stage: Stage, kind_name: str) -> None:
+        """Need the people that the kind's selected records name. A record that only links others needs nobody."""
+        kind = self.kinds.kinds[kind_name]
+        if kind.match and not _by_text(kind):
+            return
+        for label, spec in kind.references():
+            column = f"unnest(s.{name(label)})" if spec.type == "refs" else f"s.{name(label)}"
+            for to in spec.to:
+                if to in self.people:
+                    taken = self._taken(kind_name, "s")
+                    self._needed(stage, to, f"SELECT {column} AS id FROM canonical.{name(kind_name)} s WHERE {taken}")
+
+    def _taken(self, kind_name: str, alias: str) -> str:
+        """The test for a kind's records that are selected so far."""
+        kind = self.kinds.kinds[kind_name]
+        if kind_name == self.kind_name:
+            return f"{alias}.id IN (SELECT id FROM plan.chosen WHERE reason IS NULL AND NOT stays)"
+        if kind.owner:
+            of = kind.fields[kind.owner].to[0]
+            owners = f"SELECT id FROM canonical.{name(of)} {alias}s WHERE {self._taken(of, alias + 's')}"
+            return f"{alias}.{name(kind.owner)} IN ({owners}) AND NOT {_stays(kind, alias)}"
+        if kind_name in self.people:
+            return f"{alias}.id IN (SELECT id FROM plan.needed WHERE as_kind IN ({self._forms(kind_name)}))"
+        return f"NOT {_stays(kind, alias)}"
+
+    def _forms(self, kind_name: str) -> str:
+        """The kinds a record may be needed as: its own, and the one it stands in as."""
+        forms = (kind_name, self.kinds.kinds[kind_name].stands_in)
+        return ", ".join(quoted(form) for form in forms if form)
+
+    def _same(self, stage: Stage, kind_name: str) -> None:
+        """Need whoever would become one with somebody who is needed as this kind."""
+        kind = self.kinds.kinds[kind_name]
+        standing = [other for other, one in self.kinds.kinds.items() if one.stands_in == kind_name]
+        together = [other for other in standing if set(kind.match) <= set(self.kinds.kinds[other].fields)]
+        for by, members in ((kind, [kind_name, *together]), *((self.kinds.kinds[o], [o]) for o in standing)):
+            if _by_text(by):
+                keyed = " UNION ALL ".join(
+                    f"SELECT id, {match_key(by, 'm')} AS k FROM canonical.{name(member)} m" for member in members
+                )
+                needed = f"SELECT id FROM plan.needed WHERE as_kind = {quoted(kind_name)}"
+                keys = f"SELECT k FROM ({keyed}) WHERE id IN ({needed})"
+                self._needed(stage, kind_name, f"SELECT id FROM ({keyed}) WHERE k IN ({keys})")
+
+    @staticmethod
+    def _needed(stage: Stage, as_kind: str, ids: str) -> None:
+        stage.run(
+            f"INSERT INTO plan.needed SELECT DISTINCT {quoted(as_kind)}, i.id FROM ({ids}) i WHERE i.id IS NOT NULL "
+            f"AND i.id NOT IN (SELECT id FROM plan.needed WHERE as_kind = {quoted(as_kind)})"
+        )
+
+    def _leave_out(self, stage: Stage, kind_name: str) -> None:
+        """Leave out whom nobody needs: at all, or as the kind they would stand in as."""
+        who = self.kind_name.replace("_", " ")
+        who = who if self.takes_every_one else f"selected {who}"
+        for form, forms in ((kind_name, self._forms(kind_name)), (self.kinds.kinds[kind_name].stands_in, None)):
+            if form:
+                stage.run(
+                    f"INSERT INTO plan.unselected SELECT {quoted(kind_name)}, id, {quoted(form)}, "
+                    f"{quoted(f'not selected: no {who} needs it')} FROM canonical.{name(kind_name)} WHERE id NOT IN "
+                    f"(SELECT id FROM plan.needed WHERE as_kind IN ({forms or quoted(form)}))"
+                )
+
+
+def _by_text(kind: Kind) -> bool:
+    """Tell whether a kind's records are the same where they say the same, and not where they link the same others."""
+    return any(not kind.fields[label].to for label in kind.match)
+
+
+def _stays(kind: Kind, alias: str) -> str:
+    """Return the SQL test for records that stay behind whatever is selected."""
+    flags = [
+        f"COALESCE({alias}.{name(label)}, FALSE)"
+        for label, spec in kind.fields.items()
+        if spec.skip and not spec.skip.unless_referenced
+    ]
+    return f"({' OR '.join(flags) or 'FALSE'})"
+
+
+def _not(*fields: str) -> str:
+    """Return the reason, as SQL, of a record that these fields leave out."""
+    return quoted("not selected: " + ", ".join(dict.fromkeys(field.replace("_", " ") for field in fields)))
+
+
+def _moment(value: Any, what: str, wrong: Callable[[str], InputError]) -> tuple[datetime, bool]:
+    """Return a moment in UTC, and whether it is a whole day. Raises what ``wrong`` makes."""
+    if isinstance(value, str):
+        try:
+            found = datetime.fromisoformat(value) if re.fullmatch(MOMENT, value) else None
+        except ValueError as err:
+            raise wrong(f"{what}: '{value}' is no date ({err})") from err
+        if found is None:
+            raise wrong(f"{what}: '{value}' is no date; write 2024-01-31, or 2024-01-31T08:00:00Z")
+        day = len(value) == len("2024-01-31")
+    elif isinstance(value, datetime):
+        found, day = value, False
+    elif isinstance(value, date):
+        found, day = datetime(value.year, value.month, value.day), True
+    else:
+        raise wrong(f"{what}: '{value}' is no date; write 2024-01-31, or 2024-01-31T08:00:00Z")
+    return (found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found), day
