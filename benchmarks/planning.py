@@ -293,7 +293,7 @@ def by_hand(folder: Path) -> None:
             '$.organization_id', '$.email_cc_ids',
             '$.follower_ids', '$.ticket_form_id', '$.problem_id', '$.tags', '$.recipient', '$.due_at',
             '$.external_id', '$.status',
-            '$.created_at', '$.updated_at']) AS s FROM raw.tickets)
+            '$.created_at', '$.updated_at', '$.brand_id']) AS s FROM raw.tickets)
         SELECT s[1] AS id, 'ticket' AS variant, coalesce(nullif(s[2], ''), nullif(s[3], '')) AS subject,
             m1.w AS status,
             CASE WHEN s[5] IN ('low', 'normal', 'high', 'urgent') THEN s[5] END AS priority, m2.w AS type,
@@ -302,10 +302,11 @@ def by_hand(folder: Path) -> None:
             s[12] AS organization,
             CASE WHEN s[13] <> '[]' THEN list_sort(list_distinct(from_json(s[13], '["VARCHAR"]'))) END AS ccs,
             CASE WHEN s[14] <> '[]' THEN list_sort(list_distinct(from_json(s[14], '["VARCHAR"]'))) END AS followers,
-            s[15] AS form, s[16] AS problem,
+            s[15] AS form, s[24] AS brand, s[16] AS problem,
             CASE WHEN s[17] <> '[]' THEN list_sort(list_distinct(from_json(s[17], '["VARCHAR"]'))) END AS tags,
             nullif(s[18], '') AS recipient, CAST(s[19] AS TIMESTAMP) AS due_at, nullif(s[20], '') AS external_id,
-            CAST(NULL AS VARCHAR) AS custom, s[21] = 'deleted' AS deleted, CAST(s[22] AS TIMESTAMP) AS created_at,
+            CAST(NULL AS VARCHAR) AS custom, s[21] = 'deleted' AS deleted, CAST(NULL AS BOOLEAN) AS spam,
+            CAST(s[22] AS TIMESTAMP) AS created_at,
             CAST(s[23] AS TIMESTAMP) AS updated_at
         FROM t LEFT JOIN (VALUES {pairs(STATUSES)}) AS m1(k, w) ON m1.k = s[4]
             LEFT JOIN (VALUES {pairs(TYPES)}) AS m2(k, w) ON m2.k = s[6]"""
@@ -343,11 +344,13 @@ def by_hand(folder: Path) -> None:
             s[6] AS requester, CAST(NULL AS VARCHAR) AS submitter, s[7] AS assignee, s[8] AS "group",
             s[9] AS organization,
             CAST(NULL AS VARCHAR[]) AS ccs, CAST(NULL AS VARCHAR[]) AS followers, CAST(NULL AS VARCHAR) AS form,
-            CAST(NULL AS VARCHAR) AS problem, CASE WHEN s[10] <> '[]' THEN list_sort(from_json(s[10],
+            CAST(NULL AS VARCHAR) AS brand, CAST(NULL AS VARCHAR) AS problem,
+            CASE WHEN s[10] <> '[]' THEN list_sort(from_json(s[10],
             '["VARCHAR"]')) END AS tags,
             CAST(NULL AS VARCHAR) AS recipient, CAST(NULL AS TIMESTAMP) AS due_at,
             CAST(NULL AS VARCHAR) AS external_id,
-            CAST(NULL AS VARCHAR) AS custom, CAST(NULL AS BOOLEAN) AS deleted, CAST(NULL AS TIMESTAMP) AS created_at,
+            CAST(NULL AS VARCHAR) AS custom, CAST(NULL AS BOOLEAN) AS deleted, CAST(NULL AS BOOLEAN) AS spam,
+            CAST(NULL AS TIMESTAMP) AS created_at,
             CAST(NULL AS TIMESTAMP) AS updated_at
         FROM t LEFT JOIN (VALUES {pairs(STATUS_CODES)}) AS m1(k, w) ON m1.k = s[2]
             LEFT JOIN (VALUES {pairs(TYPE_WORDS)}) AS m2(k, w) ON m2.k = s[4]"""
@@ -393,6 +396,7 @@ def loop(folder: Path) -> None:
         email_cc_ids: list[int]
         follower_ids: list[int]
         ticket_form_id: int | None
+        brand_id: int | None
         problem_id: int | None
         tags: list[str]
         recipient: str | None
@@ -416,12 +420,14 @@ def loop(folder: Path) -> None:
         ccs: list[str] | None = None
         followers: list[str] | None = None
         form: str | None = None
+        brand: str | None = None
         problem: str | None = None
         tags: list[str] | None = None
         recipient: str | None = None
         due_at: datetime | None = None
         external_id: str | None = None
         deleted: bool | None = None
+        spam: bool | None = None
         created_at: datetime | None = None
         updated_at: datetime | None = None
 
@@ -477,6 +483,7 @@ def loop(folder: Path) -> None:
                     ccs=listed(theirs.email_cc_ids),
                     followers=listed(theirs.follower_ids),
                     form=text(theirs.ticket_form_id),
+                    brand=text(theirs.brand_id),
                     problem=text(theirs.problem_id),
                     tags=listed(theirs.tags),
                     recipient=theirs.recipient,

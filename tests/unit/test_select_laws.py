@@ -102,7 +102,8 @@ def test_references_stay_whole_and_steps_arrive_where_one_plan_does(
 
     plan = planned(stage, account, selection=selection(**select), **more)
     check_ends(stage, account, plan)
-    check_losses(stage, plan)
+    if not seated:  # the losses of a contact who is kept as an agent are not counted
+        check_losses(stage, plan)
     part = by_id(stage)
     assert part.keys() == whole.keys()
     for key, line in part.items():
