@@ -227,7 +227,10 @@ class Ledger:
 
     def last_plan(self) -> str | None:
         """Return the plan that wrote something last."""
-        rows = self._rows("SELECT plan FROM unit WHERE state = 'done' ORDER BY done_at DESC LIMIT 1")
+        rows = self._rows(
+            "SELECT u.plan FROM unit u LEFT JOIN (SELECT plan, max(rowid) AS place FROM run GROUP BY plan) r "
+            "ON r.plan = u.plan WHERE u.state = 'done' ORDER BY u.done_at DESC, r.place DESC LIMIT 1"
+        )
         return rows[0][0] if rows else None
 
     def last_write(self) -> str | None:

@@ -51,7 +51,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planned]:
         run = steps(folder, old, new, patch)
         run.extract()
         digest = run.plan().digest
-        kept = folder.with_name("kept")
+        kept = folder.with_name(f"{folder.name}-kept")
         shutil.copytree(folder, kept)
         assert run.load(digest).finished
         yield Planned(kept, old, digest, contents(new))

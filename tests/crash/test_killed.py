@@ -99,7 +99,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, in
         run = steps(folder, old, new, patch)
         run.extract()
         plan = run.plan()
-        kept = folder.with_name("kept")
+        kept = folder.with_name(f"{folder.name}-kept")
         shutil.copytree(folder, kept)
         assert run.load(plan.digest).finished
         assert run.verify()[0].proven
