@@ -4,7 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # A company's network may sign with its own certificate.
 export UV_SYSTEM_CERTS := 1
-BENCHMARKS := $(wildcard benchmarks/[a-z]*.py)
+# An hour and more each; peers also installs other people's tools.
+LONG := benchmarks/account.py benchmarks/crashes.py benchmarks/peers.py
+BENCHMARKS := $(filter-out $(LONG),$(wildcard benchmarks/[a-z]*.py))
 AS_INSTALLED := $(BIN)/python scripts/as_installed.py
 
 help:
@@ -12,6 +14,7 @@ help:
 	@echo 'make test   formats, lint, types, layers, then every test'
 	@echo 'make lint   the same without the tests'
 	@echo 'make bench  the measurements that the README quotes'
+	@echo 'make bench-long  those that take hours: the whole account, the crashes, beside other tools'
 	@echo 'make clean  removes the environment and all that was built'
 
 demo: $(VENV)/.installed
@@ -31,10 +34,13 @@ bench: $(VENV)/.installed-dev
 	@test -n '$(BENCHMARKS)' || { echo 'there is nothing in benchmarks/' >&2; exit 1; }
 	@for file in $(BENCHMARKS); do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
+bench-long: $(VENV)/.installed-dev
+	@for file in $(LONG); do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench bench-long clean
 
 # The environment is made once and filled again only when pyproject.toml has changed.
 # uv fills it in seconds; where it cannot (a mirror that only pip is told of), pip does.
