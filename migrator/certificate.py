@@ -27,11 +27,11 @@ from migrator.ledger import Ledger
 from migrator.losses import measure_losses
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping
-from migrator.plan import _columns, _sign, digest
+from migrator.plan import digest, sign, signed_columns
 from migrator.project import Side, Workspace, secret
 from migrator.stage import Stage
 from migrator.steps import Steps, now
-from migrator.verify import CANONICAL, Verified, _compared, compare
+from migrator.verify import CANONICAL, Verified, compare, is_compared
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -157,7 +157,7 @@ def _contents(steps: Steps, stage: Stage) -> Certificate:
     side, kinds, files = steps.project.destination, steps.project.destination.connector.kinds, steps.files()
     records = hashlib.sha256()
     for kind_name in kinds.in_order():
-        _sign(records, stage, f"canonical.{name(kind_name)}", _columns(kinds, kind_name), "id")
+        sign(records, stage, f"canonical.{name(kind_name)}", signed_columns(kinds, kind_name), "id")
     return {
         "name": _safe(steps.project.migration.name),
         "accounts": {
@@ -355,7 +355,7 @@ def _held(manifest: Manifest, mapping: Mapping, kind_name: str, variant: str) ->
     """Return the fields that verify compares in records of this variant."""
     write = manifest.write(kind_name, variant)
     verbs = next((each.fields for each in mapping.kinds.get(kind_name, ()) if each.name == variant), {})
-    return {label for label in verbs if write and _compared(Field(), write.fields.get(label))}
+    return {label for label in verbs if write and is_compared(Field(), write.fields.get(label))}
 
 
 def _line(kind_name: str, fields: dict[str, Field], source_kind: str = "") -> str:

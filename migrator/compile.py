@@ -30,6 +30,19 @@ def name(identifier: str) -> str:
     return exp.to_identifier(identifier, quoted=True).sql("duckdb")
 
 
+def flagged(kind: Kind, alias: str, *, always: bool = False) -> str:
+    """Return the SQL test for records that a flag keeps from being written: built in, deleted, spam.
+
+    ``always``: only the flags that hold even where something refers to the record.
+    """
+    flags = [
+        f"COALESCE({alias}.{name(label)}, FALSE)"
+        for label, spec in kind.fields.items()
+        if spec.skip and not (always and spec.skip.unless_referenced)
+    ]
+    return f"({' OR '.join(flags)})" if flags else "FALSE"
+
+
 def match_key(kind: Kind, alias: str) -> str:
     """Return the SQL of what makes two records of a kind the same, whatever the case; NULL where there is nothing."""
     parts = [f"lower(trim(CAST({alias}.{name(field)} AS VARCHAR)))" for field in kind.match]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.compile import match_key, name, quoted
+from migrator.compile import flagged, match_key, name, quoted
 from migrator.kinds import Kind, Kinds
 from migrator.manifest import Manifest, Write
 from migrator.mapping import Mapping, Variant, word
@@ -17,7 +17,6 @@ from migrator.stage import Stage
 
 ARRIVES = "('create', 'keep', 'update', 'merge', 'stand_in')"
 WRITES = "('create', 'update', 'delete')"  # the actions that make a call
-WORTH_A_CALL = 2 / 3  # of the jobs under way are thought to be finished before anybody asks
 DECIDED = (
     "kind VARCHAR, id VARCHAR, as_kind VARCHAR, variant VARCHAR, action VARCHAR, reason VARCHAR, target VARCHAR, "
     "unit VARCHAR, lane VARCHAR, place BIGINT, own BOOLEAN, owner VARCHAR, blob VARCHAR, known BOOLEAN, stamp VARCHAR"
@@ -86,15 +85,15 @@ class Decider:
         """Another name where the destination's own built-in record has it: ours would be refused, or mixed up with it.
         ``_key`` is what a record is matched by, ``_first`` the earlier record it is the same as."""
         # Built in, not merely deleted there: an address keeps its spelling.
-        flagged = any(spec.skip and not spec.skip.unless_referenced for spec in kind.fields.values())
+        built_in = any(spec.skip and not spec.skip.unless_referenced for spec in kind.fields.values())
         way = "SELECT * FROM gathered w"
-        if self.found and kind.match and flagged:
+        if self.found and kind.match and built_in:
             label = name(kind.match[-1])
             taken = (
                 f"SELECT {match_key(kind, 'f')} FROM {self.found}.{name(kind_name)} f "
-                f"WHERE {_built_in(kind, 'f')} AND {match_key(kind, 'f')} IS NOT NULL"
+                f"WHERE {flagged(kind, 'f')} AND {match_key(kind, 'f')} IS NOT NULL"
             )
-            clash = f"NOT {_built_in(kind, 'w')} AND {match_key(kind, 'w')} IN ({taken})"
+            clash = f"NOT {flagged(kind, 'w')} AND {match_key(kind, 'w')} IN ({taken})"
             renamed = f"CASE WHEN {clash} THEN {label} || {quoted(f' ({self.source})')} ELSE {label} END"
             way = f"SELECT * REPLACE ({renamed} AS {label}) FROM gathered w"
         if not kind.match:
@@ -228,7 +227,7 @@ class Decider:
         own = self.kinds.kinds[kind_name]
         return (
             f"SELECT {key} AS k, min(f.id) AS id, {quoted(kind_name)} AS of FROM {self.found}.{name(kind_name)} f "
-            f"WHERE {key} IS NOT NULL AND NOT {_built_in(own, 'f')} GROUP BY 1"
+            f"WHERE {key} IS NOT NULL AND NOT {flagged(own, 'f')} GROUP BY 1"
         )
 
     def writable(self, kind_name: str) -> list[tuple[Variant, Write]]:
@@ -468,12 +467,6 @@ class Decider:
 def _linked(kind: Kind) -> bool:
     """Tell whether a kind's records are the same where they link the same others."""
     return bool(kind.match) and all(kind.fields[label].to for label in kind.match)
-
-
-def _built_in(kind: Kind, alias: str) -> str:
-    """Return the SQL test for records the vendor brings along itself: never matched, never written."""
-    flags = [f"COALESCE({alias}.{name(label)}, FALSE)" for label, spec in kind.fields.items() if spec.skip]
-    return f"({' OR '.join(flags)})" if flags else "FALSE"
 
 
 def _literal(value: Any) -> str:

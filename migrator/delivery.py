@@ -36,18 +36,8 @@ class Deliverer(Declarative):
         path = _filled(call.path, {**units[0].refs, "id": units[0].there, "ids": ",".join(u.there for u in units)})
         if units[0].action == "delete":
             return self._deleted(call, path, units)
-        bodies: list[Native | RefusedError] = []
-        for unit in units:
-            try:
-                bodies.append(self._body(write, call, unit))
-            except RefusedError as err:
-                if len(units) == 1:
-                    raise
-                bodies.append(err)
-        sent = [body for body in bodies if not isinstance(body, RefusedError)]
-        if not sent:
-            return [body for body in bodies if isinstance(body, RefusedError)]
-        body: Any = sent if call.many > 1 else sent[0]
+        bodies = [self._body(write, call, unit) for unit in units]
+        body: Any = bodies if call.many > 1 else bodies[0]
         files = [file for unit in units for file in self._files(write, unit)]
         body = {call.wrap: body} if call.wrap else body
         how: dict[str, Any] = {"data": form(body), "files": files} if files else {"json": body}
@@ -57,8 +47,7 @@ class Deliverer(Declarative):
         try:
             answer = response.json()
             if call.job:
-                promised = Promise(str(_need(at_path(answer, self._jobs().id))))
-                return promised if len(sent) == len(units) else self._awaited(promised, units, bodies)
+                return Promise(str(_need(at_path(answer, self._jobs().id))))
             inner = answer.get(call.wrap, answer) if call.wrap else answer
             inner = self._hook(call.answer)(answer) if call.answer else inner
             return [self._written(write, call, units[0], inner)]
@@ -66,17 +55,6 @@ class Deliverer(Declarative):
             raise UnknownOutcomeError(
                 f"{call.method} {path}: {response.status_code}, with an unreadable answer"
             ) from err
-
-    def _awaited(self, promised: Promise, units: Sequence[Unit], bodies: list[Native | RefusedError]) -> list[Outcome]:
-        """Return what became of a call some of whose records could not be sent: rare enough to be waited for."""
-        went = [unit for unit, body in zip(units, bodies, strict=True) if not isinstance(body, RefusedError)]
-        for _ in range(120):
-            came = self.outcomes({promised.job: went}).get(promised.job, [None] * len(went))
-            if came is not None:
-                results = iter(came)
-                return [body if isinstance(body, RefusedError) else next(results) for body in bodies]
-            self.client.sleep(self._jobs().seconds / 2)
-        return [body if isinstance(body, RefusedError) else None for body in bodies]
 
     def _deleted(self, call: Call, path: str, units: Sequence[Unit]) -> list[Outcome] | Promise:
         how: dict[str, Any] = {}
@@ -218,17 +196,16 @@ class Deliverer(Declarative):
 
     def look(self, unit: Unit) -> Native | None:
         """Return the record as it stands at the vendor now, None where it is gone."""
-        variant = next(v for v in self.mapping.kinds[unit.kind] if v.name == unit.variant)
+        variant = self.mapping.variant(unit.kind, unit.variant)
         above = next((unit.refs.get(label) for label, verb in variant.fields.items() if verb.path == "@parent"), None)
         _, records = self.peek(unit.kind, unit.variant, [(unit.there, above)])
         return json.loads(records[0].body) if records else None
 
     def peek(self, kind: str, variant_name: str, targets: Sequence[tuple[str, str | None]]) -> tuple[str, list[Raw]]:
         """Return the stream of a kind's variant and the records there (id, its owner's) as they stand now."""
-        variant = next(v for v in self.mapping.kinds[kind] if v.name == variant_name)
+        variant = self.mapping.variant(kind, variant_name)
         spec = self.manifest.streams[variant.stream]
-        prefix = "".join(text for text, _ in variant.id_parts()) if len(variant.id_parts()) == 1 else ""
-        ids = list(dict.fromkeys(there.removeprefix(prefix) for there, _ in targets))
+        ids = list(dict.fromkeys(there.removeprefix(variant.prefix) for there, _ in targets))
         if spec.parent:
             owners = dict.fromkeys(owner for _, owner in targets if owner)
             with ThreadPoolExecutor(self.workers) as pool:
@@ -256,7 +233,7 @@ class Deliverer(Declarative):
         native = self.look(unit)
         if native is None:
             raise RefusedError(f"{unit.kind} {unit.there} is no longer there", status=404)
-        variant = next(v for v in self.mapping.kinds[unit.kind] if v.name == unit.variant)
+        variant = self.mapping.variant(unit.kind, unit.variant)
         moment = self.manifest.streams[variant.stream].updated_at
         if unit.stamp and moment and str(native.get(moment)) != unit.stamp:
             raise RefusedError(
@@ -268,16 +245,7 @@ class Deliverer(Declarative):
 
     def _named(self, unit: Unit, id: str) -> str:
         """Return a new record's id the way it is read: with the text its mapping puts before it."""
-        return self._before(unit) + id
-
-    def _bare(self, unit: Unit, id: str) -> str:
-        """Return the vendor's own id of a record."""
-        return id.removeprefix(self._before(unit))
-
-    def _before(self, unit: Unit) -> str:
-        variant = next(v for v in self.mapping.kinds[unit.kind] if v.name == unit.variant)
-        parts = variant.id_parts()
-        return "".join(text for text, _ in parts) if len(parts) == 1 else ""
+        return self.mapping.variant(unit.kind, unit.variant).prefix + id
 
     def _declared(self, unit: Unit) -> tuple[Write, Call]:
         write = self.manifest.write(unit.kind, unit.variant)
@@ -367,7 +335,7 @@ class Deliverer(Declarative):
                 held = at_path(answer, embed.answer or "") or []
                 children[child.kind, child.id] = str(held[counts[child.kind, None] - 1]["id"])
             else:
-                variant = next(v for v in self.mapping.kinds[child.kind] if v.name == child.variant)
+                variant = self.mapping.variant(child.kind, child.variant)
                 value = str(child.payload.get(embed.value or "", ""))
                 words = {"@id": id, "^.id": id, "@value": value}
                 children[child.kind, child.id] = "".join(text + words[path] for text, path in variant.id_parts())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from migrator.compile import canonical_sql, name, quoted
+from migrator.compile import canonical_sql, flagged, name, quoted
 from migrator.decide import Decider
 from migrator.differences import compare_field, exploded
 from migrator.kinds import Field, Kind
@@ -273,8 +273,7 @@ class Delta:
         """Return the SQL of when the destination says a record was last changed."""
         if variant.stream not in self.stage.tables_of("seen"):
             return "NULL"
-        before = "".join(text for text, _ in variant.id_parts()) if len(variant.id_parts()) == 1 else ""
-        bare = f"substr(target, {len(before) + 1})"
+        bare = f"substr(target, {len(variant.prefix) + 1})"
         return f"(SELECT max(s.updated_at) FROM seen.{name(variant.stream)} s WHERE s.id = {bare})"
 
     def _name_the_rest(self, kind_name: str, records: set[tuple[str, str]]) -> None:
@@ -303,10 +302,9 @@ class Delta:
 
     def _deletions(self, kind_name: str, kind: Kind) -> None:
         """Name records that the source has deleted since; where the policy says so, delete them."""
-        flags = [f"COALESCE(c.{name(label)}, FALSE)" for label, spec in kind.fields.items() if spec.skip]
-        deleted = " OR ".join(flags) or "FALSE"
+        deleted = flagged(kind, "c")
         owner = f"e.{name(kind.owner)}" if kind.owner else "NULL"
-        of_owner = f"{owner} IN (SELECT id FROM plan.gone WHERE as_kind = {quoted(self._owner(kind))})"
+        of_owner = f"{owner} IN (SELECT id FROM plan.gone WHERE as_kind = {quoted(kind.owner_kind)})"
         rows = self.stage.rows(
             f"SELECT d.kind, d.id, d.variant, {owner}, {of_owner} FROM plan.decided d "
             f"JOIN earlier.{name(kind_name)} e ON e.id = d.id AND e._kind = d.kind "
@@ -322,19 +320,15 @@ class Delta:
             else:
                 self._gone(kind_name, kind, of, id, variant)
 
-    @staticmethod
-    def _owner(kind: Kind) -> str:
-        return kind.fields[kind.owner].to[0] if kind.owner else ""
-
     def _follow(self, kind_name: str, kind: Kind, of: str, id: str, owner_id: str) -> None:
         """Let a record share the fate of the one it belongs to, which the source has deleted."""
         action, unit = self.stage.rows(
             "SELECT action, unit FROM plan.decided WHERE as_kind = ? AND id = ? AND action <> 'stand_in'",
-            self._owner(kind),
+            kind.owner_kind,
             owner_id,
         )[0]
         action = "delete" if action == "delete" else "keep"
-        reason = f"deleted at the source since, with its {self._owner(kind).replace('_', ' ')}"
+        reason = f"deleted at the source since, with its {kind.owner_kind.replace('_', ' ')}"
         self._decide(kind_name, of, id, action, reason if action == "delete" else f"{reason}; kept", unit, None)
 
     def _gone(self, kind_name: str, kind: Kind, of: str, id: str, variant_name: str) -> None:
@@ -359,7 +353,7 @@ class Delta:
 
     def _touched(self, kind_name: str, kind: Kind, variant_name: str, of: str, id: str) -> tuple[str | None, str]:
         """Return when a record was last changed there, and why it is not to be deleted (or nothing)."""
-        variant = next(v for v in self.decider.mapping.kinds[kind_name] if v.name == variant_name)
+        variant = self.decider.mapping.variant(kind_name, variant_name)
         if not self._seen(kind_name, kind, variant, [(of, id)]):
             return None, "nobody looked at it"
         stamp = self.stage.one(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from migrator.connector import Destination, Outcome, Unit
-from migrator.decide import WORTH_A_CALL
 from migrator.errors import VendorError
 from migrator.manifest import Jobs
 
@@ -32,7 +30,6 @@ class Flight:
     sleep: Callable[[float], None]
     monotonic: Callable[[], float] = time.monotonic
     jobs: dict[str, _Job] = field(default_factory=dict)
-    asked: int = 0
 
     def __post_init__(self) -> None:
         self.takes = self.spec.seconds * FIRST if self.spec else 0.0
@@ -53,7 +50,7 @@ class Flight:
         if not self.jobs:
             return
         ages = sorted(job.since for job in self.jobs.values())
-        enough = math.ceil(self.spec.most * WORTH_A_CALL) if more and self.spec else len(ages)
+        enough = self.spec.enough if more and self.spec else len(ages)
         if len(ages) < enough and not wait:
             return
         worth = ages[min(enough, len(ages)) - 1] + self.takes
@@ -66,7 +63,6 @@ class Flight:
 
     def _ask(self) -> Iterator[tuple[list[Unit], list[Any], list[Outcome]]]:
         now = self.monotonic()
-        self.asked += 1
         found = self.destination.outcomes({name: job.units for name, job in self.jobs.items()})
         self._learn([(now - job.since, found.get(name, []) is None) for name, job in self.jobs.items()])
         for name in list(self.jobs):

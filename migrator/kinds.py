@@ -96,6 +96,11 @@ class Kind(Document):
         """Return the field that names the record this one lives inside."""
         return next((name for name, field in self.fields.items() if field.owner), None)
 
+    @property
+    def owner_kind(self) -> str:
+        """Return the kind of the record this one lives inside; empty where it lives by itself."""
+        return self.fields[self.owner].to[0] if self.owner else ""
+
     def references(self) -> Iterator[tuple[str, Field]]:
         """Yield the fields that name other records."""
         return ((name, field) for name, field in self.fields.items() if field.to)

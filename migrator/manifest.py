@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import model_validator
 
 from migrator.documents import Document, Flag
 from migrator.mapping import Scalar
+
+WORTH_A_CALL = 2 / 3  # of the jobs that may be under way
 
 
 class Cited(Document):
@@ -153,6 +156,11 @@ class Jobs(Document):
     results: str = "results"
     most: int
     seconds: float = 10.0
+
+    @property
+    def enough(self) -> int:
+        """Return how many jobs should be thought finished before it is worth a call to ask."""
+        return math.ceil(self.most * WORTH_A_CALL)
 
 
 class Find(Document):

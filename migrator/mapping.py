@@ -129,6 +129,12 @@ class Variant(Document):
             raise ValueError("every part of an id is text and then {path}; nothing stands after the last one")
         return value
 
+    @property
+    def prefix(self) -> str:
+        """Return the text that stands before the vendor's own id; empty where an id has several parts."""
+        parts = self.id_parts()
+        return "".join(text for text, _ in parts) if len(parts) == 1 else ""
+
     def constants(self) -> dict[str, Scalar]:
         """Return the fields that are the same for every record of this variant."""
         return {name: verb.constant for name, verb in self.fields.items() if verb.constant is not None}
@@ -158,6 +164,13 @@ class Mapping(Document):
             }
             value = {**value, "kinds": kinds}
         return value
+
+    def variant(self, kind: str, name: str) -> Variant:
+        """Return one variant of a kind. Raises KeyError where there is none of this name."""
+        found = next((variant for variant in self.kinds[kind] if variant.name == name), None)
+        if found is None:
+            raise KeyError(f"{kind} has no variant '{name}'")
+        return found
 
     def read(self, kind: str) -> tuple[Variant, ...]:
         """Return the variants a kind is read in."""

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from migrator.compile import name
-from migrator.decide import DECIDED, WORTH_A_CALL, WRITES, Decider
+from migrator.decide import DECIDED, WRITES, Decider
 from migrator.delta import Change, Delta, Look, changes, prepare
 from migrator.kinds import Kinds
 from migrator.losses import Loss, measure_losses
@@ -102,7 +102,6 @@ class Planner:
     deleted: Literal["keep", "delete"] = "keep"
     since: str | None = None
     selection: Selection | None = None
-    _variants: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
     def make(self, *, quota_plan: str | None = None, files: dict[str, str] | None = None) -> Plan:
         """Plan everything and return the summary."""
@@ -115,7 +114,13 @@ class Planner:
         stage.run(
             "CREATE TABLE plan.known (kind VARCHAR, id VARCHAR, target VARCHAR, as_kind VARCHAR, variant VARCHAR)"
         )
-        stage.insert("plan.known", [[*row, self._written_as(row)] for row in self._known()])
+        stage.insert("plan.known", [[*row, None] for row in self._known()])
+        for kind_name in sorted(stage.tables_of("earlier")):
+            stage.run(
+                f"UPDATE plan.known SET variant = e.variant FROM earlier.{name(kind_name)} e WHERE e.id = known.id "
+                "AND e._kind = known.kind AND known.as_kind = ?",
+                kind_name,
+            )
         stage.run(f"CREATE TABLE plan.unselected ({UNSELECTED})")
         if self.selection:
             self.selection.apply(stage)
@@ -155,15 +160,6 @@ class Planner:
     def _known(self) -> list[tuple[str, str, str, str]]:
         """Return what earlier loads wrote: kind, id, id there, kind there."""
         return [(k, id, there, as_kind) for k, id, there, _, how, as_kind in self.identities if how == "created"]
-
-    def _written_as(self, row: tuple[str, str, str, str]) -> str | None:
-        """Return the variant a record was written in."""
-        kind, id, _, as_kind = row
-        if not self._variants:
-            for each in self.stage.tables_of("earlier"):
-                rows = self.stage.rows(f"SELECT _kind, id, variant FROM earlier.{name(each)}")
-                self._variants.update({(of, of_id, each): variant for of, of_id, variant in rows})
-        return self._variants.get((kind, id, as_kind))
 
     def _keep_earlier(self) -> None:
         """Put the predictions of what earlier loads wrote aside: they still hold, and are what changes are told by.
@@ -247,7 +243,7 @@ class Planner:
                 jobs += calls if call.job else 0
         spec = self.manifest.jobs
         if jobs and spec:
-            endpoints[f"GET {spec.path}"] += math.ceil(jobs / math.ceil(spec.most * WORTH_A_CALL))
+            endpoints[f"GET {spec.path}"] += math.ceil(jobs / spec.enough)
         uploads = {(k, e.upload) for w in self.manifest.writes for k, e in w.embeds.items() if e.upload}
         for kind_name, upload in sorted((k, u) for k, u in uploads if u):
             of = "SELECT count(*) FROM plan.planned WHERE action = 'create' AND as_kind = ? AND blob IS NOT NULL"
@@ -271,9 +267,9 @@ def digest(stage: Stage, kinds: Kinds, files: dict[str, str]) -> str:
         "kind, id, as_kind, variant, action, target, unit, lane, CAST(place AS VARCHAR), owner, blob, "
         "stamp, CAST(payload AS VARCHAR)"
     )
-    _sign(whole, stage, "plan.planned", decided, "kind, id, as_kind, action")
+    sign(whole, stage, "plan.planned", decided, "kind, id, as_kind, action")
     for kind_name in kinds.in_order():
-        _sign(whole, stage, f"predicted.{name(kind_name)}", _columns(kinds, kind_name), "id, _kind")
+        sign(whole, stage, f"predicted.{name(kind_name)}", signed_columns(kinds, kind_name), "id, _kind")
     return whole.hexdigest()
 
 
@@ -281,16 +277,17 @@ def _seal(stage: Stage, kinds: Kinds) -> None:
     """Note what the source's records were when the plan was made: what is lost of them stands in no payload."""
     whole = hashlib.sha256()
     for kind_name in kinds.in_order():
-        _sign(whole, stage, f"canonical.{name(kind_name)}", _columns(kinds, kind_name), "id")
+        sign(whole, stage, f"canonical.{name(kind_name)}", signed_columns(kinds, kind_name), "id")
     stage.run("CREATE TABLE plan.seal (records VARCHAR)")
     stage.insert("plan.seal", [[whole.hexdigest()]])
 
 
-def _columns(kinds: Kinds, kind_name: str) -> str:
+def signed_columns(kinds: Kinds, kind_name: str) -> str:
+    """Return the columns of a kind that a digest covers."""
     return ", ".join(["id", *(f"CAST({name(c)} AS VARCHAR)" for c in kinds.kinds[kind_name].fields)])
 
 
-def _sign(whole: Any, stage: Stage, relation: str, columns: str, order: str) -> None:
+def sign(whole: Any, stage: Stage, relation: str, columns: str, order: str) -> None:
     """Add every row to a digest, as JSON: a text beside nothing is another row than nothing beside a text."""
     rows = f"SELECT sha256(CAST(to_json([{columns}]) AS VARCHAR)) FROM {relation} ORDER BY {order}"
     for (line,) in stage.stream(rows):

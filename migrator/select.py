@@ -15,7 +15,7 @@ from pydantic import Field as Option
 from pydantic import Strict, field_validator
 
 from migrator import documents
-from migrator.compile import match_key, name, quoted
+from migrator.compile import flagged, match_key, name, quoted
 from migrator.documents import Document, did_you_mean
 from migrator.errors import InputError
 from migrator.kinds import Field, Kind, Kinds, Selecting
@@ -300,10 +300,8 @@ class Selection:
             tests = " OR ".join(f"({' AND '.join(one.sql for one in every)})" for every in some)
             cases.append(f"WHEN NOT ({tests}) THEN {_not(*(one.field for every in some for one in every))}")
         reason = f"CASE {' '.join(cases)} END" if cases else "CAST(NULL AS VARCHAR)"
-        stage.run(
-            f"CREATE TABLE plan.chosen AS SELECT c.id, {reason} AS reason, {_stays(self._kind, 'c')} AS stays "
-            f"FROM {self._all} c"
-        )
+        stays = flagged(self._kind, "c", always=True)
+        stage.run(f"CREATE TABLE plan.chosen AS SELECT c.id, {reason} AS reason, {stays} AS stays FROM {self._all} c")
 
     def _sample(self, stage: Stage, size: int) -> None:
         """Keep so many of what is chosen: first who shows most that nobody before shows, then whoever comes.
@@ -400,10 +398,10 @@ class Selection:
         if kind.owner:
             of = kind.fields[kind.owner].to[0]
             owners = f"SELECT id FROM canonical.{name(of)} {alias}s WHERE {self._taken(of, alias + 's')}"
-            return f"{alias}.{name(kind.owner)} IN ({owners}) AND NOT {_stays(kind, alias)}"
+            return f"{alias}.{name(kind.owner)} IN ({owners}) AND NOT {flagged(kind, alias, always=True)}"
         if kind_name in self.people:
             return f"{alias}.id IN (SELECT id FROM plan.needed WHERE as_kind IN ({self._forms(kind_name)}))"
-        return f"NOT {_stays(kind, alias)}"
+        return f"NOT {flagged(kind, alias, always=True)}"
 
     def _forms(self, kind_name: str) -> str:
         """The kinds a record may be needed as: its own, and the one it stands in as."""
@@ -447,16 +445,6 @@ class Selection:
 def _by_text(kind: Kind) -> bool:
     """Tell whether a kind's records are the same where they say the same, and not where they link the same others."""
     return any(not kind.fields[label].to for label in kind.match)
-
-
-def _stays(kind: Kind, alias: str) -> str:
-    """Return the SQL test for records that stay behind whatever is selected."""
-    flags = [
-        f"COALESCE({alias}.{name(label)}, FALSE)"
-        for label, spec in kind.fields.items()
-        if spec.skip and not spec.skip.unless_referenced
-    ]
-    return f"({' OR '.join(flags) or 'FALSE'})"
 
 
 def _not(*fields: str) -> str:

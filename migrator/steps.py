@@ -246,9 +246,8 @@ class Steps:
                 self._loader(stage, ledger, self.destination(), _quiet_load).settle(old)
             undone: list[tuple[str, str]] = []
             if old and "planned" in stage.tables_of("plan"):
-                states = ledger.states(old)
                 rows = stage.rows("SELECT kind, id, unit FROM plan.planned WHERE action = 'update'")
-                undone = [(kind, id) for kind, id, unit in rows if states.get(unit) != "done"]
+                undone = [(kind, id) for kind, id, unit in rows if ledger.state(old, unit) != "done"]
             return ledger.identities(), undone, ledger.last_write()
 
     def _looking(self, stage: Stage) -> Callable[[str, str, Sequence[tuple[str, str | None]]], None]:

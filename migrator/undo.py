@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.compile import name, quoted
+from migrator.compile import flagged, name, quoted
 from migrator.connector import AS_IS
 from migrator.decide import DECIDED
-from migrator.kinds import Kind, Kinds
+from migrator.kinds import Kinds
 from migrator.ledger import Ledger
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping
@@ -56,7 +56,7 @@ class Undo:
         stage = self.stage
         stage.schema("undo", fresh=True)
         self._ours()
-        self._stays("there", "its prediction is gone: nobody can tell whether it was changed", "NOT o.predicted")
+        self._stays("its prediction is gone: nobody can tell whether it was changed", "NOT o.predicted")
         if not self.touched:
             self._changed()
         self._unwanted()
@@ -69,31 +69,26 @@ class Undo:
         """Make ``undo.ours``: what we created and is still there, with its owner; ``undo.base`` to compare it by."""
         stage = self.stage
         stage.run("CREATE TABLE undo.base (kind VARCHAR, id VARCHAR, as_kind VARCHAR, action VARCHAR, known BOOLEAN)")
-        rows = [[k, id, as_kind, "keep"] for k, id, _, _, how, as_kind in self.ledger.identities() if how == "created"]
-        stage.table("undo.names", "kind VARCHAR, id VARCHAR, as_kind VARCHAR, action VARCHAR")
-        stage.insert("undo.names", rows)
-        stage.run("INSERT INTO undo.base SELECT kind, id, as_kind, action, TRUE FROM undo.names")
+        rows = [
+            [of, id, as_kind, "keep", "true"]
+            for of, id, _, _, how, as_kind in self.ledger.identities()
+            if how == "created"
+        ]
+        stage.insert("undo.base", rows)
         compare(stage, self.ledger, self.kinds, self.manifest, self.mapping, canonical=READ, planned="undo.base")
         stage.run(
             "CREATE TABLE undo.ours (kind VARCHAR, id VARCHAR, as_kind VARCHAR, variant VARCHAR, target VARCHAR, "
             "owner VARCHAR, owner_kind VARCHAR, predicted BOOLEAN, why VARCHAR, wanted BOOLEAN)"
         )
         for kind_name, kind in self.kinds.kinds.items():
-            gone = (
-                " OR ".join(f"COALESCE(f.{name(x)}, FALSE)" for x, spec in kind.fields.items() if spec.skip) or "FALSE"
-            )
             owner = f"f.{name(kind.owner)}" if kind.owner else "NULL"
             stage.run(
                 "INSERT INTO undo.ours SELECT i.kind, i.source, i.as_kind, COALESCE(r.variant, f.variant), f.id, "
-                f"{owner}, {quoted(self._owner(kind))}, r.id IS NOT NULL, NULL, TRUE FROM verify.identity i "
+                f"{owner}, {quoted(kind.owner_kind)}, r.id IS NOT NULL, NULL, TRUE FROM verify.identity i "
                 f"JOIN {READ}.{name(kind_name)} f ON f.id = i.destination "
                 f"LEFT JOIN predicted.{name(kind_name)} r ON r.id = i.source AND r._kind = i.kind "
-                f"WHERE i.as_kind = {quoted(kind_name)} AND i.how = 'created' AND NOT ({gone})"
+                f"WHERE i.as_kind = {quoted(kind_name)} AND i.how = 'created' AND NOT {flagged(kind, 'f')}"
             )
-
-    @staticmethod
-    def _owner(kind: Kind) -> str:
-        return kind.fields[kind.owner].to[0] if kind.owner else ""
 
     def gone(self) -> list[tuple[str, str]]:
         """Return what we created and is no longer there, nor under any other name."""
@@ -104,7 +99,7 @@ class Undo:
 
     # ---- what stays -------------------------------------------------------------------------------------------------
 
-    def _stays(self, what: str, why: str, test: str) -> int:
+    def _stays(self, why: str, test: str) -> int:
         """Let records for which the test holds stay; return how many that are more than before."""
         before = self.stage.one("SELECT count(*) FROM undo.ours WHERE why IS NOT NULL")
         self.stage.run(f"UPDATE undo.ours AS o SET why = {quoted(why)} WHERE o.why IS NULL AND ({test})")
@@ -114,11 +109,11 @@ class Undo:
         """Let stay what is no longer as written, and what people have written to."""
         title = self.manifest.title
         differs = "(o.kind, o.id) IN (SELECT (d.kind, d.id) FROM verify.discrepancy d)"
-        self._stays("changed", f"changed at {title} since it was written", differs)
+        self._stays(f"changed at {title} since it was written", differs)
         for kind_name, kind in self.kinds.kinds.items():
             if not kind.owner:
                 continue
-            owner, filled = quoted(self._owner(kind)), self._filled(kind_name)
+            owner, filled = quoted(kind.owner_kind), self._filled(kind_name)
             counted = f"SELECT f.{name(kind.owner)} AS owner, count(*) AS n FROM {READ}.{name(kind_name)} f GROUP BY 1"
             mine = f"SELECT owner, count(*) AS n FROM undo.ours WHERE as_kind = {quoted(kind_name)} GROUP BY 1"
             spare = (
@@ -135,9 +130,7 @@ class Undo:
                 f"WHERE c.n > COALESCE(m.n, 0) + {spare}"
             )
             plural = kind_name.replace("_", " ")
-            self._stays(
-                "more", f"people have added a {plural} at {title}", f"o.as_kind = {owner} AND o.target IN ({more})"
-            )
+            self._stays(f"people have added a {plural} at {title}", f"o.as_kind = {owner} AND o.target IN ({more})")
 
     def _filled(self, kind_name: str) -> str | None:
         """Return the variant for which the vendor is given a filler where an owner has none of the kind."""
@@ -163,25 +156,24 @@ class Undo:
             for kind_name, kind in self.kinds.kinds.items():
                 leaves = f"SELECT target FROM undo.ours WHERE as_kind = {quoted(kind_name)} AND why IS NULL AND wanted"
                 rest = f"{READ}.{name(kind_name)} f WHERE f.id NOT IN ({leaves})"
-                flags = [f"COALESCE(f.{name(label)}, FALSE)" for label, spec in kind.fields.items() if spec.skip]
-                rest += f" AND NOT ({' OR '.join(flags)})" if flags else ""
+                rest += f" AND NOT {flagged(kind, 'f')}"
                 title = kind_name.replace("_", " ")
                 for label, spec in kind.references():
                     used = f"unnest(f.{name(label)})" if spec.type == "refs" else f"f.{name(label)}"
                     of = ", ".join(quoted(to) for to in spec.to)
                     test = f"o.wanted AND o.as_kind IN ({of}) AND o.target IN (SELECT {used} FROM {rest})"
-                    more += self._stays("needed", f"a {title} that stays needs it", test)
+                    more += self._stays(f"a {title} that stays needs it", test)
                 for label, spec in kind.fields.items():
                     if spec.keyed_by:
                         held = f"json_keys(CAST(f.{name(label)} AS JSON))"
                         keys = f"SELECT unnest({held}) FROM {rest} AND f.{name(label)} IS NOT NULL"
                         test = f"o.wanted AND o.as_kind = {quoted(spec.keyed_by)} AND o.target IN ({keys})"
-                        more += self._stays("needed", f"a {title} that stays has a value in it", test)
+                        more += self._stays(f"a {title} that stays has a value in it", test)
             owner_stays = (
                 "o.wanted AND EXISTS (SELECT 1 FROM undo.ours w WHERE w.target = o.owner AND w.as_kind = o.owner_kind "
                 "AND w.why IS NOT NULL AND w.wanted)"
             )
-            more += self._stays("with", "what it belongs to stays", owner_stays)
+            more += self._stays("what it belongs to stays", owner_stays)
 
     # ---- the plan ---------------------------------------------------------------------------------------------------
 
@@ -259,11 +251,10 @@ def removed(
 def _still_there(stage: Stage, kinds: Kinds, canonical: str) -> list[dict[str, Any]]:
     found = []
     for kind_name, kind in kinds.kinds.items():
-        flags = [f"COALESCE(f.{name(label)}, FALSE)" for label, spec in kind.fields.items() if spec.skip]
         rows = stage.rows(
             f"SELECT p.kind, p.id, p.target FROM plan.planned p JOIN {canonical}.{name(kind_name)} f "
             "ON f.id = p.target WHERE p.as_kind = ? AND p.action = 'delete' AND p.unit = p.as_kind || ':' || p.id "
-            f"AND NOT ({' OR '.join(flags) or 'FALSE'}) ORDER BY 1, 2",
+            f"AND NOT {flagged(kind, 'f')} ORDER BY 1, 2",
             kind_name,
         )
         found += [

@@ -131,7 +131,7 @@ class Builder:
         self, row: Row, refs: dict[str, str], *, within: str = "", inside: Row | None = None
     ) -> dict[str, Any]:
         kind = self.kinds.kinds[row.as_kind]
-        variant = next(v for v in self.mapping.kinds[row.as_kind] if v.name == row.variant)
+        variant = self.mapping.variant(row.as_kind, row.variant)
         payload = row.payload
         if AS_IS in payload:
             return payload[AS_IS]  # type: ignore[no-any-return]

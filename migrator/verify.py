@@ -108,7 +108,7 @@ def compare(
             for label, spec in kinds.kinds[kind_name].fields.items():
                 keep = write.fields.get(label) if write else None
                 verb = next((v.fields.get(label) for v in mapping.kinds.get(kind_name, ()) if v.name == variant), None)
-                if verb is None or spec.private or not _compared(spec, keep):
+                if verb is None or spec.private or not is_compared(spec, keep):
                     continue
                 where = f"(p.action = 'create' OR p.known) AND f.id IS NOT NULL AND r.variant = {quoted(variant)}"
                 expected = f"predicted.{name(kind_name)}"
@@ -142,7 +142,7 @@ def _placed(stage: Stage, kinds: Kinds, canonical: str) -> None:
         )
 
 
-def _compared(spec: Field, keep: Keep | None) -> bool:
+def is_compared(spec: Field, keep: Keep | None) -> bool:
     """Only what we write, or what follows from what we write, is predicted; the rest is the vendor's own."""
     return keep is not None and not keep.moves and (keep.write != "never" or keep.follows is not None)
 

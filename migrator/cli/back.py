@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from migrator.cli.common import AsJson, Bars, Workspace, app, console, opened, say, show_json, write_report
+from migrator.cli.common import AsJson, Bars, Workspace, app, opened, say, show_json, show_plan
 
 
 @app.command()
@@ -18,13 +18,9 @@ def delta(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
         steps.extract(bars.reading)
         made = steps.plan(progress=bars.reading)
         bars.end()
-    report_file, data = write_report(steps)
-    if as_json:
-        show_json(made.as_json())
+    report_file = show_plan(steps, made, as_json=as_json)
+    if report_file is None:
         return
-    from migrator.report import text
-
-    text(data, console())
     for change in made.changes:
         kind, field = change.kind.replace("_", " "), change.field.replace("_", " ")
         say(f"  {kind} {field}: {change.count:,} changed at the source, {change.verdict}")

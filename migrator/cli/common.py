@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from migrator.plan import Plan
     from migrator.steps import Steps
 
 app = typer.Typer(
@@ -164,6 +165,18 @@ class Bars:
                 self.progress.update(task.id, total=task.completed)
             if self.plain:
                 say(f"  {task.description}: {task.completed:,.0f}", err=True)
+
+
+def show_plan(steps: Steps, made: Plan, *, as_json: bool) -> Path | None:
+    """Write the report of a plan and print the plan; return the page's file, None where JSON was wanted."""
+    file, data = write_report(steps)
+    if as_json:
+        show_json(made.as_json())
+        return None
+    from migrator.report import text
+
+    text(data, console())
+    return file
 
 
 def write_report(steps: Steps) -> tuple[Path, dict[str, Any]]:

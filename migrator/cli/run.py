@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from migrator.cli.common import AsJson, Bars, Workspace, app, console, opened, say, show_json, write_report
+from migrator.cli.common import AsJson, Bars, Workspace, app, opened, say, show_json, show_plan, write_report
 
 
 @app.command()
@@ -45,13 +45,9 @@ def plan(
     with Bars(quiet=as_json, waiting=steps.waiting) as bars:
         made = steps.plan(offline=offline, sample=sample, since=since, progress=bars.reading)
         bars.end()
-    report_file, data = write_report(steps)
-    if as_json:
-        show_json(made.as_json())
+    report_file = show_plan(steps, made, as_json=as_json)
+    if report_file is None:
         return
-    from migrator.report import text
-
-    text(data, console())
     say(f"\nreport: {report_file}\nnext: read it, then `migrator load -w {workspace} --plan {made.digest[:12]}`")
 
 
