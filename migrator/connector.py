@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from migrator.errors import RefusedError
 
@@ -179,4 +179,21 @@ class Destination(Source, Protocol):
 
     def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
         """Return what calls in doubt made, None for what was not carried out; ``known`` ids are accounted for."""
+        ...
+
+
+@runtime_checkable
+class Switched(Protocol):
+    """A destination whose automations and mail would act on what we write, and can be switched off meanwhile."""
+
+    def switches(self) -> Native:
+        """Return how they stand now; JSON, whatever ``restore`` needs."""
+        ...
+
+    def quiet(self) -> None:
+        """Switch them off. May be called when they are off already."""
+        ...
+
+    def restore(self, was: Native) -> None:
+        """Set them to what ``switches`` returned. May be called again after a crash."""
         ...

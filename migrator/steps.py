@@ -26,6 +26,7 @@ from migrator.load import Loaded, Loader
 from migrator.plan import Plan, Planner
 from migrator.project import Project, Side, Workspace
 from migrator.stage import Stage
+from migrator.switches import put_back, quiet
 from migrator.undo import READ, Restored, Undo, removed
 from migrator.verify import Verified, compare, discrepancies, read_back
 
@@ -299,7 +300,9 @@ class Steps:
             self._within_thresholds(plan)
         with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
             files = self.files() | ({"undo": plan["undo"]} if plan.get("undo") else {})
-            loaded = self._loader(stage, ledger, self.destination(), progress).load(digest, files)
+            destination = self.destination()
+            with quiet(destination, ledger, self.clock()):
+                loaded = self._loader(stage, ledger, destination, progress).load(digest, files)
             ledger.note(
                 plan["digest"], "load", now(), f"{loaded.written} units written, {loaded.quarantined} in quarantine"
             )
@@ -349,8 +352,10 @@ class Steps:
     @holds("verify")
     def verify(self, *, progress: Progress = _quiet) -> tuple[Verified, list[dict[str, Any]]]:
         """Read the destination back and compare it with the plan's prediction."""
-        plan = self.saved_plan()
-        return self._verify(self.destination(), self.workspace.ledger, plan["digest"], progress, "back", "verify.json")
+        plan, destination = self.saved_plan(), self.destination()
+        with Ledger(self.workspace.ledger) as ledger:
+            put_back(destination, ledger)
+        return self._verify(destination, self.workspace.ledger, plan["digest"], progress, "back", "verify.json")
 
     def _verify(
         self, destination: Deliverer, ledger_file: Path, digest: str, progress: Progress, dataset: str, result: str
