@@ -21,7 +21,6 @@ from .interface import AT_ONCE, Interface
 from .records import People
 
 BYTES_AT_ONCE = 32_000_000  # of files, in one answer
-NAMED_ONLY = "only tickets name them: without the channel sql or console nobody lists them"
 
 
 class Connection(Deliverer):
@@ -110,6 +109,7 @@ class Connection(Deliverer):
         self, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]], *, view: bool = True
     ) -> Iterator[Page]:
         """Yield the stream's pages; tickets come with their articles, fifty at a time."""
+        self.interface.signed_in()  # who may not sign in is shown nothing by the other ways in either
         if stream == "tickets":
             yield from self._ticket_pages(start, self.interface.search())
         elif stream == "articles":

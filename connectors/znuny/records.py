@@ -103,7 +103,8 @@ def sender(name: str, address: str | None) -> str:
 def split_name(name: str) -> tuple[str, str]:
     """Return a name as first and last name, so that ``full_name`` gives it back."""
     first, _, last = name.partition(" ")
-    return (first, last) if first not in ("", NO_NAME) and last.strip() else (NO_NAME, name)
+    whole = first in ("", "0", NO_NAME) or last.strip() in ("", "0")  # Perl takes "0" for nothing
+    return (NO_NAME, name) if whole else (first, last)
 
 
 def full_name(row: Mapping[str, Any]) -> str:
@@ -113,8 +114,9 @@ def full_name(row: Mapping[str, Any]) -> str:
 
 
 def agent(row: Native) -> Native:
-    """Return an agent's record."""
-    return {**row, "name": full_name(row)}
+    """Return an agent's record. An address that is the login too is stored as the login only (6.5.1, UserAdd)."""
+    login = row.get("login") or ""
+    return {**row, "name": full_name(row), "email": row.get("email") or (login if "@" in login else None)}
 
 
 def contact(row: Native) -> Native:
@@ -149,14 +151,14 @@ def ticket_record(ticket: Native, people: People, types: Mapping[str, str], comp
     dynamic = {
         name: read_value(value, types.get(name, "Text"))
         for name, value in held.items()
-        if value not in (None, "", []) and name not in OWN
+        if value not in (None, "", []) and name not in (TAGS, MESSAGE)
     }
     company = str(ticket.get("CustomerID") or "")
     return {
         **left,
         "Dynamic": dynamic,
-        KEY: held.get(KEY),
         TAGS: held.get(TAGS),
+        "Assignee": None if str(ticket.get("OwnerID")) in ("None", ROOT) else f"{AGENT}{ticket['OwnerID']}",
         "Requester": people.requester(str(ticket.get("CustomerUserID") or "")),
         "Organization": company if company and (companies is None or company in companies) else None,
     }

@@ -119,8 +119,8 @@ def _ticket_fields(desk: Connection, payload: Native, *, whole: bool = True) -> 
         fields["CustomerUser"] = _address(desk, str(requester))
     if payload.get("Organization") is not None:
         fields["CustomerID"] = str(payload["Organization"])
-    owner = payload.get("OwnerID")
-    if owner is not None or (whole or "OwnerID" in payload):
+    owner = payload.get("Assignee")
+    if owner is not None or (whole or "Assignee" in payload):
         fields["OwnerID"] = int(str(owner or records.ROOT).removeprefix(records.AGENT))
     if payload.get("QueueID") is not None:
         fields["QueueID"] = int(payload["QueueID"])
@@ -171,7 +171,7 @@ def _dynamic(desk: Connection, payload: Native, key: str | None, message: str | 
     found = [
         {"Name": name, "Value": records.write_value(value, desk.field_types.get(name, "Text"))}
         for name, value in (payload.get("Dynamic") or {}).items()
-        if value is not None
+        if value is not None and name not in records.OWN
     ]
     for name, value in ((records.TAGS, payload.get(records.TAGS)), (records.KEY, key), (records.MESSAGE, message)):
         if value:
@@ -264,6 +264,7 @@ def added(desk: Connection, unit: Unit) -> Written:
         raise RefusedError(f"{unit.kind}: only Znuny's own Perl adds one: the channel console")
     deed, words = _deed(desk, unit)
     made = desk.console.ask(deed, **words)
+    made = words.get("id") if deed == "company" else words["login"] if deed == "customer" else made
     return Written(_id(unit, str(made)), words.get("name") if deed == "field" else None)
 
 
@@ -301,7 +302,7 @@ def _deed(desk: Connection, unit: Unit) -> tuple[str, Native]:
 
 def _field_name(unit: Unit) -> str:
     """Return a dynamic field's name: letters and digits only, and the same each time it is asked for."""
-    if unit.payload.get("name"):
+    if unit.payload.get("name") in records.OWN:
         return str(unit.payload["name"])
     said = re.sub(r"[^A-Za-z0-9]", "", str(unit.payload["label"]))[:60]
     return said + hashlib.sha256(unit.key.encode()).hexdigest()[:6]

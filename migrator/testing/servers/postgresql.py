@@ -17,10 +17,11 @@ from migrator.testing.servers.process import Process, free_port
 BINARIES = Path("/usr/lib/postgresql")
 # Nothing here outlives a test, so nothing needs to be on disk when it is answered.
 HASTE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60")
+WHO = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
 
 
 class Cluster:
-    """A running cluster; everybody on this machine is its superuser ``postgres``. Raises Unavailable."""
+    """A running cluster: its superuser ``postgres`` needs no password, everybody else does. Raises Unavailable."""
 
     def __init__(self) -> None:
         need(["postgresql"])
@@ -37,6 +38,7 @@ class Cluster:
             person = pwd.getpwnam("postgres")
             os.chown(data, person.pw_uid, person.pw_gid)
         self._run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C.UTF-8", "-N", "-D", str(data))
+        (data / "pg_hba.conf").write_text(WHO)
         options = [word for setting in HASTE for word in ("-c", setting)]
         listen = ["-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
         self._process = Process(
@@ -57,14 +59,14 @@ class Cluster:
         asked = [str(self.binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(asked, check=False).returncode == 0
 
-    def sql(self, *statements: str, database: str = "postgres", user: str = "postgres") -> None:
-        """Carry out statements, each by itself."""
+    def sql(self, *statements: str, database: str = "postgres") -> None:
+        """Carry out statements as the superuser, each by itself."""
         for statement in statements:
-            run([*self._psql(database, user), "-c", statement])
+            run([*self._psql(database, "postgres"), "-c", statement])
 
-    def file(self, path: Path, *, database: str, user: str) -> None:
+    def file(self, path: Path, *, database: str, user: str, password: str) -> None:
         """Carry out a file of statements."""
-        run([*self._psql(database, user), "-o", os.devnull, "-f", str(path)])
+        run([*self._psql(database, user), "-o", os.devnull, "-f", str(path)], environment={"PGPASSWORD": password})
 
     def _psql(self, database: str, user: str) -> list[str]:
         where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", user, "-d", database]

@@ -54,12 +54,18 @@ class Znuny:
     cluster: Cluster
     process: Process
     database: str = DATABASE
-    secrets: dict[str, str] = field(default_factory=lambda: {"user": USER, "password": PASSWORD})
+    secrets: dict[str, str] = field(default_factory=lambda: {"password": PASSWORD, "database_password": "znuny"})
 
     @property
     def url(self) -> str:
         """Return the address, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Return what an account needs to be told to be opened with every channel."""
+        place = f"host=127.0.0.1 port={self.cluster.port} dbname={self.database} user=znuny"
+        return {"user": USER, "home": str(self.home), "database": place}
 
     @property
     def home(self) -> Path:
@@ -188,7 +194,7 @@ def _database(home: Path, cluster: Cluster) -> None:
         f"CREATE DATABASE {DATABASE} OWNER znuny ENCODING 'UTF8' TEMPLATE template0",
     )
     for name in ("schema", "initial_insert", "schema-post"):
-        cluster.file(home / f"scripts/database/{name}.postgresql.sql", database=DATABASE, user="znuny")
+        cluster.file(home / f"scripts/database/{name}.postgresql.sql", database=DATABASE, user="znuny", password="znuny")
 
 
 def _answers(url: str) -> bool:
