@@ -194,7 +194,8 @@ class Keep(Document):
     ``only_with``: written only where other fields have these values. ``follows``: not written, but read back as this
     reference's field. ``unique``: a value in a list belongs to one record only. ``trim``/``lower``: the vendor does so
     itself; ``last_part``: of a path, only what stands after the last slash; ``one_word``: of a text (or each item) one
-    word in lower case; ``sorted``: a list comes back in the order of its letters, each once; ``adds``: the vendor adds the options chosen in this map. ``loss``/``because``: how a
+    word in lower case; ``sorted``: a list comes back in the order of its letters, each once; ``adds``: the vendor adds
+    the options chosen in this map. ``loss``/``because``: how a
     difference is named in the report, and why.
     """
 

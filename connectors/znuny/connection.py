@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -58,7 +58,7 @@ class Connection(Deliverer):
     def listed(self, stream: str) -> list[Native]:
         """Return the records of a stream that is no list of tickets."""
         if not self.sees:
-            return self._named(stream)
+            return self._told_by_tickets(stream)
         made: dict[str, tuple[str, Callable[[Native], Native]]] = {
             "agents": (records.AGENTS, records.agent),
             "contacts": (records.CONTACTS, records.contact),
@@ -74,7 +74,7 @@ class Connection(Deliverer):
             found += [records.stranger(login) for login in logins if login.lower() not in agents]
         return found
 
-    def _named(self, stream: str) -> list[Native]:
+    def _told_by_tickets(self, stream: str) -> list[Native]:
         """Return what tickets tell of people, queues and fields, where nothing else does."""
         found: dict[str, Native] = {}
         for tickets in self._chunks(self.interface.search()):
@@ -140,7 +140,9 @@ class Connection(Deliverer):
                 id = str(ticket["TicketID"])
                 tickets.append(self._raw("tickets", records.ticket_record(ticket, people, types, companies)))
                 made = [
-                    self._raw("articles", records.article_record(one, ticket, people, self.myself, one.get("_body")), id)
+                    self._raw(
+                        "articles", records.article_record(one, ticket, people, self.myself, one.get("_body")), id
+                    )
                     for one in ticket.get("Article") or ()
                 ]
                 whole[id] = [one.id for one in made]
@@ -196,8 +198,8 @@ class Connection(Deliverer):
     def _bytes(self, article: str, file: str) -> bytes | None:
         """Return a file's bytes from the database, unless Znuny keeps files elsewhere."""
         assert self.database is not None
-        sql = "SELECT content FROM article_data_mime_attachment WHERE article_id = %s ORDER BY filename, id OFFSET %s LIMIT 1"
-        found = self.database.rows(sql, [int(article), int(file) - 1])
+        sql = "SELECT content FROM article_data_mime_attachment WHERE article_id = %s ORDER BY filename, id"
+        found = self.database.rows(f"{sql} OFFSET %s LIMIT 1", [int(article), int(file) - 1])
         return base64.b64decode(found[0]["content"] or "") if found else None
 
     def count(self, stream: str) -> int | None:
@@ -269,8 +271,8 @@ class Connection(Deliverer):
                 else (records.CONTACTS.replace("ORDER BY", "WHERE c.login = %s ORDER BY"), records.contact, id)
             )
             rows = self.rows(sql, [at])
-            one = make(rows[0]) if rows else {"name": id, "email": id if "@" in id else None}
-            self._senders[id] = records.sender(one["name"], one.get("address") or one.get("email"))
+            one: Native = make(rows[0]) if rows else {"name": id, "email": id if "@" in id else None}
+            self._senders[id] = records.sender(str(one["name"]), one.get("address") or one.get("email"))
         return self._senders[id]
 
     @cached_property
@@ -327,5 +329,3 @@ def _portions(tickets: Sequence[Native]) -> Iterator[list[int]]:
         held += size
     if some:
         yield some
-
-

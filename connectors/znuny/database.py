@@ -1,4 +1,4 @@
-"""Znuny's PostgreSQL database: what the web service does not show, and dates and authors, which it lets nobody write."""
+"""Znuny's PostgreSQL database: what the web service does not show, and what it lets nobody write: dates, authors."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Database:
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Native]:
         """Return rows, every value as text."""
         with self._connection() as connection:
-            found = connection.execute(sql, values).fetchall()  # type: ignore[call-overload]
+            found = connection.execute(sql, values).fetchall()
         return [{name: None if held is None else str(held) for name, held in row.items()} for row in found]
 
     def bodies(self, articles: Sequence[int]) -> dict[int, Native]:
@@ -139,9 +139,7 @@ def _date(connection: psycopg.Connection[Native], said: Said) -> None:
                 f"UPDATE {table} SET create_time = %s, change_time = %s WHERE {column} = %s",
                 [at, at, id],
             )
-        connection.execute(
-            "UPDATE article_data_mime SET incoming_time = %s WHERE article_id = %s", [_epoch(at), id]
-        )
+        connection.execute("UPDATE article_data_mime SET incoming_time = %s WHERE article_id = %s", [_epoch(at), id])
     for table, column in (("article", "id"), ("article_data_mime", "article_id"), ("ticket_history", "article_id")):
         connection.execute(
             f"UPDATE {table} SET create_by = %s, change_by = %s WHERE {column} = %s",

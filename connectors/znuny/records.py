@@ -41,7 +41,7 @@ FIELDS = """SELECT id, name, label, field_order, field_type, object_type, intern
 
 @dataclass
 class People:
-    """Who is who: agents' addresses and numbers, customers' addresses and logins, and how they are written in a mail."""
+    """Who is who: agents' addresses and numbers, customers' addresses and logins, and how a From names them."""
 
     agents: dict[str, str] = field(default_factory=dict)  # address to id
     contacts: dict[str, str] = field(default_factory=dict)  # address to login
@@ -79,7 +79,7 @@ class People:
         return login if login in self.senders else self.agents.get(login.lower(), login)
 
     def author(self, article: Native, ticket: Native, myself: str) -> str | None:
-        """Return who wrote an article: by its maker, or by its sender where the maker is the one who wrote it for us."""
+        """Return who wrote an article: its maker, or its sender where the maker is the agent we sign in as."""
         kind, maker = article.get("SenderType"), str(article.get("CreateBy") or "")
         address = parseaddr(str(article.get("From") or ""))[1].lower()
         if kind == "agent":
@@ -139,7 +139,9 @@ def dynamic_field(row: Native) -> Native:
     possible = settings.get("PossibleValues") if isinstance(settings, dict) else None
     record = {name: value for name, value in row.items() if name != "config"}
     if isinstance(possible, dict):
-        pairs = sorted(((str(key), str(label)) for key, label in possible.items() if str(key)), key=lambda pair: pair[1])
+        pairs = sorted(
+            ((str(key), str(label)) for key, label in possible.items() if str(key)), key=lambda pair: pair[1]
+        )
         record["options"] = [{"key": key, "label": label} for key, label in pairs]
     return record
 
@@ -183,7 +185,7 @@ def write_value(value: Any, type: str) -> Any:
 
 
 def article_record(article: Native, ticket: Native, people: People, myself: str, body: Native | None = None) -> Native:
-    """Return an article's record; ``body``: the file with its HTML, where it came apart. Files keep an address of ours."""
+    """Return an article's record; ``body``: the file with its HTML, where it came apart."""
     id = article["ArticleID"]
     files = []
     for file in article.get("Attachment") or ():

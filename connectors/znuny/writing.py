@@ -28,6 +28,15 @@ KIND = re.compile(r"\w+/\w")  # what Znuny takes for a type of file
 EMPTY = "="  # base64 of nothing that is not an empty text: Znuny refuses a file without content
 
 
+KNOWN_BY = {
+    "custom_field": "SELECT id FROM dynamic_field WHERE name = %s",
+    "group": "SELECT id FROM queue WHERE name = %s",
+    "organization": "SELECT customer_id AS id FROM customer_company WHERE customer_id = %s",
+    "contact": "SELECT login AS id FROM customer_user WHERE login = %s",
+    "agent": "SELECT id FROM users WHERE login = %s",
+}
+
+
 # ---- tickets and articles --------------------------------------------------------------------------------------------
 
 
@@ -237,7 +246,9 @@ def _file_ids(desk: Connection, id: int, made: int, files: Sequence[Child]) -> d
         names = _listed_names(desk, id, made)
         numbers = [names.pop(_cleaned(_name(file)), "") for file in files]
     if len(numbers) < len(files):
-        raise RefusedError(f"article {made} of ticket {id} is there, and {len(files) - len(numbers)} of its files are not")
+        raise RefusedError(
+            f"article {made} of ticket {id} is there, and {len(files) - len(numbers)} of its files are not"
+        )
     return {(file.kind, file.id): f"{made}:{number}" for file, number in zip(files, numbers, strict=True)}
 
 
@@ -326,16 +337,10 @@ def found(desk: Connection, unit: Unit) -> Written | None:
         return _found_ticket(desk, unit)
     if unit.kind == "message":
         return _found_article(desk, unit)
-    sql, value = {
-        "custom_field": ("SELECT id FROM dynamic_field WHERE name = %s", lambda: _field_name(unit)),
-        "group": ("SELECT id FROM queue WHERE name = %s", lambda: unit.payload["name"]),
-        "organization": ("SELECT customer_id AS id FROM customer_company WHERE customer_id = %s", lambda: unit.payload["name"]),
-        "contact": ("SELECT login AS id FROM customer_user WHERE login = %s", lambda: _login(unit)),
-        "agent": ("SELECT id FROM users WHERE login = %s", lambda: _login(unit)),
-    }[unit.kind]
-    rows = desk.rows(sql, [value()])
-    key = _field_name(unit) if unit.kind == "custom_field" else None
-    return Written(_id(unit, rows[0]["id"]), key) if rows else None
+    name = _field_name(unit) if unit.kind == "custom_field" else None
+    known = name or (_login(unit) if unit.kind in ("contact", "agent") else unit.payload["name"])
+    rows = desk.rows(KNOWN_BY[unit.kind], [known])
+    return Written(_id(unit, rows[0]["id"]), name) if rows else None
 
 
 def _found_ticket(desk: Connection, unit: Unit) -> Written | None:

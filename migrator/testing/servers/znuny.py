@@ -78,7 +78,7 @@ class Znuny:
 
         where = f"host=127.0.0.1 port={self.cluster.port} dbname={self.database} user=postgres"
         with psycopg.connect(where, autocommit=True) as connection:
-            asked = connection.execute(sql, values or None)  # type: ignore[call-overload]
+            asked = connection.execute(sql, values or None)
             return asked.fetchall() if asked.description else []
 
     def count(self, table: str, where: str = "1 = 1", *values: Any) -> int:
@@ -194,7 +194,9 @@ def _database(home: Path, cluster: Cluster) -> None:
         f"CREATE DATABASE {DATABASE} OWNER znuny ENCODING 'UTF8' TEMPLATE template0",
     )
     for name in ("schema", "initial_insert", "schema-post"):
-        cluster.file(home / f"scripts/database/{name}.postgresql.sql", database=DATABASE, user="znuny", password="znuny")
+        cluster.file(
+            home / f"scripts/database/{name}.postgresql.sql", database=DATABASE, user="znuny", password="znuny"
+        )
 
 
 def _answers(url: str) -> bool:

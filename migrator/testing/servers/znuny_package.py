@@ -64,7 +64,9 @@ def _non_free() -> str:
     """Return a source for contrib and non-free that takes addresses and keys from the machine's own."""
     for stanza in _stanzas():
         if "main" in stanza.get("components", "").split() and "debian-security" not in stanza.get("uris", ""):
-            kept = "".join(f"{name.title()}: {stanza[name]}\n" for name in stanza if name not in ("components", "types"))
+            kept = "".join(
+                f"{name.title()}: {stanza[name]}\n" for name in stanza if name not in ("components", "types")
+            )
             return f"Types: deb\nComponents: contrib non-free\n{kept}"
     raise Unavailable("found no Debian source with the component main to take the address from")
 

@@ -59,4 +59,6 @@ def steps(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any], **boxes:
 
     clocks = [box.clock for box in boxes.values()]
     sleep = {"sleep": clocks[0].sleep, "monotonic": clocks[0].monotonic} if clocks else {}
-    return Steps(open_project(folder), session("source"), session("destination"), clock=lambda: datetime.now(UTC), **sleep)
+    return Steps(
+        open_project(folder), session("source"), session("destination"), clock=lambda: datetime.now(UTC), **sleep
+    )
