@@ -77,7 +77,8 @@ class Connection(Deliverer):
     def _told_by_tickets(self, stream: str) -> list[Native]:
         """Return what tickets tell of people, queues and fields, where nothing else does."""
         found: dict[str, Native] = {}
-        for tickets in self._chunks(self.interface.search()):
+        how = {"AllArticles": 1} if stream == "fields" else {}
+        for tickets in self._chunks(self.interface.search(), **how):
             for ticket in tickets:
                 if stream == "queues":
                     found[str(ticket["QueueID"])] = {"id": ticket["QueueID"], "name": ticket["Queue"]}
@@ -92,16 +93,18 @@ class Connection(Deliverer):
                 elif stream == "companies" and ticket.get("CustomerID"):
                     found[ticket["CustomerID"]] = {"customer_id": ticket["CustomerID"], "name": ticket["CustomerID"]}
                 elif stream == "fields":
-                    for one in ticket.get("DynamicField") or ():
+                    articles = ticket.get("Article") or ()
+                    mine = [one for article in articles for one in article.get("DynamicField") or ()]
+                    for one in [*(ticket.get("DynamicField") or ()), *mine]:
                         name = one["Name"]
                         found[name] = {"id": name, "name": name, "label": name, "field_type": "Text"}
             if stream == "fields" and found:
                 break
         return list(found.values())
 
-    def _chunks(self, ids: Sequence[int]) -> Iterator[list[Native]]:
+    def _chunks(self, ids: Sequence[int], **how: Any) -> Iterator[list[Native]]:
         for at in range(0, len(ids), AT_ONCE):
-            yield self.interface.tickets(ids[at : at + AT_ONCE])
+            yield self.interface.tickets(ids[at : at + AT_ONCE], **how)
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 
@@ -277,7 +280,7 @@ class Connection(Deliverer):
 
     @cached_property
     def _senders(self) -> dict[str, str]:
-        return {}
+        return {} if self.sees else self._people().senders
 
     @cached_property
     def field_types(self) -> dict[str, str]:
