@@ -64,6 +64,7 @@ class Connection(Deliverer):
             "contacts": (records.CONTACTS, records.contact),
             "companies": (records.COMPANIES, dict),
             "queues": (records.QUEUES, dict),
+            "links": (records.LINKS, records.link),
             "fields": (records.FIELDS, records.dynamic_field),
         }
         sql, make = made[stream]

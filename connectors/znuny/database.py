@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import threading
 import weakref
@@ -27,12 +28,15 @@ class File:
 
 @dataclass(frozen=True)
 class Said:
-    """When and by whom an article was written: ``at`` an ISO time, ``agent`` the user's number, ``sender`` its From."""
+    """When and by whom an article was written: ``at`` an ISO time, ``agent`` the user's number, ``sender`` its From;
+    ``html``: its text, where Znuny takes pictures out of it.
+    """
 
     article: int
     at: str | None
     agent: int
     sender: str
+    html: str | None = None
     files: Sequence[File] = field(default_factory=tuple)
 
 
@@ -102,9 +106,10 @@ class Database:
         found = self.rows("SELECT change_time, change_by FROM ticket WHERE id = %s", [ticket])
         return found[0] if found else {}
 
-    def date_ticket(self, ticket: int, created: str | None, changed: str | None, said: Said | None) -> None:
-        """Give a new ticket, and its first article, their true dates and author."""
+    def date_ticket(self, ticket: int, title: str, created: str | None, changed: str | None, said: Said | None) -> None:
+        """Give a new ticket, and its first article, their true title, dates and author."""
         with self._connection() as connection:
+            connection.execute("UPDATE ticket SET title = %s WHERE id = %s", [title, ticket])
             if created:
                 connection.execute("UPDATE ticket SET create_time = %s WHERE id = %s", [_at(created), ticket])
                 connection.execute(
@@ -146,16 +151,21 @@ def _date(connection: psycopg.Connection[Native], said: Said) -> None:
             [said.agent, said.agent, id],
         )
     connection.execute("UPDATE article_data_mime SET a_from = %s WHERE article_id = %s", [said.sender, id])
-    if said.files:
-        held = connection.execute(
-            "SELECT id FROM article_data_mime_attachment WHERE article_id = %s ORDER BY id DESC LIMIT %s",
-            [id, len(said.files)],
-        ).fetchall()
-        for row, file in zip(reversed(held), said.files, strict=False):
-            connection.execute(
-                "UPDATE article_data_mime_attachment SET filename = %s, content_type = %s WHERE id = %s",
-                [file.name, file.content_type, row["id"]],
-            )
+    found = connection.execute("SELECT id FROM article_data_mime_attachment WHERE article_id = %s ORDER BY id", [id])
+    held = [row["id"] for row in found.fetchall()]
+    if held and said.html is not None:  # the text, then what was taken out of it, then the files
+        content = said.html.encode()
+        connection.execute(
+            "UPDATE article_data_mime_attachment SET content = %s, content_size = %s WHERE id = %s",
+            [base64.encodebytes(content).decode(), str(len(content)), held[0]],
+        )
+        taken = held[1 : len(held) - len(said.files)]
+        connection.execute("DELETE FROM article_data_mime_attachment WHERE id = ANY(%s)", [taken])
+    for at_id, file in zip(reversed(held), reversed(said.files), strict=False):
+        connection.execute(
+            "UPDATE article_data_mime_attachment SET filename = %s, content_type = %s WHERE id = %s",
+            [file.name, file.content_type, at_id],
+        )
 
 
 def _at(text: str) -> datetime:

@@ -130,16 +130,6 @@ sub agent {
     return $ID;
 }
 
-sub service {
-    my ($Asked) = @_;
-    return $Kernel::OM->Get('Kernel::System::Service')->ServiceAdd(
-        Name    => $Asked->{name},
-        Comment => $Asked->{comment},
-        ValidID => $Valid,
-        UserID  => $Root,
-    );
-}
-
 sub linked {
     my ($Asked) = @_;
     return $Kernel::OM->Get('Kernel::System::LinkObject')->LinkAdd(
@@ -184,7 +174,6 @@ my %Deeds = (
     company       => \&company,
     customer      => \&customer,
     agent         => \&agent,
-    service       => \&service,
     linked        => \&linked,
     delete_ticket => \&delete_ticket,
     forget        => \&forget,

@@ -39,6 +39,15 @@ FIELDS = """SELECT id, name, label, field_order, field_type, object_type, intern
     change_time FROM dynamic_field WHERE object_type = 'Ticket' OR name = 'MigratorMessage' ORDER BY id"""
 
 
+LINKS = """SELECT r.source_key, r.target_key, t.name AS type FROM link_relation r
+    JOIN link_type t ON t.id = r.type_id JOIN link_state s ON s.id = r.state_id
+    JOIN link_object o ON o.id = r.source_object_id JOIN link_object p ON p.id = r.target_object_id
+    WHERE o.name = 'Ticket' AND p.name = 'Ticket' AND s.name = 'Valid' ORDER BY r.source_key, r.target_key, t.name"""
+LINKED = LINKS.replace(
+    "ORDER BY", "AND t.name = %s AND (r.source_key, r.target_key) IN ((%s, %s), (%s, %s)) ORDER BY"
+)  # in either direction
+
+
 @dataclass
 class People:
     """Who is who: agents' addresses and numbers, customers' addresses and logins, and how a From names them."""
@@ -144,6 +153,11 @@ def dynamic_field(row: Native) -> Native:
         )
         record["options"] = [{"key": key, "label": label} for key, label in pairs]
     return record
+
+
+def link(row: Native) -> Native:
+    """Return a link's record; it is known by what it links."""
+    return {**row, "id": f"{row['source_key']}-{row['target_key']}-{row['type']}"}
 
 
 def ticket_record(ticket: Native, people: People, types: Mapping[str, str], companies: set[str] | None) -> Native:

@@ -7,7 +7,6 @@ import hashlib
 import re
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from migrator.connector import Child, Native, Unit, Written
@@ -25,6 +24,7 @@ REMEMBERED = ("Ticket", "Article", "DynamicFieldValue", "TicketOverview")  # typ
 NO_ANSWER = "auto remove"  # the kind of automatic answer that no queue has by default; Znuny's own default would reply
 CLOSED = ("closed",)
 KIND = re.compile(r"\w+/\w")  # what Znuny takes for a type of file
+PICTURE = re.compile(r"src\s*=\s*[\"']?\s*data:", re.IGNORECASE)  # Znuny makes a file of it, and changes the text
 EMPTY = "="  # base64 of nothing that is not an empty text: Znuny refuses a file without content
 
 
@@ -67,7 +67,8 @@ def _dated(desk: Connection, unit: Unit, id: int, made: int) -> Written:
     payload = _plain(unit)
     if desk.database:
         said = _said(desk, made, first.payload, files) if first else None
-        desk.database.date_ticket(id, payload.get("Created"), payload.get("Changed"), said)
+        title = str(payload.get("Title") or "")
+        desk.database.date_ticket(id, title, payload.get("Created"), payload.get("Changed"), said)
     children = {(first.kind, first.id): str(made)} if first else {}
     children |= _file_ids(desk, id, made, files)
     return Written(str(id), None, children)
@@ -123,6 +124,8 @@ def deleted(desk: Connection, unit: Unit) -> Written:
 def _ticket_fields(desk: Connection, payload: Native, *, whole: bool = True) -> Native:
     """Return the web service's Ticket: of a new one whole, of a change what the payload names."""
     fields = {name: payload[name] for name in ("Title", "State", "Priority") if payload.get(name) is not None}
+    if desk.database and whole and fields["Title"] == "0":
+        fields["Title"] = "-"  # Perl takes "0" for nothing; the database gets it right
     requester = payload.get("Requester")
     if requester is not None:
         fields["CustomerUser"] = _address(desk, str(requester))
@@ -155,7 +158,7 @@ def _article_fields(desk: Connection, payload: Native, title: Any) -> Native:
     author = payload.get("Author")
     fields = {
         "Subject": title or payload.get("Subject") or "(no subject)",
-        "Body": payload.get("Html") or "<p>(no message)</p>",
+        "Body": "<p>0</p>" if payload.get("Html") == "0" else payload.get("Html") or "<p>(no message)</p>",
         "ContentType": "text/html; charset=utf-8",
         "IsVisibleForCustomer": int(payload.get("IsVisibleForCustomer", 0)),
         "SenderType": _sender_type(author),
@@ -193,7 +196,8 @@ def _said(desk: Connection, made: int, payload: Native, files: Sequence[Child]) 
     agent = str(author).removeprefix(records.AGENT) if _sender_type(author) == "agent" else records.ROOT
     sender = desk.sender(str(author)) if author is not None else ""
     named = tuple(File(_name(file), str(file.payload.get("ContentType") or "")[:450]) for file in files)
-    return Said(made, payload.get("CreateTime"), int(agent), sender, named)
+    html = str(payload.get("Html") or "")
+    return Said(made, payload.get("CreateTime"), int(agent), sender, html if PICTURE.search(html) else None, named)
 
 
 # ---- what travels with them ------------------------------------------------------------------------------------------
@@ -218,7 +222,7 @@ def _message_key(unit: Unit, first: Child | None) -> str | None:
 
 
 def _name(file: Child) -> str:
-    return PurePosixPath(str(file.payload.get("Filename") or "file")).name[:250] or "file"
+    return str(file.payload.get("Filename") or "file")
 
 
 def _attached(file: Child) -> Native:
@@ -275,8 +279,18 @@ def added(desk: Connection, unit: Unit) -> Written:
         raise RefusedError(f"{unit.kind}: only Znuny's own Perl adds one: the channel console")
     deed, words = _deed(desk, unit)
     made = desk.console.ask(deed, **words)
+    if deed == "linked":
+        return _linked(desk, unit) or Written(records.link(_plain(unit))["id"])
     made = words.get("id") if deed == "company" else words["login"] if deed == "customer" else made
     return Written(_id(unit, str(made)), words.get("name") if deed == "field" else None)
+
+
+def _linked(desk: Connection, unit: Unit) -> Written | None:
+    """Return the link as it stands: between equals Znuny keeps one, in the direction that came first."""
+    payload = _plain(unit)
+    one, other = str(payload["source_key"]), str(payload["target_key"])
+    found = desk.rows(records.LINKED, [payload["type"], one, other, other, one])
+    return Written(records.link(found[0])["id"]) if found else None
 
 
 def _deed(desk: Connection, unit: Unit) -> tuple[str, Native]:
@@ -288,6 +302,8 @@ def _deed(desk: Connection, unit: Unit) -> tuple[str, Native]:
         label, of = str(payload["label"]), "Article" if payload.get("name") == records.MESSAGE else "Ticket"
         words = {"name": name, "label": label, "type": kind, "object": of}
         return "field", {**words, "options": options} if kind in ("Dropdown", "Multiselect") else words
+    if unit.kind == "ticket_link":
+        return "linked", {"source": payload["source_key"], "target": payload["target_key"], "type": payload["type"]}
     if unit.kind == "group":
         return "queue", {"name": payload["name"], "comment": payload.get("comments", ""), "group": group}
     if unit.kind == "organization":
@@ -337,6 +353,8 @@ def found(desk: Connection, unit: Unit) -> Written | None:
         return _found_ticket(desk, unit)
     if unit.kind == "message":
         return _found_article(desk, unit)
+    if unit.kind == "ticket_link":
+        return _linked(desk, unit)
     name = _field_name(unit) if unit.kind == "custom_field" else None
     known = name or (_login(unit) if unit.kind in ("contact", "agent") else unit.payload["name"])
     rows = desk.rows(KNOWN_BY[unit.kind], [known])

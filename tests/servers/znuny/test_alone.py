@@ -29,7 +29,8 @@ my $Queue = $Kernel::OM->Get('Kernel::System::Queue')->QueueAdd(%By, Name => 'Su
 $Kernel::OM->Get('Kernel::System::CustomerCompany')->CustomerCompanyAdd(%By, CustomerID => 'Firm',
     CustomerCompanyName => 'Firm') or die;
 $Kernel::OM->Get('Kernel::System::CustomerUser')->CustomerUserAdd(%By, Source => 'CustomerUser', UserFirstname => 'Ada',
-    UserLastname => 'A', UserCustomerID => 'Firm', UserLogin => 'ada@firm.example', UserEmail => 'ada@firm.example') or die;
+    UserLastname => 'A', UserCustomerID => 'Firm', UserLogin => 'ada@firm.example',
+    UserEmail => 'ada@firm.example') or die;
 my $Agent = $Kernel::OM->Get('Kernel::System::User')->UserAdd(%By, ChangeUserID => 1, UserFirstname => 'Bea',
     UserLastname => 'B', UserLogin => 'bea@desk.example', UserEmail => 'bea@desk.example') or die;
 $Kernel::OM->Get('Kernel::System::Ticket')->TicketCreate(Title => 'here before', QueueID => $Queue, Lock => 'unlock',
@@ -61,5 +62,5 @@ def test_tickets_arrive_as_predicted_with_their_dates_in_a_line_above_the_text(d
     ]
     with Stage(run.workspace.stage) as stage:
         raw = stage.rows("SELECT json_extract_string(body, '$.Html') FROM back.articles")
-    assert plan.losses["message", "created_at", "reset"] == 6
+    assert ("message", "created_at", "reset") in {(loss.kind, loss.field, loss.how) for loss in plan.losses}
     assert sum("⟦" in (html or "") and "zendesk 100" in (html or "") for (html,) in raw) == 3
