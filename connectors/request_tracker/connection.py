@@ -308,8 +308,8 @@ class Connection(Deliverer):
             return f"/ticket/{ticket}/comment", body
         if ticket not in self._statuses:
             self._statuses[ticket] = str(self.client.read(f"/ticket/{ticket}").json()["Status"])
-        if self._statuses[ticket] not in ("new", "open"):
-            body["Status"] = self._statuses[ticket]  # in the same call, after the scrip that opens it again
+        if self._statuses[ticket] != "open":
+            body["Status"] = self._statuses[ticket]  # in the same call, after the scrip that opens it
         return path, body
 
     def _finished(self, unit: Unit, number: str, aside: Native) -> Written:

@@ -38,7 +38,12 @@ def ground(server: RequestTracker, proxy: Proxy, channels: tuple[str, ...] = ())
     """Return an empty account at the server."""
     server.reset()
     proxy.calm()
-    ids = {"tickets": "Tickets", "queues": "Queues", "users": "Users", "customfields": "CustomFields"}
+    ids = {
+        "tickets": "Tickets WHERE IsMerged IS NULL",
+        "queues": "Queues",
+        "users": "Users",
+        "customfields": "CustomFields",
+    }
 
     def listed(stream: str) -> set[str]:
         return {str(id) for (id,) in server.rows(f"SELECT id FROM {ids[stream]}")} if stream in ids else set()
