@@ -26,7 +26,7 @@ from migrator.errors import ForbiddenError, MigratorError, StoppedError, Truncat
 from migrator.kinds import Kinds
 from migrator.mapping import Mapping as VendorMapping
 from migrator.project import Workspace
-from migrator.stage import MEMORY, Stage
+from migrator.stage import Stage
 
 log = logging.getLogger(__name__)
 
@@ -49,19 +49,22 @@ class Arrivals:
     """What an extract under way has brought to a durable end, for those who use the stage meanwhile.
 
     ``turn`` is held while rows arrive: who holds it sees every kind as of one moment. ``done``: streams that are at
-    their end; ``until``: of a stream in order of time, up to when it is. ``news`` is set whenever something arrived.
+    their end; ``until``: of a stream in order of time, up to when it is. ``news`` is set whenever something arrived,
+    which has happened so many ``times``.
     """
 
     def __init__(self) -> None:
         self.turn, self.news = threading.RLock(), threading.Event()
         self.done: frozenset[str] = frozenset()
         self.until: Mapping[str, str] = {}
+        self.times = 0
 
     def reached(self, states: Mapping[str, Mapping[str, Any]], current: int) -> None:
         """Note how far the streams are in this round."""
         ours = {stream: state for stream, state in states.items() if state.get("round") == current}
         self.done = frozenset(stream for stream, state in ours.items() if state.get("done"))
         self.until = {stream: str(state["until"]) for stream, state in states.items() if state.get("until")}
+        self.times += 1
         self.news.set()
 
 
@@ -87,10 +90,11 @@ def extract(
     wanted = list(streams) if streams is not None else source.streams()
     arrivals = arrivals or Arrivals()
     dlt = _dlt(workspace)
+    stage = Stage(workspace.stage)
     pipeline = dlt.pipeline(
         pipeline_name=dataset,
         pipelines_dir=str(workspace.folder / ".dlt"),
-        destination=dlt.destinations.duckdb(_credentials(workspace)),
+        destination=dlt.destinations.duckdb(stage.connection),
         dataset_name=dataset,
     )
     try:
@@ -118,6 +122,8 @@ def extract(
         if isinstance(err, OSError) or "No space left" in str(err):
             raise WorkspaceError(f"the workspace cannot be written: {err}") from err
         raise
+    finally:
+        stage.close()
     if short:
         lines = ", ".join(f"{stream}: {rows} of {count}" for stream, (rows, count) in short.items())
         raise TruncatedError(f"{source.vendor} counts more records than it handed over ({lines}); extract again")
@@ -188,15 +194,6 @@ def _dlt(workspace: Workspace) -> Any:
     import dlt
 
     return dlt
-
-
-def _credentials(workspace: Workspace) -> Any:
-    """Return the way to the staging file, with our own limit of memory: DuckDB's is most of the machine's."""
-    from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
-
-    credentials = DuckDbCredentials(str(workspace.stage))
-    credentials.global_config = {"memory_limit": MEMORY}
-    return credentials
 
 
 def _states(pipeline: Any) -> dict[str, dict[str, Any]]:
@@ -409,13 +406,20 @@ def _lag(source: Source, stream: str) -> int:
     return int(manifest.streams[stream].lag_seconds) if manifest else 0
 
 
-def canonicalize(stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str, into: str) -> None:
-    """Read the staged bodies of ``raw`` into the canonical tables of ``into``, and note what could not be read."""
+def canonicalize(
+    stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str, into: str, only: Collection[str] | None = None
+) -> None:
+    """Read the staged bodies of ``raw`` into the canonical tables of ``into``, and note what could not be read.
+
+    ``only`` these kinds, where not all are wanted.
+    """
     from migrator.compile import problems_sql
 
     stage.schema(into, fresh=True)
     stage.run(f"CREATE TABLE {into}.problem (kind VARCHAR, id VARCHAR, field VARCHAR, raw VARCHAR)")
     for kind_name in kinds.in_order():
+        if only is not None and kind_name not in only:
+            continue
         kind, variants = kinds.kinds[kind_name], mapping.read(kind_name)
         relation = f"{into}.{name(kind_name)}"
         if not variants:
@@ -439,6 +443,20 @@ def canonicalize(stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str
                 )
 
 
+def with_bytes(kinds: Kinds) -> list[str]:
+    """Return the kinds whose records have bytes."""
+    return [k for k, kind in kinds.kinds.items() if any(field.type == "blob" for field in kind.fields.values())]
+
+
+def begin_download(stage: Stage, dataset: str) -> None:
+    """Make sure of the table that notes which bytes were asked for, and what came."""
+    stage.schema("blobs")
+    stage.run(
+        f"CREATE TABLE IF NOT EXISTS blobs.{name(dataset)} (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, "
+        "problem VARCHAR)"
+    )
+
+
 def download(
     source: Source,
     workspace: Workspace,
@@ -455,13 +473,9 @@ def download(
     """
     failed = 0
     with Stage(workspace.stage) as stage:
-        stage.schema("blobs")
-        stage.run(
-            f"CREATE TABLE IF NOT EXISTS blobs.{name(dataset)} (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, "
-            "problem VARCHAR)"
-        )
-        for kind_name, kind in kinds.kinds.items():
-            for label, field in kind.fields.items():
+        begin_download(stage, dataset)
+        for kind_name in with_bytes(kinds):
+            for label, field in kinds.kinds[kind_name].fields.items():
                 if field.type != "blob":
                     continue
                 relation = f"{canonical}.{name(kind_name)}"
