@@ -10,7 +10,7 @@ def starter(project: str, source: str, destination: str) -> str:
     sides = []
     for label, vendor in (("source", source), ("destination", destination)):
         manifest = registry.connector(vendor).manifest
-        plans = " | ".join(manifest.quota.rules[0].per_minute)
+        plans = " | ".join(manifest.quota.rules[0].per_minute) if manifest.quota.rules else ""
         lines = [f"{label}:", f"  vendor: {vendor}", "  settings:"]
         lines += [f"    {name}: CHANGE-ME        # {what}" for name, what in manifest.settings.items()]
         lines += [
@@ -19,7 +19,8 @@ def starter(project: str, source: str, destination: str) -> str:
         named = list(manifest.secrets.items())
         lines += [f"    {name}: env:{vendor.upper()}_{name.upper()}   # {what}" for name, what in named[:1]]
         lines += [f"    # {name}: env:{vendor.upper()}_{name.upper()}   # {what}" for name, what in named[1:]]
-        lines += [f"  plan: {manifest.quota.default_plan}                 # {plans}: decides the quota"]
+        if plans:  # none: a server of the customer's own
+            lines += [f"  plan: {manifest.quota.default_plan}                 # {plans}: decides the quota"]
         lines += [
             "  share: 0.8                   # the part of the quota migrator may use; "
             "the rest is for your other integrations"
