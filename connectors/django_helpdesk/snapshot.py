@@ -21,7 +21,9 @@ class Snapshot:
         self._database = sqlite3.connect("", check_same_thread=False)  # a file without a name, which nobody else opens
         self._lock = threading.Lock()
         weakref.finalize(self, self._database.close)
-        self._database.execute("CREATE TABLE native (stream TEXT, n INTEGER PRIMARY KEY, id TEXT, parent TEXT, at TEXT, body TEXT)")
+        self._database.execute(
+            "CREATE TABLE native (stream TEXT, n INTEGER PRIMARY KEY, id TEXT, parent TEXT, at TEXT, body TEXT)"
+        )
         self._database.execute("CREATE TABLE model (name TEXT, number INTEGER, owner INTEGER, fields TEXT)")
         self._database.execute("CREATE INDEX by_stream ON native (stream, n)")
         self._database.execute("CREATE INDEX by_owner ON model (name, owner, number)")
