@@ -65,7 +65,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             calm = begin(Suite(vendor, records=options.records), Path(folder))
             calm.load()
-            calls, wanted = len(calm.box.exchanges), calm.held()
+            calls, wanted = len(calm.ground.methods()), calm.held()
             each = options.points // len(options.vendors)
             systematic = points(calls, options.seed)
             share = systematic[: each * 3 // 4]
