@@ -36,6 +36,7 @@ class Page:
 
     ``also``: records of other streams that came in the same answers. ``whole``: the lists this page holds whole, with
     the ids in them: {stream: {parent: [ids]}}. Such a list is not read again until its parent has changed.
+    ``until``: of a stream in order of time, the moment (as its parents tell theirs) up to which all was handed over.
     """
 
     records: list[Raw]
@@ -43,6 +44,7 @@ class Page:
     done: bool
     also: Mapping[str, list[Raw]] = field(default_factory=dict)
     whole: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
+    until: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +45,26 @@ class Extracted:
     refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+class Arrivals:
+    """What an extract under way has brought to a durable end, for those who use the stage meanwhile.
+
+    ``turn`` is held while rows arrive: who holds it sees every kind as of one moment. ``done``: streams that are at
+    their end; ``until``: of a stream in order of time, up to when it is. ``news`` is set whenever something arrived.
+    """
+
+    def __init__(self) -> None:
+        self.turn, self.news = threading.RLock(), threading.Event()
+        self.done: frozenset[str] = frozenset()
+        self.until: Mapping[str, str] = {}
+
+    def reached(self, states: Mapping[str, Mapping[str, Any]], current: int) -> None:
+        """Note how far the streams are in this round."""
+        ours = {stream: state for stream, state in states.items() if state.get("round") == current}
+        self.done = frozenset(stream for stream, state in ours.items() if state.get("done"))
+        self.until = {stream: str(state["until"]) for stream, state in states.items() if state.get("until")}
+        self.news.set()
+
+
 def extract(
     source: Source,
     workspace: Workspace,
@@ -55,6 +76,7 @@ def extract(
     view: Collection[str] | None = None,
     sleep: Callable[[float], None] = time.sleep,
     expects: Callable[[Mapping[str, int]], None] = lambda records: None,
+    arrivals: Arrivals | None = None,
 ) -> Extracted:
     """Bring the streams into ``dataset``. A killed extract goes on from its last durable page when called again.
 
@@ -63,6 +85,7 @@ def extract(
     Raises TruncatedError where the vendor itself counts more records than arrived.
     """
     wanted = list(streams) if streams is not None else source.streams()
+    arrivals = arrivals or Arrivals()
     dlt = _dlt(workspace)
     pipeline = dlt.pipeline(
         pipeline_name=dataset,
@@ -71,18 +94,20 @@ def extract(
         dataset_name=dataset,
     )
     try:
-        pipeline.sync_destination()
-        if pipeline.has_pending_data:
-            pipeline.load(loader_file_format="parquet")
+        with arrivals.turn:
+            pipeline.sync_destination()
+            if pipeline.has_pending_data:
+                pipeline.normalize()
+                pipeline.load()
         counted = _counted(source, wanted)
         if counted:
             expects({stream: count - len(_staged(workspace, dataset, stream)) for stream, count in counted.items()})
-        _round(pipeline, dlt, source, workspace, dataset, wanted, chunk, view, progress)
+        _round(pipeline, dlt, source, workspace, dataset, wanted, chunk, view, progress, arrivals)
         short = _short(workspace, dataset, counted)
         if short and (lag := max(_lag(source, stream) for stream in short)):
             # What changed a moment ago is counted but not handed over yet: ask once more when it is.
             sleep(lag + 1)
-            _round(pipeline, dlt, source, workspace, dataset, list(short), chunk, view, progress)
+            _round(pipeline, dlt, source, workspace, dataset, list(short), chunk, view, progress, arrivals)
             short = _short(workspace, dataset, counted)
     except MigratorError:
         raise
@@ -114,6 +139,7 @@ def _round(
     chunk: int,
     view: Collection[str] | None,
     progress: Progress,
+    arrivals: Arrivals,
 ) -> None:
     """Bring every stream to its end: the rest of a round that was cut off, or, where that was finished, a new one."""
     begun = _states(pipeline)
@@ -143,9 +169,14 @@ def _round(
                 _resource(dlt, source, stream, due.get(stream, {}), staged, current, chunk, seen, progress, view)
                 for stream in open_streams
             ]
-            pipeline.run(resources, loader_file_format="parquet")
+            pipeline.extract(resources, loader_file_format="parquet")
+            pipeline.normalize()
+            with arrivals.turn:
+                pipeline.load()
+                arrivals.reached(_states(pipeline), current)
             restart -= set(open_streams)
-    _tidy(workspace, dataset, source, wanted)
+    with arrivals.turn:
+        _tidy(workspace, dataset, source, wanted)
 
 
 def _dlt(workspace: Workspace) -> Any:
@@ -318,6 +349,7 @@ def _resource(
                     if marks:
                         yield beside(other + WHOLE, marks)
                 state["cursor"], state["done"] = page.cursor, page.done
+                state["until"] = page.until or state.get("until")
                 seen[stream] = seen.get(stream, 0) + len(page.records)
                 progress(stream, seen[stream])
                 yield arrow(page.records)
