@@ -63,6 +63,7 @@ class Connection(Deliverer):
 
     def _read(self) -> Snapshot:
         if self.host:
+            self.client.read(self.manifest.check.path)  # the desk and the host belong together, and the token holds
             self._snapshot, self._people = fixtures.take(self.host)
         else:
             self._snapshot, self._people, self._tickets = rest.take(self.client, self.options, self._size)

@@ -152,7 +152,7 @@ def take(host: Host) -> tuple[Snapshot, People]:
         else:
             people.add(user)
     snapshot.add("queues", snapshot.rows("queue"))
-    fields = {one["id"]: one for one in snapshot.rows("customfield")}
+    fields: dict[int, Native] = {one["id"]: one for one in snapshot.rows("customfield")}
     snapshot.add("custom_fields", [custom_field(one) for one in fields.values()])
     snapshot.add("preset_replies", snapshot.rows("presetreply"))
     categories = {one["id"]: one["title"] for one in snapshot.rows("kbcategory")}
@@ -409,9 +409,9 @@ def find(snapshot: Snapshot, units: Sequence[Unit], known: set[str], match: Mapp
         payload = unit.payload
         if kind == "contact":
             payload = {**payload, "email": address(payload.get("email"), unit.key)}
-        native = next(iter(there.get(_key(payload, match, 1), [])), None)
-        if native:
-            there[_key(payload, match, 1)].remove(native)
+        alike = there.get(_key(payload, match, 1))
+        if alike:
+            native = alike.pop(0)
             children = _children(snapshot, unit, native) if kind == "message" else {}
             key = str(native["name"]) if kind == "custom_field" else None
             found.append(Written(str(native["id"]), key, children))

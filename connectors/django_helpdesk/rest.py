@@ -244,9 +244,8 @@ class Writer:
         form: Native = {"followup": str(followup), "filename": name}
         if child.payload.get("mime_type"):
             form["mime_type"] = str(child.payload["mime_type"])
-        with child.blob.open("rb") as bytes_:
-            answer = self.client.write("POST", "/followups-attachments/", data=form, files={"file": (stored, bytes_)})
-        return _answered(answer)
+        file = (stored, child.blob.read_bytes())  # whole: a call that is tried again sends it again
+        return _answered(self.client.write("POST", "/followups-attachments/", data=form, files={"file": file}))
 
     def _post(self, path: str, body: Native) -> Native:
         return _answered(self.client.write("POST", path, json=body))

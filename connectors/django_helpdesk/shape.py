@@ -113,7 +113,7 @@ def person(who: str, user: Native) -> Native:
     """Return the native record of somebody who asks."""
     name = " ".join(part for part in (user.get("first_name"), user.get("last_name")) if part)
     email = None if made_up(who) or who.startswith("user:") else who
-    more = {label: user[label] for label in ("is_active", "date_joined") if label in user}
+    more: Native = {label: user[label] for label in ("is_active", "date_joined") if label in user}
     return {"id": who, "name": name or who, "email": email, **more}
 
 

@@ -21,7 +21,9 @@ SUITES = {"freshdesk": Suite("freshdesk", records=6, step=1), "zendesk": Suite("
 
 
 def test_every_connector_has_a_suite() -> None:
-    assert set(SUITES) == set(registry.vendors())
+    servers = Path(__file__).parents[1] / "servers"
+    at_servers = {folder.name for folder in servers.iterdir() if (folder / "test_conformance.py").is_file()}
+    assert set(SUITES) | at_servers == set(registry.vendors())
 
 
 @pytest.mark.parametrize("check", [pytest.param(c, id=f"{v}: {c}") for v, s in SUITES.items() for c in checks(s)])

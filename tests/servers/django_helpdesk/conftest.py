@@ -1,14 +1,20 @@
-"""One django-helpdesk a session, brought back to its beginning for every test that asks."""
+"""One django-helpdesk a session, brought back to its beginning for every test that asks; and a proxy before it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from migrator.testing.servers import django_helpdesk
+from migrator.project import Account
+from migrator.testing.conformance.ground import ServerGround
+from migrator.testing.servers import Proxy, django_helpdesk
 from migrator.testing.servers.django_helpdesk import DjangoHelpdesk
+
+TABLES = ("ticket", "followup", "followupattachment", "ticketcustomfieldvalue", "ticketcc", "queue", "customfield")
+MORE = ("presetreply", "kbitem", "kbcategory")
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +24,44 @@ def server(running: Callable[..., Any]) -> DjangoHelpdesk:
     return found
 
 
+@pytest.fixture(scope="session")
+def proxy(server: DjangoHelpdesk) -> Iterator[Proxy]:
+    """Return a proxy before the session's instance."""
+    with Proxy(server.url) as between:
+        yield between
+
+
 @pytest.fixture
 def desk(server: DjangoHelpdesk) -> DjangoHelpdesk:
     """Return the session's instance, new again."""
     server.reset()
     return server
+
+
+def account(desk: DjangoHelpdesk, *channels: str, url: str | None = None) -> dict[str, Any]:
+    """Return a side of migration.yaml for the desk; its token is in MIGRATOR_TEST_DESK."""
+    settings = {"address": url or desk.url}
+    if "fixtures" in channels:
+        settings |= {"command": shlex.join(desk.command), "media": str(desk.media)}
+    secrets = {"token": "env:MIGRATOR_TEST_DESK"}
+    return {"vendor": "django_helpdesk", "settings": settings, "secrets": secrets, "channels": list(channels)}
+
+
+def counted(desk: DjangoHelpdesk) -> dict[str, int]:
+    """Return the numbers of rows in the desk's own database."""
+    numbers = {table: desk.count(f"helpdesk_{table}") for table in (*TABLES, *MORE)}
+    return {**numbers, "user": desk.count("auth_user"), "file": sum(file.is_file() for file in desk.media.rglob("*"))}
+
+
+def ground(desk: DjangoHelpdesk, between: Proxy, *channels: str) -> ServerGround:
+    """Return the desk, emptied, for a law to be tried on."""
+    desk.reset()
+    between.calm()
+    side = account(desk, *channels)
+    held = Account(vendor="django_helpdesk", settings=side["settings"], channels=channels, workers=1)
+    streams = {"tickets": "helpdesk_ticket", "attachments": "helpdesk_followupattachment", "queues": "helpdesk_queue"}
+
+    def listed(stream: str) -> set[str]:
+        return {str(id) for (id,) in desk.rows(f"SELECT id FROM {streams[stream]}")} if stream in streams else set()
+
+    return ServerGround(between, held, {"token": desk.token}, lambda: counted(desk), desk, listed)
