@@ -125,6 +125,8 @@ class Connection(Deliverer):
             return [Written(address(unit.payload.get("email"), unit.key)) for unit in units]
         writer = self._writer()
         if isinstance(writer, fixtures.Writer):
+            if kind == "ticket":
+                writer.avoid(rest.latest(self.client))
             return list(writer.write(units))
         return [writer.ticket(units[0]) if kind == "ticket" else writer.message(units[0])]
 
@@ -141,6 +143,7 @@ class Connection(Deliverer):
             return writer.find(units, known)
         with self._lock:
             self._writing = None  # what it knew of the desk is what is in doubt
+            self.host.wait()
             snapshot, _ = fixtures.take(self.host)
         write, _ = self._declared(unit)
         return fixtures.find(snapshot, units, known, write.find.match if write.find else {})

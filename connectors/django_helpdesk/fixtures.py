@@ -13,7 +13,8 @@ import tempfile
 import threading
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -75,9 +76,32 @@ class Host:
     def load(self, rows: Sequence[Row]) -> None:
         """Put rows in, all or none. Raises RefusedError with the answer, UnknownOutcomeError where it was killed."""
         text = json.dumps(list(rows), ensure_ascii=False).encode()
+        with self._held(alone=False) as held:
+            self._load(text, held)
+
+    def wait(self) -> None:
+        """Wait until no ``loaddata`` of an earlier, killed run is under way: what is not there then never comes."""
+        with self._held(alone=True):
+            pass
+
+    @contextmanager
+    def _held(self, *, alone: bool) -> Iterator[int]:
+        """Hold the lock that says that a ``loaddata`` runs. The command inherits it, and outlives us with it."""
+        import fcntl
+
+        said = json.dumps([self.command, str(self.media), os.getuid()])
+        path = Path(tempfile.gettempdir(), f"migrator-{hashlib.sha256(said.encode()).hexdigest()[:24]}.lock")
+        lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            yield lock
+        finally:
+            os.close(lock)
+
+    def _load(self, text: bytes, lock: int) -> None:
         ran = self._start(
             ["loaddata", "--format=json", "-"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(lock,),
         )  # fmt: skip
         try:
             _, said = ran.communicate(text, COMMAND_SECONDS)
@@ -212,8 +236,17 @@ class Writer:
         rows: list[Row] = []
         make = getattr(self, f"_{units[0].kind}")
         written = [make(unit, rows) for unit in units]
-        self.host.load(rows)
+        try:
+            self.host.load(rows)
+        except RefusedError:
+            self._taken -= {int(one.id) for one in written} if units[0].kind == "ticket" else set()
+            raise
         return written
+
+    def avoid(self, tickets: Iterable[int]) -> None:
+        """Leave numbers alone that the desk gave to tickets meanwhile: ``loaddata`` would write over them."""
+        with self._lock:
+            self._taken.update(tickets)
 
     def _numbers(self, model: str, count: int) -> list[int]:
         """Return so many free numbers of a model, rising."""

@@ -80,6 +80,13 @@ def pages(client: Client, path: str, size: int) -> Iterator[tuple[list[Native], 
         number, more = number + 1, bool(answer["next"])
 
 
+def latest(client: Client) -> set[int]:
+    """Return the tickets of the newest follow-ups: among them is every one that somebody made a moment ago."""
+    last = max(1, -(-int(client.read("/followups/", {"page_size": 1}).json()["count"]) // TAIL))
+    newest = client.read("/followups/", {"page_size": TAIL, "page": last}).json()["results"]
+    return {int(one["ticket"]) for one in newest}
+
+
 def chooser(client: Client) -> tuple[dict[str, str], dict[str, str]]:
     """Return queues and people, number to name: no list of the API has them, only its form for browsers does."""
     try:

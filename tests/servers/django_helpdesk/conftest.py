@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from migrator.project import Account
+from migrator import registry
+from migrator.project import Account, open_project
+from migrator.steps import Steps
 from migrator.testing.conformance.ground import ServerGround
+from migrator.testing.sandbox import Sandbox, mount
 from migrator.testing.servers import Proxy, django_helpdesk
 from migrator.testing.servers.django_helpdesk import DjangoHelpdesk
 
@@ -65,3 +70,31 @@ def ground(desk: DjangoHelpdesk, between: Proxy, *channels: str) -> ServerGround
         return {str(id) for (id,) in desk.rows(f"SELECT id FROM {streams[stream]}")} if stream in streams else set()
 
     return ServerGround(between, held, {"token": desk.token}, lambda: counted(desk), desk, listed)
+
+
+def onto(folder: Path, old: Sandbox, side: dict[str, Any], patch: pytest.MonkeyPatch, **more: Any) -> Steps:
+    """Return the steps of a migration from a sandbox onto the desk; ``more`` goes into migration.yaml."""
+    module = registry.connector(old.vendor).sandbox
+    patch.setenv("MIGRATOR_TEST_SOURCE", module.TOKEN)
+    patch.setenv("MIGRATOR_TEST_DESK", django_helpdesk.TOKEN)
+    settings = {"settings": {"user": module.EMAIL}} if hasattr(module, "EMAIL") else {}
+    secrets = {"token": "env:MIGRATOR_TEST_SOURCE"}
+    source = {"vendor": old.vendor, "url": old.base_url, "secrets": secrets, "plan": "enterprise", **settings}
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {"name": "test", "source": source, "destination": side, "thresholds": {"manual": 1.0}, **more}
+    (folder / "migration.yaml").write_text(json.dumps(written), encoding="utf-8")
+    return Steps(open_project(folder), mount(old), None, sleep=old.clock.sleep, clock=old.clock.now)
+
+
+def away(folder: Path, side: dict[str, Any], new: Sandbox, patch: pytest.MonkeyPatch) -> Steps:
+    """Return the steps of a migration from the desk to a sandbox."""
+    module = registry.connector(new.vendor).sandbox
+    patch.setenv("MIGRATOR_TEST_DESTINATION", module.TOKEN)
+    patch.setenv("MIGRATOR_TEST_DESK", django_helpdesk.TOKEN)
+    settings = {"settings": {"user": module.EMAIL}} if hasattr(module, "EMAIL") else {}
+    secrets = {"token": "env:MIGRATOR_TEST_DESTINATION"}
+    there = {"vendor": new.vendor, "url": new.base_url, "secrets": secrets, "plan": "enterprise", **settings}
+    written = {"name": "test", "source": side, "destination": there, "thresholds": {"manual": 1.0}}
+    (folder / "migration.yaml").write_text(json.dumps(written), encoding="utf-8")
+    clock = new.clock
+    return Steps(open_project(folder), None, mount(new), sleep=clock.sleep, monotonic=clock.monotonic, clock=clock.now)
