@@ -140,7 +140,8 @@ def thread(ticket: Native, followups: Iterable[Native], people: People) -> tuple
     """Return a ticket, its follow-ups and their files, with notes.
 
     ``followups`` have their files under ``followupattachment_set``. The follow-up that repeats the description is the
-    opening one; a description without such a follow-up becomes one. One that says nothing and has no file is an event.
+    opening one; a description without such a follow-up becomes one. One that says nothing and has no file is history,
+    and is left out.
     """
     requester = people.by_address(ticket.get("submitter_email"))
     ordered = sorted(followups, key=lambda one: (moment(one["date"]) or "", int(one["id"])))
@@ -152,15 +153,17 @@ def thread(ticket: Native, followups: Iterable[Native], people: People) -> tuple
     shown: list[Native] = []
     if said and opening is None:
         made = {"id": f"description:{ticket['id']}", "comment": ticket["description"], "public": True, "user": None}
-        shown.append({**made, "ticket": ticket["id"], "date": created, "_opening": True, "_author": requester})
+        shown.append({**made, "ticket": ticket["id"], "date": created, "_kind": "opening", "_author": requester})
     for one in ordered:
         held = one.get("followupattachment_set") or []
+        if not (_plain(one.get("comment")) or held):
+            continue
         files += [{**file, "followup": one["id"]} for file in held]
         first = one["id"] == opening
         author = people.by_number(one.get("user"))
         if author is None and (first or one.get("message_id")):  # came by mail, or by the form that all may fill in
             author = requester
-        notes = {"_opening": first, "_event": not (_plain(one.get("comment")) or held), "_author": author}
+        notes = {"_kind": "opening" if first else "message", "_author": author}
         rest = {label: held for label, held in one.items() if label != "followupattachment_set"}
         shown.append({**rest, "ticket": ticket["id"], "date": moment(one["date"]), **notes})
     status = ticket.get("status")
