@@ -39,7 +39,7 @@ POOL = 64  # connections kept open to a host: more than an account may have work
 
 
 class Bearer(AuthBase):
-    """``Authorization: Bearer …``, or another ``scheme``; the token is not shown by ``repr``."""
+    """``Authorization: Bearer …`` (or another scheme); the token is not shown by ``repr``."""
 
     def __init__(self, token: str, scheme: str = "Bearer") -> None:
         self._token, self._scheme = token, scheme

@@ -275,6 +275,8 @@ def _limited(column: str, keep: Keep) -> str:
         column = f"NULLIF(regexp_replace({column}, '^\\s+|\\s+$', '', 'g'), '')"
     if keep.last_part:
         column = f"NULLIF(regexp_replace({column}, '^.*[/\\\\]', '', 's'), '')"
+    for taken, given in keep.replaces.items():
+        column = f"replace({column}, {quoted(taken)}, {quoted(given)})"
     if keep.lower:
         column = f"lower({column})"
     if keep.one_word:
@@ -283,4 +285,9 @@ def _limited(column: str, keep: Keep) -> str:
         column = f"left({column}, {keep.max})"
         if keep.trim:
             column = f"regexp_replace({column}, '\\s+$', '')"
+    if keep.max_bytes:
+        fits = f"list_filter(range(0, {keep.max_bytes + 1}), lambda n: strlen(left({column}, n)) <= {keep.max_bytes})"
+        column = (
+            f"CASE WHEN strlen({column}) <= {keep.max_bytes} THEN {column} ELSE left({column}, list_max({fits})) END"
+        )
     return column

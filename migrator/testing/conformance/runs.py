@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from migrator.connector import Raw
 from migrator.delivery import Deliverer
 from migrator.errors import ForbiddenError, VendorError
 from migrator.extract import canonicalize
+from migrator.kinds import Kinds
 from migrator.ledger import Ledger
 from migrator.load import Loaded, Loader
 from migrator.plan import Plan, Planner
@@ -25,6 +27,7 @@ from migrator.testing.conformance.suite import Suite
 from migrator.verify import Verified, compare, discrepancies
 
 _numbers = itertools.count()
+Made = Callable[[Stage, Kinds, Workspace], None]  # fills the stage's ``canonical`` schema
 
 
 @dataclass
@@ -105,20 +108,16 @@ class Run:
         self.ledger.close()
 
 
-def begin(suite: Suite, folder: Path) -> Run:
-    """Make up an account and plan it against the connector."""
+def begin(suite: Suite, folder: Path, made: Made | None = None) -> Run:
+    """Make up an account (or let ``made`` do it) and plan it against the connector."""
     folder = folder / f"run{next(_numbers)}"
     folder.mkdir(parents=True)
     workspace, connector = Workspace(folder), suite.connector
     stage, ledger = Stage(workspace.stage), Ledger(workspace.ledger)
-    account(stage, suite)
-    held = hashlib.sha256(BLOB).hexdigest()
-    workspace.blob(held).parent.mkdir(parents=True, exist_ok=True)
-    workspace.blob(held).write_bytes(BLOB)
-    for kind_name, kind in connector.kinds.kinds.items():
-        for label, spec in kind.fields.items():
-            if spec.type == "blob":
-                stage.run(f"UPDATE canonical.{name(kind_name)} SET {name(label)} = ?", held)
+    if made:
+        made(stage, connector.kinds, workspace)
+    else:
+        _made_up(suite, stage, workspace)
     ground = suite.empty()
     source = ground.open()
     stage_all(source, stage, "there")
@@ -126,6 +125,17 @@ def begin(suite: Suite, folder: Path) -> Run:
     plan = Planner(stage, connector.kinds, connector.manifest, connector.mapping, "conformance", "found").make()
     assert not plan.unaccounted, f"records without a disposition: {plan.unaccounted}"
     return Run(suite, folder, ground, stage, ledger, workspace, plan)
+
+
+def _made_up(suite: Suite, stage: Stage, workspace: Workspace) -> None:
+    account(stage, suite)
+    held = hashlib.sha256(BLOB).hexdigest()
+    workspace.blob(held).parent.mkdir(parents=True, exist_ok=True)
+    workspace.blob(held).write_bytes(BLOB)
+    for kind_name, kind in suite.connector.kinds.kinds.items():
+        for label, spec in kind.fields.items():
+            if spec.type == "blob":
+                stage.run(f"UPDATE canonical.{name(kind_name)} SET {name(label)} = ?", held)
 
 
 def read_all(source: Deliverer) -> dict[str, list[Raw]]:

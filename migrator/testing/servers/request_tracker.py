@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -59,6 +60,12 @@ class RequestTracker:
     def database(self) -> Path:
         """Return the SQLite file."""
         return self.folder / "rtdb"
+
+    @property
+    def setup_command(self) -> str:
+        """Return the command that inserts a file, its last word, into this instance."""
+        environment = [f"{name}={value}" for name, value in self.environment.items()]
+        return shlex.join(["env", *environment, "rt-setup-database", *_SETUP, "--action", "insert", "--datafile"])
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Ask the server's own database; what is changed is kept."""

@@ -15,6 +15,9 @@ from migrator.testing.servers.request_tracker import RequestTracker
 def server(running: Callable[..., Any]) -> RequestTracker:
     """Return the session's instance, with whatever earlier tests left in it."""
     found: RequestTracker = running(request_tracker.start, "request_tracker")
+    # Set up as docs/connectors/request_tracker.md asks: whoever has a seat may own tickets.
+    found.initialdata({"ACL": [{"GroupDomain": "SystemInternal", "GroupType": "Privileged", "Right": ["OwnTicket"]}]})
+    found.keep()
     return found
 
 
