@@ -176,14 +176,14 @@ def take(host: Host) -> tuple[Snapshot, People]:
         else:
             people.add(user)
     snapshot.add("queues", snapshot.rows("queue"))
-    fields: dict[int, Native] = {one["id"]: one for one in snapshot.rows("customfield")}
-    snapshot.add("custom_fields", [custom_field(one) for one in fields.values()])
+    customs: dict[int, Native] = {one["id"]: one for one in snapshot.rows("customfield")}
+    snapshot.add("custom_fields", [custom_field(one) for one in customs.values()])
     snapshot.add("preset_replies", snapshot.rows("presetreply"))
     categories = {one["id"]: one["title"] for one in snapshot.rows("kbcategory")}
     articles = ({**one, "_category": categories.get(one["category"])} for one in snapshot.rows("kbitem"))
     snapshot.add("kb_items", articles, "last_updated")
     for ticket in snapshot.rows("ticket"):
-        _ticket(snapshot, people, fields, ticket)
+        _ticket(snapshot, people, customs, ticket)
     snapshot.add("people", [person(who, user) for who, user in people.others.items()])
     return snapshot, people
 
