@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ConfigDict
 
 from migrator import documents
 from migrator.errors import InputError
@@ -124,6 +125,35 @@ def test_whatever_stands_in_a_file_the_answer_is_an_input_error(
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(InputError):
         documents.read(file, Migration)
+
+
+class Anything(documents.Document):
+    """A document of any keys."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+PARTS = st.sampled_from(
+    ["a: ", "b: ", "- ", "\n", "  ", "yes", "true", "1_0", "0o7", "0x1f", "1e3", ".inf", "~", "''", "2024-01-02", "x # y"]
+    + ["[", "]", "{", "}", ", ", "|\n", "&a ", "*a", '"k":', "!!str ", "2024-01-02T03:04:05Z", "<<: ", "---\n", "é"]
+)
+
+
+@settings(max_examples=150)
+@given(text=st.lists(PARTS, max_size=10).map("".join))
+def test_a_file_says_the_same_whether_or_not_the_places_of_its_parts_are_asked_for(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "said.yaml"
+    file.write_text(text)
+    try:
+        told: Any = documents.parse(documents.tree(file), Anything, str(file))
+    except InputError as err:
+        with pytest.raises(InputError) as caught:
+            documents.read(file, Anything)
+        assert str(caught.value) == str(err)
+    else:
+        assert repr(documents.read(file, Anything)) == repr(told)
 
 
 # ---- whatever key is misspelt, its line is named --------------------------------------------------------------------
