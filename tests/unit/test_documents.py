@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -133,27 +134,26 @@ class Anything(documents.Document):
     model_config = ConfigDict(extra="allow")
 
 
-PARTS = st.sampled_from(
-    ["a: ", "b: ", "- ", "\n", "  ", "yes", "true", "1_0", "0o7", "0x1f", "1e3", ".inf", "~", "''", "2024-01-02", "x # y"]
-    + ["[", "]", "{", "}", ", ", "|\n", "&a ", "*a", '"k":', "!!str ", "2024-01-02T03:04:05Z", "<<: ", "---\n", "é"]
-)
+PARTS = r"a: |b: |- |yes|true|1_0|0o7|0x1f|1e3|.inf|~|''|2024-01-02|x # y|[|]|{|}|, |&a |*a|!!str |<<: |é|  ".split("|")
+
+
+def said(read: Callable[[], Any]) -> str:
+    """Return what was read, or why it was not."""
+    try:
+        return repr(read())
+    except InputError as err:
+        return str(err)
 
 
 @settings(max_examples=150)
-@given(text=st.lists(PARTS, max_size=10).map("".join))
+@given(text=st.lists(st.sampled_from([*PARTS, '"k":', "\n", "|\n", "---\n"]), max_size=10).map("".join))
 def test_a_file_says_the_same_whether_or_not_the_places_of_its_parts_are_asked_for(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
     file = tmp_path_factory.getbasetemp() / "said.yaml"
     file.write_text(text)
-    try:
-        told: Any = documents.parse(documents.tree(file), Anything, str(file))
-    except InputError as err:
-        with pytest.raises(InputError) as caught:
-            documents.read(file, Anything)
-        assert str(caught.value) == str(err)
-    else:
-        assert repr(documents.read(file, Anything)) == repr(told)
+    told = said(lambda: documents.parse(documents.tree(file), Anything, str(file)))
+    assert said(lambda: documents.read(file, Anything)) == told
 
 
 # ---- whatever key is misspelt, its line is named --------------------------------------------------------------------
