@@ -1,7 +1,7 @@
 """The first long run: records into the stage through dlt, whole, page and cursor durable together; then the bytes.
 
 Measured (vendor facts, libraries.md, 2026-11-22): one Arrow table a page, bodies split off unparsed and merged on their
-id, costs a 67th of the CPU of dlt's default; only short runs are durable: one takes ``CHUNK`` pages, again and again.
+id, costs a 67th of the CPU of dlt's default; only short runs are durable: one takes a ``CHUNK``, again and again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,25 @@ from migrator.stage import Stage
 log = logging.getLogger(__name__)
 
 WHOLE = "__whole"  # beside a stream's table: which lists were read whole, {parent: ids}, as of which change of it
-CHUNK = 20  # pages a run; a run costs about 0.3 s of its own
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What one run takes before it becomes durable: so many pages and as long as ``seconds``, whichever is more, but
+    no more than ``most_seconds`` or ``most_bytes``. What a death may cost is read again."""
+
+    pages: int = 20
+    seconds: float = 3.0  # a run costs 0.15 to 0.25 CPU s of its own
+    most_seconds: float = 60.0  # at Zendesk's ten exports a minute pages alone would take two minutes
+    most_bytes: int = 2**26  # of bodies; they lie in memory and on the disk meanwhile
+
+    def full(self, pages: int, seconds: float, size: int) -> bool:
+        """Tell whether so much is enough."""
+        enough = pages >= self.pages and seconds >= self.seconds
+        return enough or seconds >= self.most_seconds or size >= self.most_bytes
+
+
+CHUNK = Chunk()
 Progress = Callable[[str, int], None]  # (stream, records so far this run)
 
 
@@ -76,7 +94,7 @@ def extract(
     dataset: str = "raw",
     streams: Iterable[str] | None = None,
     progress: Progress = lambda stream, records: None,
-    chunk: int = CHUNK,
+    chunk: Chunk = CHUNK,
     view: Collection[str] | None = None,
     sleep: Callable[[float], None] = time.sleep,
     expects: Callable[[Mapping[str, int]], None] = lambda records: None,
@@ -145,7 +163,7 @@ def _round(
     stage: Stage,
     dataset: str,
     wanted: list[str],
-    chunk: int,
+    chunk: Chunk,
     view: Collection[str] | None,
     progress: Progress,
     arrivals: Arrivals,
@@ -282,12 +300,12 @@ def _resource(
     due: dict[str, str | None],
     staged: Callable[[str], dict[str, str | None]],
     current: int,
-    chunk: int,
+    chunk: Chunk,
     seen: dict[str, int],
     progress: Progress,
     view: Collection[str] | None,
 ) -> Any:
-    """Return dlt's resource of ``chunk`` pages of one stream: Arrow tables of (id, parent, updated_at, body), and the
+    """Return dlt's resource of a ``chunk`` of one stream: Arrow tables of (id, parent, updated_at, body), and the
     cursor in its state. What came along for other streams goes into their tables, durable together with the rest."""
     from migrator import landing
 
@@ -304,6 +322,7 @@ def _resource(
         how = {} if view is None or stream in view else {"view": False}
         ids = lambda of: due if of == parent else staged(of)  # noqa: E731
         try:
+            began, size = time.monotonic(), 0
             for number, page in enumerate(source.pages(stream, state.get("cursor"), ids, **how), 1):
                 for other, records in page.also.items():
                     if records:
@@ -321,7 +340,8 @@ def _resource(
                 seen[stream] = seen.get(stream, 0) + len(page.records)
                 progress(stream, seen[stream])
                 yield landing.arrow(page.records)
-                if number >= chunk or _stops(source):
+                size += sum(len(record.body) for record in page.records)
+                if chunk.full(number, time.monotonic() - began, size) or _stops(source):
                     return
         except StoppedError:
             return  # the pages that came are kept: the next round of this run finds out that there is to be none
