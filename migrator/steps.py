@@ -23,7 +23,7 @@ from migrator.errors import InputError, PlanError, WorkspaceError
 from migrator.extract import Extracted, canonicalize, download, extract
 from migrator.ledger import Ledger
 from migrator.load import Loaded, Loader
-from migrator.plan import Plan, Planner
+from migrator.plan import Plan, Planner, is_whole
 from migrator.project import Project, Side, Workspace
 from migrator.stage import Stage
 from migrator.undo import READ, Restored, Undo, removed
@@ -211,6 +211,7 @@ class Steps:
                 written,
                 selection,
             )
+            self.workspace.plan.unlink(missing_ok=True)  # a plan cut off from here on is none
             plan = planner.make(quota_plan=side.account.plan, files=self.files())
             covered = coverage.measure(stage, source.mapping)
             unreadable = stage.rows(
@@ -383,7 +384,10 @@ class Steps:
         ``touched``: also what people have changed since. Raises InputError where nothing was written.
         """
         self._need_stage()
-        self._identities(offline=False)  # settles what is in doubt
+        with Stage(self.workspace.stage) as stage:
+            if stage.tables_of("plan") and not is_whole(stage):
+                raise InputError("the last plan was cut off before its end", remedy="run `migrator plan` first")
+        _, undone, _ = self._identities(offline=False)  # settles what is in doubt
         side, kinds, destination = (
             self.project.destination,
             self.project.destination.connector.kinds,
@@ -396,8 +400,10 @@ class Steps:
                 raise InputError("nothing was written yet: there is nothing to undo")
             only = ledger.created_by(plan) if last else None
             restored = [Restored(*row) for row in ledger.changed_by(plan)] if last else []
-            undo = Undo(stage, ledger, kinds, side.connector.manifest, side.mapping, only, restored, touched)
-            undo.make()
+            undo = Undo(stage, ledger, kinds, side.connector.manifest, side.mapping, only, restored, touched, undone)
+            self.workspace.plan.unlink(missing_ok=True)
+            with stage.at_once():
+                undo.make()
             ledger.forget(undo.gone())
             counts = dict(stage.rows("SELECT kind, count(*) FROM plan.planned GROUP BY 1"))
             planner = Planner(stage, kinds, side.connector.manifest, side.mapping, self.project.source.account.vendor)
