@@ -1,13 +1,14 @@
 """Deaths for real: one command of a migration in a child that SIGKILL ends at a request, and what it leaves behind.
 
-The parent plays both accounts and answers the child's requests over a pair of sockets, so it knows each of them before it
-arrives and after it was answered, and kills there; the vendors outlive the child. It has imported everything and never
-opens a database: a child is forked in milliseconds, and a point costs what its two runs cost.
+The parent plays both accounts and answers the child's requests over a pair of sockets, so it knows each of them before
+it arrives and after it was answered, and kills there; the vendors outlive the child. It has imported everything and
+never opens a database: a child is forked in milliseconds, and a point costs what its two runs cost.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import pickle
@@ -15,10 +16,12 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,18 +31,22 @@ import requests
 from requests.adapters import BaseAdapter
 
 from migrator import registry
-from migrator.compile import name
+from migrator.compile import canonical_sql, name, problems_sql
 from migrator.errors import MigratorError
 from migrator.ledger import Ledger
 from migrator.project import open_project
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox, mount
+from migrator.undo import READ
 
 KILLS = ("killed before", "killed after")
-FAULTS = ("429", "500", "502", "503", "reset", "unanswered", "timeout", "truncated")
+FAULTS = ("429", "500", "502", "503", "reset", "unanswered", "timeout", "truncated", "garbled")
 JUMPS = ("clock ahead", "clock back")
 JUMP = timedelta(hours=3)
+DISKS = ("disk full", "read-only")  # needs a folder on a ``Disk``
+DISK_BYTES = 96 * 2**20
+LIVE = ("hosts", "content")  # of a sandbox's state: what answers, and holds nothing
 Event = tuple[str, int]  # (how, at which request of the run)
 Step = Callable[[Steps], object]
 
@@ -65,18 +72,59 @@ COMMANDS |= {
 }
 
 
-# ---- the vendors' side ------------------------------------------------------------------------------------------------
+# ---- our side's disk -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Disk:
+    """A small file system of its own, so that it can be really full, and really read-only. Needs the right to mount."""
+
+    folder: Path
+
+    def __enter__(self) -> Disk:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._mount("-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs")
+        except (OSError, subprocess.CalledProcessError) as err:
+            raise PermissionError(f"a small file system cannot be mounted here: {err}") from err
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", str(self.folder)], check=True)
+
+    def _mount(self, *how: str) -> None:
+        subprocess.run(["mount", *how, str(self.folder)], check=True, capture_output=True)
+
+    def fill(self) -> None:
+        """Leave not a byte free."""
+        with suppress(OSError), (self.folder / "ballast").open("ab", buffering=0) as file:
+            while True:
+                file.write(bytes(2**16))
+
+    def close(self) -> None:
+        """Let nobody write. Nobody may have a file open."""
+        self._mount("-o", "remount,ro")
+
+    def mend(self) -> None:
+        """Make it a good disk again."""
+        self._mount("-o", "remount,rw")
+        (self.folder / "ballast").unlink(missing_ok=True)
+
+
+# ---- the vendors' side -----------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Far:
-    """Both accounts and their clock: what goes on while our process is dead. ``ours``: how far our own clock is ahead."""
+    """Both accounts and their clock: what goes on while our process is dead. ``ours``: how far ours is ahead."""
 
     old: Sandbox
     new: Sandbox
     clock: Clock
     ours: timedelta = timedelta()
     calls: int = 0  # of the command, over all its runs
+    done: int = 0  # steps of the command that came to their end
+    disk: Disk | None = None  # ours
 
     def save(self, folder: Path) -> None:
         """Put everything on disk, where no job is under way."""
@@ -84,7 +132,12 @@ class Far:
             assert job["status"]["status"] == "completed"
             job["work"] = None
         boxes = [
-            (dict(box.store), box.blobs, {k: v for k, v in box.state.items() if k not in ("hosts", "content")}, box._ids)
+            (
+                dict(box.store),
+                box.blobs,
+                {k: v for k, v in box.state.items() if k not in ("hosts", "content")},
+                box._ids,
+            )
             for box in (self.old, self.new)
         ]
         (folder / "far").write_bytes(pickle.dumps((boxes, self.clock.now().isoformat())))
@@ -92,13 +145,15 @@ class Far:
     def take_up(self, folder: Path) -> Far:
         """Go on from what was put on disk."""
         boxes, now = pickle.loads((folder / "far").read_bytes())
-        self.clock._now, self.ours, self.calls = Clock(now).now(), timedelta(), 0
+        self.clock._now, self.ours, self.calls, self.done = Clock(now).now(), timedelta(), 0, 0
         for box, (store, blobs, state, ids) in zip((self.old, self.new), boxes, strict=True):
             box.store.clear()
             box.store.update(store)
             box.blobs.clear()
             box.blobs.update(blobs)
-            box.state.update(state)
+            kept = {name: box.state[name] for name in LIVE if name in box.state}
+            box.state.clear()
+            box.state.update(kept | state)
             box._ids = ids
             box.exchanges.clear()
             box.faults.clear()
@@ -117,6 +172,8 @@ class Far:
                 box.fault(what)  # type: ignore[arg-type]
             elif what in JUMPS:
                 self.ours += JUMP if what == "clock ahead" else -JUMP
+            elif what == "disk full" and self.disk:
+                self.disk.fill()
         try:
             answer = mount(self.old, self.new).get_adapter("http://sandbox").send(request)
             answer.content  # noqa: B018 (read here, where it may break)
@@ -131,10 +188,10 @@ class Far:
 class Line(BaseAdapter):
     """A child's way to both accounts. One request at a time; the accounts' clock is the child's while it lives."""
 
-    def __init__(self, way: socket.socket, clock: Clock) -> None:
+    def __init__(self, way: socket.socket, far: Far) -> None:
         super().__init__()
-        self.file, self.clock, self.lock = way.makefile("rwb"), clock, threading.Lock()
-        self.ours = timedelta()
+        self.file, self.lock = way.makefile("rwb"), threading.Lock()
+        self.clock, self.ours, self.done = Clock(far.clock.now().isoformat()), far.ours, far.done
 
     def send(self, request: requests.PreparedRequest, **how: Any) -> requests.Response:  # type: ignore[override]
         """Send one request and wait for the answer."""
@@ -146,6 +203,12 @@ class Line(BaseAdapter):
             raise answer
         answer.request = request
         return answer  # type: ignore[no-any-return]
+
+    def tell(self, done: int) -> None:
+        """Let the parent know that a step came to its end."""
+        with self.lock:
+            pickle.dump((done, self.clock.now()), self.file)
+            self.file.flush()
 
     def now(self) -> Any:
         """Return the time as our own machine has it."""
@@ -164,17 +227,16 @@ def steps_in(folder: Path, line: Line) -> Steps:
     return Steps(open_project(folder), session, session, sleep=clock.sleep, monotonic=clock.monotonic, clock=line.now)
 
 
-# ---- one run ----------------------------------------------------------------------------------------------------------
+# ---- one run ---------------------------------------------------------------------------------------------------------
 
 
 def carry_out(command: str, folder: Path, line: Line, *, anew: bool = False) -> None:
     """Carry out a command's steps from the one that was cut off, or ``anew`` from the first."""
-    run, mark = steps_in(folder, line), folder / "step"
-    done = int(mark.read_text()) if mark.is_file() and not anew else 0
+    run = steps_in(folder, line)
     for place, (_, step) in enumerate(COMMANDS[command][1]):
-        if place >= done:
+        if anew or place >= line.done:
             step(run)
-            mark.write_text(str(place + 1))
+            line.tell(place + 1)
 
 
 def forked(work: Callable[[Line], Any], far: Far, events: Sequence[Event] = ()) -> tuple[int, Any]:
@@ -184,8 +246,7 @@ def forked(work: Callable[[Line], Any], far: Far, events: Sequence[Event] = ()) 
     if child == 0:
         here.close()
         code, result = 70, None
-        line = Line(there, Clock(far.clock.now().isoformat()))
-        line.ours = far.ours
+        line = Line(there, far)
         try:
             result, code = work(line), 0
         except MigratorError as err:
@@ -202,6 +263,9 @@ def forked(work: Callable[[Line], Any], far: Far, events: Sequence[Event] = ()) 
         try:
             while True:
                 asked, far.clock._now = pickle.load(file)
+                if isinstance(asked, int):
+                    far.done = asked
+                    continue
                 if not isinstance(asked, requests.PreparedRequest):
                     result = asked
                     break
@@ -214,7 +278,7 @@ def forked(work: Callable[[Line], Any], far: Far, events: Sequence[Event] = ()) 
     return os.waitstatus_to_exitcode(status), result
 
 
-# ---- what is left -----------------------------------------------------------------------------------------------------
+# ---- what is left ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -286,10 +350,7 @@ def held(box: Sandbox) -> Counter[tuple[str, str]]:
     Two accounts with the same records are equal here whatever ids they gave, in whatever order those came.
     """
     alive = {
-        (stream, id): body
-        for stream, records in box.store.items()
-        for id, body in records.items()
-        if not _gone(body)
+        (stream, id): body for stream, records in box.store.items() for id, body in records.items() if not _gone(body)
     }
     names: dict[str, str] = {str(id): stream for stream, id in alive}
     place: Counter[Any] = Counter()
@@ -325,12 +386,12 @@ def _digest(body: Any, names: dict[str, str], own: str) -> str:
     return hashlib.sha256(json.dumps(shape(body), sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-# ---- a whole point ----------------------------------------------------------------------------------------------------
+# ---- a whole point ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Bench:
-    """One pair of vendors, made ready once: workspaces by name, and what each command leaves when nobody disturbs it."""
+    """One pair of vendors, made ready once: workspaces by name, and what each command leaves undisturbed."""
 
     pair: str
     folder: Path
@@ -339,11 +400,17 @@ class Bench:
 
 
 def survive(bench: Bench, far: Far, command: str, events: Sequence[Event], scratch: Path) -> tuple[int, dict[str, Any]]:
-    """Carry out a command under these events, as often as it is cut off; return (runs, what is other than it should)."""
-    folder = scratch / "workspace"
+    """Carry out a command under these events, as often as it is cut off; return (runs, what is otherwise)."""
+    root = scratch
+    if far.disk:
+        far.disk.mend()
+        root = far.disk.folder
+    folder = root / "workspace"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(bench.folder / COMMANDS[command][0], folder)
     far.take_up(folder)
+    if far.disk and ("read-only", 0) in events:
+        far.disk.close()
     anew = sum(at for _, at in events) % 2 == 1  # half of them go on with the step cut off, half from the first
     most, killed, said = 3 + 3 * len(events), 0, None
 
@@ -359,13 +426,16 @@ def survive(bench: Bench, far: Far, command: str, events: Sequence[Event], scrat
             if killed < sum(len(events) == 1 and how in KILLS for how, _ in events):
                 differs["failed"] = "nobody was killed: fewer requests than in the undisturbed run"
             return run, differs
+        if code == 7 and far.disk:
+            far.disk.mend()
+            continue
         if code not in (-signal.SIGKILL, 5, 6):
             return run, {"failed": f"exit code {code}: {said}"}
     return most, {"failed": f"no end after {most} runs; the last one: {said}"}
 
 
 def warm() -> None:
-    """Import what a command needs, so that children need not."""
+    """Import what a command needs and read its SQL once, so that children need not."""
     import dlt
     import dlt.destinations.impl.duckdb.configuration
     import dlt.destinations.impl.duckdb.duck
@@ -378,3 +448,14 @@ def warm() -> None:
     assert pyarrow
     assert selectolax.lexbor
     assert sqlglot.dialects.duckdb
+    schemas = {"raw": "canonical", "there": "found", "back": "back_canonical", "undo_read": READ}
+    for vendor, (raw, into) in itertools.product(("zendesk", "freshdesk"), schemas.items()):
+        connector = registry.connector(vendor)
+        for kind_name, kind in connector.kinds.kinds.items():
+            variants = connector.mapping.read(kind_name)
+            if variants:
+                canonical_sql(
+                    kind, variants, lambda v, raw=raw: f"{name(raw)}.{name(v.stream)}", f"{into}.custom_field"
+                )  # type: ignore[misc]
+            for variant in variants:
+                problems_sql(kind, variant, f"{name(raw)}.{name(variant.stream)}")

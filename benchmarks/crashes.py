@@ -35,10 +35,11 @@ from tests.support.desks import tiny_desk, tiny_freshdesk
 
 PAIRS = {"zendesk to freshdesk": tiny_desk, "freshdesk to zendesk": tiny_freshdesk}
 Point = tuple[str, str, tuple[Event, ...]]  # pair, command, events
+SORTS = dict.fromkeys(KILLS, "killed") | dict.fromkeys(FAULTS, "fault") | dict.fromkeys(deaths.DISKS, "disk")
 SECRET = "MIGRATOR_CRASHES_{}"
 
 
-# ---- made ready once --------------------------------------------------------------------------------------------------
+# ---- made ready once -------------------------------------------------------------------------------------------------
 
 
 def accounts(pair: str) -> Far:
@@ -121,7 +122,6 @@ def prepare(pair: str, folder: Path) -> Bench:
 
         left = calm(far, undisturbed)
         calls[command], wanted[command] = far.calls, replace(left, held=deaths.held(far.new))
-        (here / "step").unlink()
         if command in follows:
             far.save(here)
             here.rename(folder / follows[command])
@@ -136,7 +136,7 @@ def calm(far: Far, work: Callable[[deaths.Line], Any]) -> Any:
     return result
 
 
-# ---- the points -------------------------------------------------------------------------------------------------------
+# ---- the points ------------------------------------------------------------------------------------------------------
 
 
 def kills(benches: list[Bench]) -> list[Point]:
@@ -173,30 +173,56 @@ def mixtures(benches: list[Bench], chance: random.Random) -> Iterator[Point]:
         yield bench.pair, command, tuple(events)
 
 
-def chosen(benches: list[Bench], points: int, seed: int, *, only_kills: bool) -> list[Point]:
-    """Return so many points: every death first, then faults and mixtures in equal parts."""
+def disks(benches: list[Bench]) -> list[Point]:
+    """Return a disk that is full from each request of every command on, both ways, and one that is read-only."""
+    return [
+        (bench.pair, command, ((how, at),))
+        for bench in benches
+        for command, calls in bench.calls.items()
+        for how, at in [("read-only", 0), *(("disk full", at) for at in range(1, calls + 1))]
+    ]
+
+
+def chosen(benches: list[Bench], points: int, seed: int, what: str) -> list[Point]:
+    """Return so many points of a sort, in an order of chance; of ``all``: every death, then faults, mixtures, disks."""
     chance = random.Random(seed)
-    deadly, other = kills(benches), faults(benches)
-    chance.shuffle(deadly)
-    chance.shuffle(other)
-    if only_kills:
-        return deadly[:points]
-    most = min(len(deadly), points * 2 // 3)
-    rest = points - most
-    single = other[: rest // 2]
-    return [*deadly[:most], *single, *itertools.islice(mixtures(benches, chance), rest - len(single))]
+    deadly, other, disk = kills(benches), faults(benches), disks(benches)
+    for some in (deadly, other, disk):
+        chance.shuffle(some)
+    mixed = mixtures(benches, chance)
+    if what != "all":
+        of = {"kills": deadly, "faults": other, "disks": disk, "mixtures": list(itertools.islice(mixed, points))}
+        return of[what][:points]
+    most = min(len(deadly), points * 3 // 5)
+    each = (points - most) // 3
+    rest = points - most - 2 * each
+    return [*deadly[:most], *other[:each], *itertools.islice(mixed, rest), *disk[:each]]
 
 
-# ---- the sweep --------------------------------------------------------------------------------------------------------
+# ---- the sweep -------------------------------------------------------------------------------------------------------
 
 
 def sweep(benches: list[Bench], points: list[Point], folder: Path) -> list[dict[str, Any]]:
-    """Carry out every point; return a line for each."""
+    """Carry out every point; return a line for each. Those of the disk are left out where none can be mounted."""
+    try:
+        with deaths.Disk(folder / "disk") as disk:
+            return _sweep(benches, points, folder, disk)
+    except PermissionError as err:
+        print(err)
+        return _sweep(benches, points, folder, None)
+
+
+def _sweep(benches: list[Bench], points: list[Point], folder: Path, disk: deaths.Disk | None) -> list[dict[str, Any]]:
     by_pair = {bench.pair: (bench, accounts(bench.pair)) for bench in benches}
     lines = []
-    for pair, command, events in points:
+    for number, (pair, command, events) in enumerate(points):
         bench, far = by_pair[pair]
         began = time.monotonic()
+        far.disk = disk
+        if disk is None and events[0][0] in deaths.DISKS:
+            continue
+        if number % 50 == 49:
+            print(f"{number + 1} of {len(points)}", flush=True)
         runs, differs = deaths.survive(bench, far, command, events, folder)
         line = {"pair": pair, "command": command, "events": events, "runs": runs, "differs": differs}
         lines.append(line | {"seconds": round(time.monotonic() - began, 2)})
@@ -226,19 +252,17 @@ def shared(benches: list[Bench], points: list[Point], folder: Path, processes: i
 
 def table(lines: list[dict[str, Any]]) -> str:
     """Return the points by pair and command, as markdown."""
-    shown = ["| from, to | command | killed | faults | several at once | runs | records lost | records doubled | other |"]
-    shown.append("|---|---|---|---|---|---|---|---|---|")
+    heads = "from, to|command|killed|one fault|several at once|disk|runs|records lost|records doubled|other".split("|")
+    shown = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for pair, command in itertools.product(PAIRS, COMMANDS):
         mine = [line for line in lines if (line["pair"], line["command"]) == (pair, command)]
-        sorts = Counter(
-            "several" if len(line["events"]) > 1 else "killed" if line["events"][0][0] in KILLS else "fault"
-            for line in mine
-        )
+        sorts = Counter("several" if len(line["events"]) > 1 else SORTS[line["events"][0][0]] for line in mine)
         lost, doubled = (sum(int(line["differs"].get(what, 0)) for line in mine) for what in ("lost", "doubled"))
         other = sum(bool({*line["differs"]} - {"lost", "doubled"}) for line in mine)
         runs = sum(line["runs"] for line in mine)
         shown.append(
-            f"| {pair} | {command} | {sorts['killed']} | {sorts['fault']} | {sorts['several']} | {runs} | {lost} "
+            f"| {pair} | {command} | {sorts['killed']} | {sorts['fault']} | {sorts['several']} | {sorts['disk']} "
+            f"| {runs} | {lost} "
             f"| {doubled} | {other} |"
         )
     return "\n".join(shown)
@@ -252,7 +276,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pairs", nargs="+", default=list(PAIRS), choices=list(PAIRS))
     parser.add_argument("--commands", nargs="+", default=list(COMMANDS), choices=list(COMMANDS))
-    parser.add_argument("--kills", action="store_true", help="deaths only, one at a time")
+    parser.add_argument("--what", default="all", choices=["all", "kills", "faults", "mixtures", "disks"])
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     for vendor in ("zendesk", "freshdesk"):  # read once, before any child
@@ -265,7 +289,7 @@ def main() -> int:
             print(f"{bench.pair}: requests {bench.calls}, ready after {time.monotonic() - began:.0f} s", flush=True)
             for command in {*COMMANDS} - {*options.commands}:
                 del bench.calls[command]
-        points = chosen(benches, options.points, options.seed, only_kills=options.kills)
+        points = chosen(benches, options.points, options.seed, options.what)
         began = time.monotonic()
         lines = shared(benches, points, folder, options.processes)
         took = time.monotonic() - began

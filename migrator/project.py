@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,6 +137,7 @@ class Side:
         session: requests.Session | None = None,
         sleep: Callable[[float], None] | None = None,
         monotonic: Callable[[], float] | None = None,
+        now: Callable[[], datetime] | None = None,
     ) -> Deliverer:
         """Return the account, ready to be read or written. Raises AccessError where a secret is missing."""
         manifest = self.connector.manifest
@@ -169,6 +171,8 @@ class Side:
             client.sleep = pacer.sleep = sleep
         if monotonic is not None:
             pacer.monotonic = monotonic
+        if now is not None:
+            client.now = now
         return Deliverer(
             manifest, self.mapping, client, self.connector.hooks, workers=account.workers, options=account.options
         )

@@ -95,7 +95,7 @@ class Steps:
         return self._open(self.project.destination, self.destination_session)
 
     def _open(self, side: Side, session: requests.Session | None) -> Deliverer:
-        return self._steered(side.open(session=session, sleep=self.sleep, monotonic=self.monotonic))
+        return self._steered(side.open(session=session, sleep=self.sleep, monotonic=self.monotonic, now=self.clock))
 
     def _steered(self, account: Deliverer) -> Deliverer:
         """Let the run that holds the workspace stop the account's calls and waits."""
@@ -324,7 +324,7 @@ class Steps:
             side.account.workers,
             self._told(progress),
             monotonic=destination.client.pacer.monotonic,
-            now=self.clock,
+            now=destination.time,
             **more,
         )
 
@@ -439,7 +439,7 @@ class Steps:
         lag = max((stream.lag_seconds for stream in destination.manifest.streams.values()), default=0)
         with Ledger(ledger_file) as ledger:
             last = ledger.last_write()
-        since = (self.clock() - datetime.fromisoformat(last)).total_seconds() if last else lag + 1
+        since = (destination.time() - datetime.fromisoformat(last)).total_seconds() if last else lag + 1
         if since <= lag:
             destination.client.sleep(lag + 1 - max(0.0, since))
 

@@ -61,7 +61,7 @@ def test_after_a_plan_cut_off_nothing_is_loaded_or_undone_before_the_next(moved:
 
 
 def test_an_undo_takes_a_change_that_was_planned_and_not_made_for_no_persons_change(moved: Moved) -> None:
-    run, old, new = moved
+    run, old, _ = moved
     change(old, "tickets", 100, subject="Another matter", raw_subject="Another matter")
     change(old, "tickets", 101, subject="Another matter", raw_subject="Another matter")
     assert again(run).units == 2
