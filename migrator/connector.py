@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from migrator.errors import RefusedError
 
@@ -37,6 +37,7 @@ class Page:
 
     ``also``: records of other streams that came in the same answers. ``whole``: the lists this page holds whole, with
     the ids in them: {stream: {parent: [ids]}}. Such a list is not read again until its parent has changed.
+    ``until``: of a stream in order of time, the moment (as its parents tell theirs) up to which all was handed over.
     """
 
     records: list[Raw]
@@ -44,6 +45,7 @@ class Page:
     done: bool
     also: Mapping[str, list[Raw]] = field(default_factory=dict)
     whole: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
+    until: str | None = None
 
 
 @dataclass(frozen=True)
@@ -184,4 +186,21 @@ class Destination(Source, Protocol):
 
     def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
         """Return what calls in doubt made, None for what was not carried out; ``known`` ids are accounted for."""
+        ...
+
+
+@runtime_checkable
+class Switched(Protocol):
+    """A destination whose automations and mail would act on what we write, and can be switched off meanwhile."""
+
+    def switches(self) -> Native:
+        """Return how they stand now; JSON, whatever ``restore`` needs."""
+        ...
+
+    def quiet(self) -> None:
+        """Switch them off. May be called when they are off already."""
+        ...
+
+    def restore(self, was: Native) -> None:
+        """Set them to what ``switches`` returned. May be called again after a crash."""
         ...

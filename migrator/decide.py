@@ -320,10 +320,10 @@ class Decider:
         if inside and kind.owner:
             pair = f"{inside} AND w._owner_action = 'keep' AND {self._pair(kind_name, kind)} IS NOT NULL"
             cases.append((pair, "keep", quoted(f"{title} has it already")))
-            of = kind.fields[kind.owner].to[0]
-            by_hand = quoted(f"its {of} was there already; add it by hand")
+        cases += self._missing(kind, write)  # first: it holds whether or not the owner was there
+        if inside and kind.owner:
+            by_hand = quoted(f"its {kind.owner_kind} was there already; add it by hand")
             cases.append((f"{inside} AND w._owner_action IN ('keep', 'merge')", "manual", by_hand))
-        cases += self._missing(kind, write)
         cases.append(("w._variant IS NULL", "manual", quoted(f"{title} takes no such {plural}")))
         return cases
 

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ from migrator.errors import ForbiddenError, MigratorError, StoppedError, Truncat
 from migrator.kinds import Kinds
 from migrator.mapping import Mapping as VendorMapping
 from migrator.project import Workspace
-from migrator.stage import MEMORY, Stage
+from migrator.stage import Stage
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,29 @@ class Extracted:
     refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+class Arrivals:
+    """What an extract under way has brought to a durable end, for those who use the stage meanwhile.
+
+    ``turn`` is held while rows arrive: who holds it sees every kind as of one moment. ``done``: streams that are at
+    their end; ``until``: of a stream in order of time, up to when it is. ``news`` is set whenever something arrived,
+    which has happened so many ``times``.
+    """
+
+    def __init__(self) -> None:
+        self.turn, self.news = threading.RLock(), threading.Event()
+        self.done: frozenset[str] = frozenset()
+        self.until: Mapping[str, str] = {}
+        self.times = 0
+
+    def reached(self, states: Mapping[str, Mapping[str, Any]], current: int) -> None:
+        """Note how far the streams are in this round."""
+        ours = {stream: state for stream, state in states.items() if state.get("round") == current}
+        self.done = frozenset(stream for stream, state in ours.items() if state.get("done"))
+        self.until = {stream: str(state["until"]) for stream, state in states.items() if state.get("until")}
+        self.times += 1
+        self.news.set()
+
+
 def extract(
     source: Source,
     workspace: Workspace,
@@ -55,6 +79,7 @@ def extract(
     view: Collection[str] | None = None,
     sleep: Callable[[float], None] = time.sleep,
     expects: Callable[[Mapping[str, int]], None] = lambda records: None,
+    arrivals: Arrivals | None = None,
 ) -> Extracted:
     """Bring the streams into ``dataset``. A killed extract goes on from its last durable page when called again.
 
@@ -63,26 +88,30 @@ def extract(
     Raises TruncatedError where the vendor itself counts more records than arrived.
     """
     wanted = list(streams) if streams is not None else source.streams()
+    arrivals = arrivals or Arrivals()
     dlt = _dlt(workspace)
+    stage = Stage(workspace.stage)
     pipeline = dlt.pipeline(
         pipeline_name=dataset,
         pipelines_dir=str(workspace.folder / ".dlt"),
-        destination=dlt.destinations.duckdb(_credentials(workspace)),
+        destination=dlt.destinations.duckdb(stage.connection),
         dataset_name=dataset,
     )
     try:
-        pipeline.sync_destination()
-        if pipeline.has_pending_data:
-            pipeline.load(loader_file_format="parquet")
+        with arrivals.turn:
+            pipeline.sync_destination()
+            if pipeline.has_pending_data:
+                pipeline.normalize()
+                pipeline.load()
         counted = _counted(source, wanted)
         if counted:
             expects({stream: count - len(_staged(workspace, dataset, stream)) for stream, count in counted.items()})
-        _round(pipeline, dlt, source, workspace, dataset, wanted, chunk, view, progress)
+        _round(pipeline, dlt, source, workspace, dataset, wanted, chunk, view, progress, arrivals)
         short = _short(workspace, dataset, counted)
         if short and (lag := max(_lag(source, stream) for stream in short)):
             # What changed a moment ago is counted but not handed over yet: ask once more when it is.
             sleep(lag + 1)
-            _round(pipeline, dlt, source, workspace, dataset, list(short), chunk, view, progress)
+            _round(pipeline, dlt, source, workspace, dataset, list(short), chunk, view, progress, arrivals)
             short = _short(workspace, dataset, counted)
     except MigratorError:
         raise
@@ -93,6 +122,8 @@ def extract(
         if isinstance(err, OSError) or "No space left" in str(err):
             raise WorkspaceError(f"the workspace cannot be written: {err}") from err
         raise
+    finally:
+        stage.close()
     if short:
         lines = ", ".join(f"{stream}: {rows} of {count}" for stream, (rows, count) in short.items())
         raise TruncatedError(f"{source.vendor} counts more records than it handed over ({lines}); extract again")
@@ -114,6 +145,7 @@ def _round(
     chunk: int,
     view: Collection[str] | None,
     progress: Progress,
+    arrivals: Arrivals,
 ) -> None:
     """Bring every stream to its end: the rest of a round that was cut off, or, where that was finished, a new one."""
     begun = _states(pipeline)
@@ -143,9 +175,14 @@ def _round(
                 _resource(dlt, source, stream, due.get(stream, {}), staged, current, chunk, seen, progress, view)
                 for stream in open_streams
             ]
-            pipeline.run(resources, loader_file_format="parquet")
+            pipeline.extract(resources, loader_file_format="parquet")
+            pipeline.normalize()
+            with arrivals.turn:
+                pipeline.load()
+                arrivals.reached(_states(pipeline), current)
             restart -= set(open_streams)
-    _tidy(workspace, dataset, source, wanted)
+    with arrivals.turn:
+        _tidy(workspace, dataset, source, wanted)
 
 
 def _dlt(workspace: Workspace) -> Any:
@@ -157,15 +194,6 @@ def _dlt(workspace: Workspace) -> Any:
     import dlt
 
     return dlt
-
-
-def _credentials(workspace: Workspace) -> Any:
-    """Return the way to the staging file, with our own limit of memory: DuckDB's is most of the machine's."""
-    from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
-
-    credentials = DuckDbCredentials(str(workspace.stage))
-    credentials.global_config = {"memory_limit": MEMORY}
-    return credentials
 
 
 def _states(pipeline: Any) -> dict[str, dict[str, Any]]:
@@ -318,6 +346,7 @@ def _resource(
                     if marks:
                         yield beside(other + WHOLE, marks)
                 state["cursor"], state["done"] = page.cursor, page.done
+                state["until"] = page.until or state.get("until")
                 seen[stream] = seen.get(stream, 0) + len(page.records)
                 progress(stream, seen[stream])
                 yield arrow(page.records)
@@ -377,13 +406,20 @@ def _lag(source: Source, stream: str) -> int:
     return int(manifest.streams[stream].lag_seconds) if manifest else 0
 
 
-def canonicalize(stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str, into: str) -> None:
-    """Read the staged bodies of ``raw`` into the canonical tables of ``into``, and note what could not be read."""
+def canonicalize(
+    stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str, into: str, only: Collection[str] | None = None
+) -> None:
+    """Read the staged bodies of ``raw`` into the canonical tables of ``into``, and note what could not be read.
+
+    ``only`` these kinds, where not all are wanted.
+    """
     from migrator.compile import problems_sql
 
     stage.schema(into, fresh=True)
     stage.run(f"CREATE TABLE {into}.problem (kind VARCHAR, id VARCHAR, field VARCHAR, raw VARCHAR)")
     for kind_name in kinds.in_order():
+        if only is not None and kind_name not in only:
+            continue
         kind, variants = kinds.kinds[kind_name], mapping.read(kind_name)
         relation = f"{into}.{name(kind_name)}"
         if not variants:
@@ -407,6 +443,20 @@ def canonicalize(stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str
                 )
 
 
+def with_bytes(kinds: Kinds) -> list[str]:
+    """Return the kinds whose records have bytes."""
+    return [k for k, kind in kinds.kinds.items() if any(field.type == "blob" for field in kind.fields.values())]
+
+
+def begin_download(stage: Stage, dataset: str) -> None:
+    """Make sure of the table that notes which bytes were asked for, and what came."""
+    stage.schema("blobs")
+    stage.run(
+        f"CREATE TABLE IF NOT EXISTS blobs.{name(dataset)} (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, "
+        "problem VARCHAR)"
+    )
+
+
 def download(
     source: Source,
     workspace: Workspace,
@@ -423,13 +473,9 @@ def download(
     """
     failed = 0
     with Stage(workspace.stage) as stage:
-        stage.schema("blobs")
-        stage.run(
-            f"CREATE TABLE IF NOT EXISTS blobs.{name(dataset)} (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, "
-            "problem VARCHAR)"
-        )
-        for kind_name, kind in kinds.kinds.items():
-            for label, field in kind.fields.items():
+        begin_download(stage, dataset)
+        for kind_name in with_bytes(kinds):
+            for label, field in kinds.kinds[kind_name].fields.items():
                 if field.type != "blob":
                     continue
                 relation = f"{canonical}.{name(kind_name)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import model_validator
@@ -289,6 +290,19 @@ class Setup(Document):
     fields: dict[str, Scalar | list[str]]
 
 
+class Channel(Document):
+    """A further way to write, which keeps more than the API does: an import file, direct access to the database.
+
+    Chosen in ``migration.yaml``. Its ``writes`` stand in for those of the same kind and variant, and what the channel
+    needs to be told is declared here. ``doc``: what it keeps, and what it asks of the person who opens it.
+    """
+
+    doc: str
+    settings: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    writes: tuple[Write, ...] = ()
+
+
 class Manifest(Document):
     """``connector.yaml``."""
 
@@ -305,8 +319,19 @@ class Manifest(Document):
     jobs: Jobs | None = None
     streams: dict[str, Stream]
     writes: tuple[Write, ...] = ()
+    channels: dict[str, Channel] = {}
     setup: tuple[Setup, ...] = ()
     unread: dict[str, str] = {}  # what the vendor has and this connector does not read, with the reason
+
+    def through(self, channels: Sequence[str]) -> Manifest:
+        """Return the manifest with what the named channels keep and need; a later channel wins."""
+        settings, secrets, writes = dict(self.settings), dict(self.secrets), list(self.writes)
+        for chosen in channels:
+            channel = self.channels[chosen]
+            settings, secrets = {**settings, **channel.settings}, {**secrets, **channel.secrets}
+            replaced = {(write.kind, write.variant) for write in channel.writes}
+            writes = [write for write in writes if (write.kind, write.variant) not in replaced] + list(channel.writes)
+        return self.model_copy(update={"settings": settings, "secrets": secrets, "writes": tuple(writes)})
 
     def write(self, kind: str, variant: str | None = None) -> Write | None:
         """Return what is declared for the kind (and variant)."""

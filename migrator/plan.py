@@ -102,6 +102,7 @@ class Planner:
     deleted: Literal["keep", "delete"] = "keep"
     since: str | None = None
     selection: Selection | None = None
+    waiting: str | None = None  # a relation of (kind, id, reason): records that a later plan will take
 
     def make(self, *, quota_plan: str | None = None, files: dict[str, str] | None = None) -> Plan:
         """Plan everything and return the summary."""
@@ -123,6 +124,12 @@ class Planner:
         stage.run(f"CREATE TABLE plan.unselected ({UNSELECTED})")
         if self.selection:
             self.selection.apply(stage)
+        if self.waiting:
+            stage.run(
+                f"INSERT INTO plan.unselected SELECT w.kind, w.id, w.kind, w.reason FROM {self.waiting} w "
+                "WHERE (w.kind, w.id) NOT IN (SELECT (kind, id) FROM plan.known) "
+                "AND (w.kind, w.id) NOT IN (SELECT (kind, id) FROM plan.unselected)"
+            )
         prepare(stage, self.identities)
         stage.run("CREATE TABLE anew.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
         self._labels()
