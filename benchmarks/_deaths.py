@@ -340,6 +340,7 @@ def _staged(folder: Path, schemas: Sequence[str]) -> dict[str, str]:
 
 
 MOMENT = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+RUN_BEGAN = 1790812800  # 2026-10-01: what is later was set in the run, by the sandboxes' clock
 REFERS = re.compile(r"(^|_)ids?$")
 ROUNDS = 4
 
@@ -379,6 +380,8 @@ def _digest(body: Any, names: dict[str, str], own: str) -> str:
             return sorted(inner, key=str) if REFERS.search(key) else inner
         if REFERS.search(key) and value is not None:
             return "self" if str(value) == own else names.get(str(value), "an id")
+        if key.endswith("timestamp") and isinstance(value, int) and value > RUN_BEGAN:
+            return "now"
         if isinstance(value, str):
             return MOMENT.sub(lambda at: at[0] if at[0] < "2026-10" else "now", value)
         return value

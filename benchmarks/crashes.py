@@ -162,14 +162,12 @@ def faults(benches: list[Bench]) -> list[Point]:
 
 
 def mixtures(benches: list[Bench], chance: random.Random) -> Iterator[Point]:
-    """Yield two to five events of any sort at random requests, without end."""
+    """Yield a death with one to four more events of any sort, at random requests, without end."""
     while True:
         bench = chance.choice(benches)
         command = chance.choice(list(bench.calls))
-        events = [
-            (chance.choice((*KILLS, *FAULTS, *JUMPS)), chance.randint(1, bench.calls[command]))
-            for _ in range(chance.randint(2, 5))
-        ]
+        hows = [chance.choice(KILLS), *(chance.choice((*KILLS, *FAULTS, *JUMPS)) for _ in range(chance.randint(1, 4)))]
+        events = [(how, chance.randint(1, bench.calls[command])) for how in hows]
         yield bench.pair, command, tuple(events)
 
 
@@ -191,6 +189,8 @@ def chosen(benches: list[Bench], points: int, seed: int, what: str) -> list[Poin
         chance.shuffle(some)
     mixed = mixtures(benches, chance)
     if what != "all":
+        if what == "deaths":
+            return [*deadly, *itertools.islice(mixed, max(0, points - len(deadly)))][:points]
         of = {"kills": deadly, "faults": other, "disks": disk, "mixtures": list(itertools.islice(mixed, points))}
         return of[what][:points]
     most = min(len(deadly), points * 3 // 5)
@@ -226,6 +226,8 @@ def _sweep(benches: list[Bench], points: list[Point], folder: Path, disk: deaths
         runs, differs = deaths.survive(bench, far, command, events, folder)
         line = {"pair": pair, "command": command, "events": events, "runs": runs, "differs": differs}
         lines.append(line | {"seconds": round(time.monotonic() - began, 2)})
+        with (folder / "lines").open("a", encoding="utf-8") as file:  # as they come: a sweep may be cut off too
+            file.write(json.dumps(lines[-1], default=str) + "\n")
         if differs:
             print("WRONG", json.dumps(lines[-1], default=str)[:3000], flush=True)
     return lines
@@ -239,14 +241,13 @@ def shared(benches: list[Bench], points: list[Point], folder: Path, processes: i
         scratch.mkdir()
         child = os.fork()
         if child == 0:
-            lines = sweep(benches, points[number::processes], scratch)
-            (scratch / "lines").write_text(json.dumps(lines, default=str), encoding="utf-8")
+            sweep(benches, points[number::processes], scratch)
             os._exit(0)
         children.append((child, scratch / "lines"))
     lines = []
     for child, file in children:
         os.waitpid(child, 0)
-        lines += json.loads(file.read_text(encoding="utf-8"))
+        lines += [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     return lines
 
 
@@ -276,13 +277,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pairs", nargs="+", default=list(PAIRS), choices=list(PAIRS))
     parser.add_argument("--commands", nargs="+", default=list(COMMANDS), choices=list(COMMANDS))
-    parser.add_argument("--what", default="all", choices=["all", "kills", "faults", "mixtures", "disks"])
+    parser.add_argument("--what", default="all", choices=["all", "deaths", "kills", "faults", "mixtures", "disks"])
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--folder", type=Path, help="where to work; what was found so far lies in it")
     options = parser.parse_args()
     for vendor in ("zendesk", "freshdesk"):  # read once, before any child
         os.environ[SECRET.format(vendor.upper())] = registry.connector(vendor).sandbox.TOKEN
     deaths.warm()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder, began = Path(name), time.monotonic()
         benches = [prepare(pair, folder / pair.replace(" ", "-")) for pair in options.pairs]
         for bench in benches:

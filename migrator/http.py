@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 from urllib.request import getproxies
 
+import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
@@ -86,7 +87,7 @@ class Client:
 
         Raises AccessError, AbsentError, RefusedError, or VendorError when the vendor stays out of reach.
         """
-        return self._again(lambda: self._once("GET", path, params=params))
+        return self._again(lambda: _whole(self._once("GET", path, params=params)))
 
     def write(self, method: str, path: str, **how: Any) -> requests.Response:
         """Carry out one write. Repeated only where the vendor says that nothing was done (429).
@@ -274,6 +275,17 @@ class Client:
             with attempt:
                 return call()
         raise VendorError("no attempt was made")  # unreachable: tenacity re-raises the last error
+
+
+def _whole(response: requests.Response) -> requests.Response:
+    """Return an answer that is as whole as it says. Raises RetryError for JSON that somebody on the way cut off."""
+    if "json" in response.headers.get("Content-Type", "") and response.content:
+        try:
+            msgspec.json.decode(response.content, type=msgspec.Raw)
+        except msgspec.MsgspecError as err:
+            path = urlsplit(response.url).path
+            raise RetryError(f"GET {path}: the answer is not the JSON it should be ({err})") from err
+    return response
 
 
 def _pause(state: RetryCallState) -> float:

@@ -60,8 +60,8 @@ class Fault:
     """One fault to order: at the ``at``-th request from now (1 is the next), among those whose "METHOD /path" matches.
 
     ``reset``: the connection ends and nothing was done. ``unanswered``: done, but the connection ends before the
-    answer. ``timeout``: as ``reset``, reported as a timeout in process. ``truncated``: done, and the
-    connection ends within the body. ``garbled``: done, the body cut in half by somebody on the way who says it is whole.
+    answer. ``timeout``: as ``reset``, reported as a timeout in process. ``truncated``: done, and the connection ends
+    within the body. ``garbled``: done, the body cut in half on the way by somebody who says that it is whole.
     """
 
     how: How
