@@ -139,6 +139,7 @@ class Planner:
             decider.decide(kind_name)
             predictor.predict(kind_name)
             delta.compare(kind_name)
+        predictor.predict_joined()
         stage.run(
             "CREATE TABLE plan.planned AS SELECT d.*, p.payload FROM plan.decided d LEFT JOIN plan.payload p "
             "ON p.as_kind = d.as_kind AND p.id = d.id AND d.action IN ('create', 'update')"
