@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -158,6 +159,10 @@ class Destination(Source, Protocol):
 
     def most(self, kind: str, variant: str, action: str = "create") -> int:
         """Return how many such units one call may carry."""
+        ...
+
+    def time(self) -> datetime:
+        """Return the time by the vendor's clock, or the nearest to it that can be known."""
         ...
 
     def write(self, units: Sequence[Unit]) -> list[Outcome] | Promise:

@@ -417,8 +417,8 @@ class Decider:
             f"{f'w.{name(blob)}' if blob else 'NULL'}, w._known IS NOT NULL AND w._action <> 'stand_in', NULL "
             f"FROM {work} w"
         )
-        if kind.match and kind.stands_in:
-            # Who is merged into somebody without a seat stands where that one stands.
+        if kind.match:
+            # Who is merged into somebody without a seat, or with one, stands where that one stands.
             self.stage.run(
                 "UPDATE plan.decided SET as_kind = t.as_kind FROM plan.decided t WHERE decided.kind = ? AND "
                 "decided.action = 'merge' AND t.kind = decided.kind AND t.id = decided.target",

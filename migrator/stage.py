@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,18 @@ class Stage:
             self.connection.execute(sql, list(values) or None)
         except (duckdb.IOException, duckdb.OutOfMemoryException) as err:
             raise WorkspaceError(f"the stage cannot be written: {str(err).splitlines()[0]}") from err
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let statements become durable together, or not at all; ``stream`` does not see them before."""
+        self.run("BEGIN TRANSACTION")
+        try:
+            yield
+            self.run("COMMIT")
+        except BaseException:
+            with suppress(duckdb.Error):  # a COMMIT that failed has ended it already
+                self.connection.execute("ROLLBACK")
+            raise
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return all rows."""

@@ -25,7 +25,7 @@ from migrator.errors import InputError, PlanError, WorkspaceError
 from migrator.extract import Arrivals, Extracted, canonicalize, download, extract
 from migrator.ledger import Ledger
 from migrator.load import Loaded, Loader
-from migrator.plan import Plan, Planner
+from migrator.plan import Plan, Planner, is_whole
 from migrator.project import Project, Side, Workspace
 from migrator.stage import Stage
 from migrator.switches import put_back, quiet
@@ -114,7 +114,9 @@ class Steps:
         """Open an account; within one run once, because its quota is one."""
         account = self._opened.pop(which, None) if self.run else None
         if account is None:
-            account = self._steered(side.open(session=session, sleep=self.sleep, monotonic=self.monotonic))
+            account = self._steered(
+                side.open(session=session, sleep=self.sleep, monotonic=self.monotonic, now=self.clock)
+            )
         self._opened[which] = account  # the last one, whose waits are shown
         return account
 
@@ -240,6 +242,7 @@ class Steps:
                 selection,
                 waiting,
             )
+            self.workspace.plan.unlink(missing_ok=True)  # a plan cut off from here on is none
             plan = planner.make(quota_plan=side.account.plan, files=self.files())
             covered = coverage.measure(stage, source.mapping)
             unreadable = stage.rows(
@@ -372,7 +375,7 @@ class Steps:
             side.account.workers,
             self._told(progress),
             monotonic=destination.client.pacer.monotonic,
-            now=self.clock,
+            now=destination.time,
             **more,
         )
 
@@ -436,7 +439,10 @@ class Steps:
         ``touched``: also what people have changed since. Raises InputError where nothing was written.
         """
         self._need_stage()
-        self._identities(offline=False)  # settles what is in doubt
+        with Stage(self.workspace.stage) as stage:
+            if stage.tables_of("plan") and not is_whole(stage):
+                raise InputError("the last plan was cut off before its end", remedy="run `migrator plan` first")
+        _, undone, _ = self._identities(offline=False)  # settles what is in doubt
         side, kinds, destination = (
             self.project.destination,
             self.project.destination.connector.kinds,
@@ -449,8 +455,10 @@ class Steps:
                 raise InputError("nothing was written yet: there is nothing to undo")
             only = ledger.created_by(plan) if last else None
             restored = [Restored(*row) for row in ledger.changed_by(plan)] if last else []
-            undo = Undo(stage, ledger, kinds, side.connector.manifest, side.mapping, only, restored, touched)
-            undo.make()
+            undo = Undo(stage, ledger, kinds, side.connector.manifest, side.mapping, only, restored, touched, undone)
+            self.workspace.plan.unlink(missing_ok=True)
+            with stage.at_once():
+                undo.make()
             ledger.forget(undo.gone())
             counts = dict(stage.rows("SELECT kind, count(*) FROM plan.planned GROUP BY 1"))
             planner = Planner(stage, kinds, side.connector.manifest, side.mapping, self.project.source.account.vendor)
@@ -486,7 +494,7 @@ class Steps:
         lag = max((stream.lag_seconds for stream in destination.manifest.streams.values()), default=0)
         with Ledger(ledger_file) as ledger:
             last = ledger.last_write()
-        since = (self.clock() - datetime.fromisoformat(last)).total_seconds() if last else lag + 1
+        since = (destination.time() - datetime.fromisoformat(last)).total_seconds() if last else lag + 1
         if since <= lag:
             destination.client.sleep(lag + 1 - max(0.0, since))
 

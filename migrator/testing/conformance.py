@@ -55,7 +55,7 @@ TEXTS = (
     "{{liquid}} {token} %s",
 )
 _numbers = itertools.count()
-FAULTS: tuple[How, ...] = ("429", "500", "503", "reset", "unanswered", "timeout")
+FAULTS: tuple[How, ...] = ("429", "500", "503", "reset", "unanswered", "timeout", "truncated", "garbled")
 BLOB = b"attachment bytes \x00\xff\n"
 
 
@@ -116,7 +116,7 @@ def checks(suite: Suite) -> list[Check]:
     if suite.fill or (suite.connector.folder / "demo.py").is_file():
         for size in (7, 100):
             found.append(Check(f"pages of {size} bring every record once", _apart(paging_is_complete, suite, size)))
-        for how in ("429", "500", "reset", "timeout"):
+        for how in ("429", "500", "reset", "timeout", "truncated", "garbled"):
             found.append(Check(f"reading survives {how} at any call", _apart(reading_survives, suite, how)))
     if suite.connector.manifest.writes:
         found.append(
