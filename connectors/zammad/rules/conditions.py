@@ -6,6 +6,7 @@ one condition look at the same tag; NOT over ``contains one not``, which is a su
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from migrator.rules.conditions import (
@@ -35,6 +36,7 @@ from migrator.rules.normal_forms import assume, created_only
 from migrator.rules.notebook import Notebook
 from migrator.rules.sql import word_pattern
 from migrator.rules.verdicts import Verdict
+from migrator.rules.words import value_words
 
 from . import names
 
@@ -87,13 +89,7 @@ class Conditions:
         if isinstance(node, All | AnyOf):
             made = [part for part in map(self._node, node.of) if part is not None]
             operator = "AND" if isinstance(node, All) else "OR"
-            flat = [
-                each
-                for part in made
-                for each in (
-                    part["conditions"] if part.get("operator") == operator and "conditions" in part else [part]
-                )
-            ]
+            flat = [each for part in made for each in _inside(part, operator)]
             return joined(operator, flat) if flat else None
         assert not isinstance(node, Not)
         found, verdict, note = self._leaf(node)
@@ -122,6 +118,8 @@ class Conditions:
             return self._compare(leaf)
         if isinstance(leaf, Same):
             return None, "untranslatable", "Zammad cannot compare two people of a ticket"
+        if self.own:
+            return json.loads(leaf.text), "exact", ""
         return None, "untranslatable", leaf.why
 
     def attribute(self, at: Path) -> str | None:
@@ -145,25 +143,28 @@ class Conditions:
         ours = str(at).replace("before:", "")
         _, written = names.REFERS.get(ours, ("", ""))
         if isinstance(value, Ref):
-            return (
-                value.id
-                if self.own and value.id.isdigit()
-                else f"<{written if value.kind != 'state_category' else value.kind}:{value.id}>"
-            )
+            if not self.own and written in ("state", "priority", "article_type", "article_sender"):
+                return None  # a word of the old vendor that nobody here knows
+            kind = value.kind if value.kind == "state_category" else written
+            return value.id if self.own and value.id.isdigit() else f"<{kind}:{value.id}>"
         word = getattr(value, "value", "")
         tables = {"state": names.STATE_NAMES, "priority": names.PRIORITY_NAMES, "article_type": names.CHANNEL_NAMES}
         tables["article_sender"] = names.SENDER_NAMES
         if written in tables:
             name = tables[written].get(str(word))
-            self.state(name if written == "state" else None)
+            self.added(name)
             return None if name is None else f"<{written}:{name}>"
         return word
 
-    def state(self, name: str | None) -> None:
-        """Note a state that is not there from the beginning."""
-        if name in names.ADDED_STATES and not self.own:
+    def added(self, name: str | None) -> None:
+        """Note a state or priority that is not there from the beginning."""
+        if self.own or name is None:
+            return
+        if name in names.ADDED_STATES:
             kind = names.ADDED_STATES[name]
-            self.book.need("state", str(name), f"a state of the type '{kind}', so that no two states become one")
+            self.book.need("state", name, f"a state of the type '{kind}', so that no two states become one")
+        if name == "0 none":
+            self.book.need("priority", name, "the priority of tickets that have none, and of new ones")
 
     def _is(self, leaf: Is) -> tuple[Native | None, Verdict, str]:
         ours, verdict, note = str(leaf.path), "exact", ""
@@ -178,7 +179,7 @@ class Conditions:
         values = [self.value(made.path, one) for one in made.values if not isinstance(one, Actor)]
         actors = [one for one in made.values if isinstance(one, Actor)]
         if None in values:
-            lost = ", ".join(str(getattr(one, "value", one)) for one in made.values)
+            lost = ", ".join(value_words(one) for one in made.values)
             return None, "untranslatable", f"Zammad has no {leaf.path.name} '{lost}'"
         return self._among(made, name, values, actors), verdict, note  # type: ignore[return-value]
 
@@ -292,10 +293,8 @@ class Conditions:
 
     def _remember(self, name: str, at: Path, word: str) -> None:
         value = self.value(at, Lit(value=word))
-        condition = {
-            str(self.attribute(at)): {"operator": "is", "value": value},
-            name: {"operator": "is not", "value": value},
-        }
+        condition = {str(self.attribute(at)): {"operator": "is", "value": value}}
+        condition[name] = {"operator": "is not", "value": value}
         title = f"zzz {name.removeprefix('ticket.')} {word}"
         native = {"name": title, "condition": condition, "perform": {name: {"value": value}}, "active": False}
         self.book.need("trigger", title, f"fills {name} after all others have run", native)
@@ -366,15 +365,16 @@ class Conditions:
                 negated=leaf.negated,
                 null=leaf.null,
             )
-            return self._among(asked, name, list(leaf.needles), []), "equivalent", "minds upper and lower case"
+            made = self._among(asked, name, list(leaf.needles), [])
+            return made, "exact" if self.own else "approximated", "minds upper and lower case"
         words = leaf.mode in ("word", "phrase")
         loose = words and not self.regex
+        if leaf.mode in ("starts", "ends") and leaf.negated:
+            return None, "untranslatable", "Zammad cannot ask for what a text does not begin or end with"
         parts = [self._needle(leaf, name, needle) for needle in leaf.needles]
         together = (leaf.need == "all") is not leaf.negated
         made = joined("AND" if together else "OR", parts)
-        positive = not (leaf.negated and parts[0]["operator"] != "contains not")
-        natively_null = (leaf.negated and parts[0]["operator"] == "contains not") and not name.startswith("article.")
-        del positive
+        natively_null = parts[0]["operator"] == "contains not" and not name.startswith("article.")
         if leaf.null is not natively_null:
             made = self._nulled(made, name, leaf.null)
         if loose:
@@ -384,14 +384,10 @@ class Conditions:
     def _needle(self, leaf: Text, name: str, needle: str) -> Native:
         if leaf.mode == "regex" or (leaf.mode in ("word", "phrase") and self.regex):
             pattern = needle if leaf.mode == "regex" else word_pattern(needle)
-            return {
-                "name": name,
-                "operator": "does not match regex" if leaf.negated else "matches regex",
-                "value": pattern,
-            }
+            operator = "does not match regex" if leaf.negated else "matches regex"
+            return {"name": name, "operator": operator, "value": pattern}
         if leaf.mode in ("starts", "ends"):
-            made = {"name": name, "operator": f"{leaf.mode} with", "value": needle}
-            return inverse(made) if leaf.negated else made
+            return {"name": name, "operator": f"{leaf.mode} with", "value": needle}
         return {"name": name, "operator": "contains not" if leaf.negated else "contains", "value": needle}
 
     def _nulled(self, made: Native, name: str, null: bool) -> Native:
@@ -410,6 +406,11 @@ class Conditions:
             return None, "untranslatable", "Zammad's before and after take in the day itself"
         operator = "before (absolute)" if leaf.op in ("le", "lt") else "after (absolute)"
         return {"name": name, "operator": operator, "value": word}, "exact", ""
+
+
+def _inside(part: Native, operator: str) -> list[Native]:
+    """Return the parts of a block that the same operator joins, or the part itself."""
+    return list(part["conditions"]) if "conditions" in part and part["operator"] == operator else [part]
 
 
 def _one(values: list[Any]) -> Any:

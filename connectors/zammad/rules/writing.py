@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from migrator.rules import template
-from migrator.rules.conditions import Actor, All, Condition, Days, Is, Lit, Path, path
+from migrator.rules.conditions import Actor, All, Condition, Days, Is, Lit, Path, leaves, path
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import escaped, translated
 from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
@@ -36,6 +36,7 @@ def rule(source: Rule) -> Translation:
     performs = Performs(book, writes, own=own)
     if source.kind == "sla" and not own:
         return _slas(book, writes)
+    more: list[Native] = []
     body: Native = {"name": source.name if own else _ordered(book)}
     if source.description:
         body["note"] = source.description
@@ -44,7 +45,7 @@ def rule(source: Rule) -> Translation:
     if source.kind != "macro":
         body["condition"] = writes.whole(source.when, expert=expert)
     if source.kind not in ("view", "sla"):
-        body["perform"] = performs.all()
+        body["perform"], *more = performs.all()
     if source.view:
         body |= _overview(book, own=own)
     if own:
@@ -65,7 +66,8 @@ def rule(source: Rule) -> Translation:
             book.add("rule", f"for group {one.id}", "exact")
         else:
             book.add("rule", f"for {one.kind} {one.id}", "approximated", "macros there are for groups or for all")
-    return book.done(body)
+    again = [{**body, "name": f"{body['name']} ({at})", "perform": each} for at, each in enumerate(more, 2)]
+    return book.done(body, *again)
 
 
 def _ordered(book: Notebook) -> str:
@@ -158,12 +160,8 @@ def _time(book: Notebook, target: Any) -> Native:
     if key is None:
         book.add("targets", what, "untranslatable", "Zammad does not measure this time")
         return {}
-    book.add(
-        "targets",
-        what,
-        "exact" if target.seconds % 60 == 0 else "equivalent",
-        "" if target.seconds % 60 == 0 else "in whole minutes",
-    )
+    whole = target.seconds % 60 == 0
+    book.add("targets", what, "exact" if whole else "equivalent", "" if whole else "in whole minutes")
     return {key: -(-target.seconds // 60)}
 
 
@@ -173,17 +171,27 @@ class Performs:
     def __init__(self, book: Notebook, writes: Conditions, *, own: bool) -> None:
         self.book, self.writes, self.own = book, writes, own
 
-    def all(self) -> Native:
-        """Return ``perform``: each of its keys may stand there once."""
-        perform: Native = {}
+    def all(self) -> list[Native]:
+        """Return ``perform``, in which a key may stand once; what comes twice goes into a further rule's."""
+        performs: list[Native] = [{}]
         for at, action in enumerate(self.book.rule.do):
-            made = self._one(at, action)
-            for key, value in made.items():
-                if key in perform and perform[key] != value:
-                    self.book.action(at, "untranslatable", f"a rule there has one '{key}' only: make a second rule")
-                else:
-                    perform[key] = value
-        return perform
+            for key, value in self._one(at, action).items():
+                place = next((one for one in performs if key not in one or one[key] == value), None)
+                if place is None:
+                    performs.append(place := {})
+                    self._again(at)
+                place[key] = value
+        return performs
+
+    def _again(self, at: int) -> None:
+        """Note that a second rule does the rest: it must still find its condition true after the first."""
+        paths = {str(getattr(leaf, "path", "tags")) for leaf in leaves(self.book.rule.when)}
+        set_before = {str(one.path) for one in self.book.rule.do if isinstance(one, SetField)}
+        set_before |= {"tags" for one in self.book.rule.do if isinstance(one, SetTags)}
+        if paths & set_before:
+            self.book.action(at, "approximated", "a second rule does this, whose condition the first one changes")
+        else:
+            self.book.action(at, "equivalent", "a second rule with the same condition does this")
 
     def text(self, at: int, body: template.Template) -> str:
         """Return a text in Zammad's placeholders, as HTML."""
@@ -212,9 +220,8 @@ class Performs:
             name = action.target.removeprefix("webhook:")
             if not self.own:
                 book.need("webhook", name, "it is called by this rule")
-            return {
-                "notification.webhook": {"webhook_id": name if self.own and name.isdigit() else f"<webhook:{name}>"}
-            }
+            id = name if self.own and name.isdigit() else f"<webhook:{name}>"
+            return {"notification.webhook": {"webhook_id": id}}
         if isinstance(action, Follow):
             return self._follow(at, action)
         if isinstance(action, Verb) and action.word == "delete":
@@ -231,12 +238,10 @@ class Performs:
         if ours == "comment.public":
             book.action(at, "exact", "goes with the comment")
             return {}
-        name = names.ANCHOR_NAMES.get(action.path.name) if isinstance(value, Days) and not action.path.custom else None
-        name = (
-            name or f"ticket.{action.path.name}"
-            if isinstance(value, Days) and not action.path.custom
-            else self.writes.attribute(action.path)
-        )
+        if isinstance(value, Days) and not action.path.custom:
+            name: str | None = names.ANCHOR_NAMES.get(action.path.name, f"ticket.{action.path.name}")
+        else:
+            name = self.writes.attribute(action.path)
         if name is None or not name.startswith("ticket."):
             book.action(at, "untranslatable", f"Zammad cannot set {ours}")
             return {}
@@ -308,15 +313,13 @@ class Performs:
         if action.subject:
             note["subject"] = self.subject(at, action.subject)
         if book.rule.kind == "macro" and action.public and not self.own:
-            book.need(
-                "text_module", book.rule.name, "the reply's text, which the agent puts in", {"content": note["body"]}
-            )
+            made = {"name": book.rule.name, "content": note["body"]}
+            book.need("text_module", book.rule.name, "the reply's text, which the agent puts in", made)
             book.action(at, "approximated", "a macro cannot reply there: a text module holds the text, one more click")
             return {}
         public = action.public and not self.own
-        book.action(
-            at, "equivalent" if public else "exact", "a public note, which mails nobody by itself" if public else ""
-        )
+        why = "a public note, which mails nobody by itself" if public else ""
+        book.action(at, "equivalent" if public else "exact", why)
         return {"article.note": note}
 
     def _follow(self, at: int, action: Follow) -> Native:
@@ -325,9 +328,8 @@ class Performs:
         else:
             native = {"pre_condition": "specific", "value": self.writes.value(path("ticket.followers"), action.who)}
         loose = action.how == "cc"
-        self.book.action(
-            at, "approximated" if loose else "exact", "follows inside the desk, gets no copies" if loose else ""
-        )
+        why = "follows inside the desk, gets no copies" if loose else ""
+        self.book.action(at, "approximated" if loose else "exact", why)
         return {"ticket.subscribe": native}
 
 
