@@ -186,6 +186,10 @@ class Conditions:
     def _adapted(self, leaf: Is) -> tuple[Is | None, Verdict, str]:
         """Return the leaf as it must be asked there, with its verdict: values that merge, what has another place."""
         ours = str(leaf.path)
+        if any(isinstance(one, Actor) and not one.who.startswith("current_user") for one in leaf.values):
+            return None, "untranslatable", "Zammad cannot compare two people of a ticket"
+        if any(isinstance(one, Actor) and one.who == "current_user_groups" for one in leaf.values):
+            return None, "untranslatable", "Zammad cannot ask for the groups of whoever is acting"
         if ours == "ticket.status":
             made, verdict, note = self.book.image(leaf, names.STATUS_TABLE, "status")
             return made, "equivalent" if verdict == "exact" else verdict, note or "given the states' names"
