@@ -62,7 +62,7 @@ class Notebook:
             return made, "approximated", f"{named} cannot be told apart there and would match too"
         same = all(was == becomes for was, becomes in table.items())
         changes = ", ".join(
-            f"{was or 'none'} is {becomes or 'none'}" for was, becomes in table.items() if was != becomes
+            f"{was or f'no {words}'} is “{becomes}”" for was, becomes in table.items() if was != becomes
         )
         return made, "exact" if same else "equivalent", "" if same else f"given that {changes}"
 

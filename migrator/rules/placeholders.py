@@ -6,6 +6,7 @@ import html
 from collections.abc import Callable, Mapping
 
 from migrator.rules.notebook import Notebook
+from migrator.rules.rule import Comment, Mail
 from migrator.rules.template import Block, Part, Said, Template, Var
 
 # Placeholders whose counterparts print the same thing in other words.
@@ -53,7 +54,7 @@ def translated(
 
 def _value(book: Notebook, at: int, part: Var, placeholder: Callable[[str], str | None], liquid: bool) -> str:
     place, what = f"do {at + 1}", f"«{part.name}»"
-    wanted = LEAKS.get(part.meaning, part.meaning)
+    wanted = part.meaning if _inside(book, at) else LEAKS.get(part.meaning, part.meaning)
     found = placeholder(wanted) or placeholder(part.meaning) if part.meaning else None
     if part.filters and not liquid:
         book.add(place, what, "approximated", f"the filter{'s' if len(part.filters) > 1 else ''} cannot be carried")
@@ -62,11 +63,20 @@ def _value(book: Notebook, at: int, part: Var, placeholder: Callable[[str], str 
         return ""
     if wanted != part.meaning:
         book.add(place, what, "equivalent", "the latest public comment, so that no internal note leaves the house")
-    elif part.meaning in NOTES:
+    elif part.meaning in NOTES and not (part.meaning in LEAKS and _inside(book, at)):
         book.add(place, what, "equivalent", NOTES[part.meaning])
     if part.filters and liquid:
         return found.removesuffix("}}") + "|" + "|".join(part.filters) + "}}"
     return found
+
+
+def _inside(book: Notebook, at: int) -> bool:
+    """Say whether only agents read the text."""
+    action = book.rule.do[at]
+    agents = ("assignee", "all_agents", "group", "current_user")
+    if isinstance(action, Mail):
+        return all(one.who in agents for one in action.to)
+    return isinstance(action, Comment) and not action.public
 
 
 def _block(book: Notebook, at: int, part: Block, written: Callable[[Part], str], liquid: bool) -> str:

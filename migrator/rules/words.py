@@ -62,6 +62,8 @@ def _or(parts: list[str], word: str = "or") -> str:
 
 def path_words(path: Path) -> str:
     """Return a path as one says it."""
+    if path.name.startswith("before:"):
+        return f"{path.name.removeprefix('before:')} before this update"
     name = f"the custom field {path.custom}" if path.custom else path.name.replace("_", " ")
     return name if path.of == "ticket" else f"{path.of}'s {name}"
 
@@ -85,6 +87,11 @@ def _is(leaf: Is) -> str:
         there, missing = leaf.negated, leaf.null
         how = "anything" if there and missing else "not empty" if there else "empty" if missing else "impossible"
         return f"{what} is {how}"
+    if str(leaf.path) == "comment.public" and len(leaf.values) == 1:
+        seen = {"True": "public", "False": "private", "requester_sees": "one the requester sees"}
+        value = str(getattr(leaf.values[0], "value", ""))
+        missing = " or there is none" if leaf.null else ""
+        return f"the comment is {'not ' if leaf.negated else ''}{seen.get(value, value)}{missing}"
     also = " or empty" if leaf.null and not leaf.negated else ", nor empty" if leaf.negated and not leaf.null else ""
     return f"{what} is {'not ' if leaf.negated else ''}{_or(list(map(value_words, leaf.values)))}{also}"
 
@@ -160,7 +167,7 @@ def template_words(template: Template | None) -> str:
     if template is None:
         return ""
     return "".join(
-        part.text
+        (part.text.replace("<br>\n", "\n") if template.html else part.text)
         if isinstance(part, Said)
         else f"{part.written}…"
         if isinstance(part, Block)
