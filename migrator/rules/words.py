@@ -34,7 +34,7 @@ from migrator.rules.rule import (
     Unread,
     Verb,
 )
-from migrator.rules.template import Block, Said, Template
+from migrator.rules.template import Block, Part, Said, Template
 
 ORDERS = {"lt": "less than", "le": "at most", "gt": "more than", "ge": "at least", "eq": "exactly", "ne": "not exactly"}
 EVENTS = {"created": "the ticket is created", "updated": "the ticket is updated", "commented": "a comment comes in"}
@@ -134,7 +134,16 @@ SAY: dict[str, Callable[[Anything], str]] = {
         f"{path_words(leaf.path)} is {ORDERS[leaf.op]} {value_words(leaf.value)}" + (" or empty" if leaf.null else "")
     ),
     "event": lambda leaf: ("not: " if leaf.negated else "") + _or([EVENTS.get(kind, kind) for kind in leaf.kinds]),
-    "same": lambda leaf: f"{path_words(leaf.path)} is {'not ' if leaf.negated else ''}the {path_words(leaf.other)}",
+    "same": lambda leaf: (
+        f"{path_words(leaf.path)} is {'not ' if leaf.negated else ''}the {path_words(leaf.other)}"
+        + (
+            " (or there is none)"
+            if leaf.null and not leaf.negated
+            else ", and there is one"
+            if leaf.negated and not leaf.null
+            else ""
+        )
+    ),
     "hours": lambda leaf: (
         f"it is {'inside' if leaf.inside else 'outside'} the working hours"
         + (f" of {leaf.schedule}" if leaf.schedule else "")
@@ -166,14 +175,15 @@ def template_words(template: Template | None) -> str:
     """Return a text with its placeholders named."""
     if template is None:
         return ""
-    return "".join(
-        (part.text.replace("<br>\n", "\n") if template.html else part.text)
-        if isinstance(part, Said)
-        else f"{part.written}…"
-        if isinstance(part, Block)
-        else f"«{part.meaning or part.name}»"
-        for part in template.parts
-    )
+    return "".join(_part_words(part, template.html) for part in template.parts)
+
+
+def _part_words(part: Part, html: bool) -> str:
+    if isinstance(part, Said):
+        return part.text.replace("<br>\n", "\n") if html else part.text
+    if isinstance(part, Block):
+        return part.written + "".join(_part_words(each, html) for each in part.parts) + part.end
+    return f"«{'|'.join((part.meaning or part.name, *part.filters))}»"
 
 
 def recipient_words(to: Recipient) -> str:
@@ -225,6 +235,10 @@ def rule_lines(rule: Rule) -> list[tuple[int, str]]:
             lines.append((0, f"Grouped by {rule.view.group_by} {rule.view.group_order}".rstrip()))
         if rule.view.sort_by:
             lines.append((0, f"Sorted by {rule.view.sort_by} {rule.view.sort_order}".rstrip()))
+    if rule.position is not None and rule.kind in ("macro", "view"):
+        lines.append((0, f"Place {rule.position} in the list"))
+    if rule.description:
+        lines.append((0, f"Described as “{rule.description}”"))
     if rule.audience:
         lines.append((0, f"For {_or([value_words(one) for one in rule.audience])}"))
     return lines

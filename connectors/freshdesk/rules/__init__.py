@@ -1,4 +1,4 @@
-"""Freshdesk's dialect of rules: automations of three kinds and SLA policies, read and written."""
+"""Freshdesk's dialect of rules: automations of three kinds, scenarios and SLA policies, read and written."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["POLICY", "TITLE", "listed", "read", "write"]
 
 
 def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:
-    """Yield (kind, rule) of a bare list of rules, or of ``automations`` and ``sla_policies`` put into one object."""
+    """Yield (kind, rule) of a bare list, or of several put into one object: automations, scenarios, SLA policies."""
     if isinstance(document, dict):
         document = [one for some in document.values() if isinstance(some, list) for one in some]
     for one in document:
         kind: Kind = "sla" if "sla_target" in one else "timed" if one.get("rule_type") == TIMED else "trigger"
-        yield kind, one
+        yield "macro" if "rule_type" not in one and kind == "trigger" else kind, one

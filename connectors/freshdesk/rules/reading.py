@@ -47,7 +47,7 @@ from . import names
 Native = dict[str, Any]
 READ = {"id", "rule_type", "name", "active", "position", "description", "conditions", "operator", "performer"}
 READ |= {"events", "actions", "applicable_to", "sla_target"}
-OPTIONS = ("outdated", "is_default", "escalation")
+OPTIONS = ("outdated", "is_default", "escalation", "private")
 
 
 def compact(value: object) -> str:
@@ -57,7 +57,7 @@ def compact(value: object) -> str:
 
 def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
     """Return an automation or an SLA policy in our words."""
-    targets, more = _targets(native.get("sla_target") or {})
+    targets, more, switched = _targets(native.get("sla_target") or {})
     known = {*READ, *OPTIONS, *names.BOOKKEEPING}
     extra = [(key, compact(native[key])) for key in native if key not in known]
     return Rule(
@@ -71,7 +71,7 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
         when=_applies(native.get("applicable_to") or {}) if kind == "sla" else when(native),
         do=tuple(action(one) for one in native.get("actions") or ()),
         targets=targets,
-        options=tuple((key, compact(native[key])) for key in OPTIONS if key in native),
+        options=(*((key, compact(native[key])) for key in OPTIONS if key in native), *switched),
         unknown=tuple(more + extra),
         kept=tuple((key, compact(native[key])) for key in names.BOOKKEEPING if key in native),
     )
@@ -190,8 +190,9 @@ def templated(value: Any) -> template.Template:
 
 def action(native: Mapping[str, Any]) -> Action:
     """Return one action; what is unknown is kept as it is, secrets apart."""
-    name = str(native.get("field_name"))
-    rest = {key: value for key, value in native.items() if key != "field_name"}
+    key = "name" if "name" in native else "field_name"  # a scenario's have the first
+    name = str(native.get(key))
+    rest = {each: value for each, value in native.items() if each != key}
     found = _action(name, rest)
     return found or Unread(name=name, text=compact(rest), why="an action of Freshdesk that is not known here")
 
@@ -241,6 +242,8 @@ def _hook(rest: Native) -> Action:
 def _applies(native: Mapping[str, Any]) -> Condition:
     parts: list[Condition] = []
     for key, listed in native.items():
+        if not listed and key in names.APPLIES:
+            continue
         if key not in names.APPLIES or not isinstance(listed, list):
             parts.append(Opaque(text=compact({key: listed}), why="an SLA's filter that is not known here"))
             continue
@@ -250,8 +253,9 @@ def _applies(native: Mapping[str, Any]) -> Condition:
     return All(of=tuple(parts))
 
 
-def _targets(native: Mapping[str, Any]) -> tuple[tuple[Target, ...], list[tuple[str, str]]]:
-    targets, unknown = [], []
+def _targets(native: Mapping[str, Any]) -> tuple[tuple[Target, ...], list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return the times, what nobody knows, and the switches that go home only."""
+    targets, unknown, switched = [], [], []
     for key, times in native.items():
         priority = names.PRIORITIES.get(key.removeprefix("priority_"))
         business = bool(times.get("business_hours"))
@@ -259,6 +263,8 @@ def _targets(native: Mapping[str, Any]) -> tuple[tuple[Target, ...], list[tuple[
             if priority and name in names.METRICS and isinstance(seconds, int):
                 made = {"metric": names.METRICS[name], "priority": priority, "seconds": seconds, "business": business}
                 targets.append(Target.model_validate(made))
-            elif name != "business_hours":
+            elif name == "escalation_enabled":
+                switched.append((f"{key}.{name}", compact(seconds)))
+            elif name != "business_hours" and seconds is not None:
                 unknown.append((f"sla_target.{key}.{name}", compact(seconds)))
-    return tuple(targets), unknown
+    return tuple(targets), unknown, switched

@@ -53,7 +53,7 @@ def rule(source: Rule) -> Translation:
     """Return the rule as Freshdesk's API takes it; a rule of Freshdesk's own comes back as it was."""
     own = source.vendor == "freshdesk"
     book = Notebook(source, "freshdesk", click=CLICKS[source.kind])
-    if source.kind in ("macro", "view"):
+    if source.kind in ("macro", "view") and not own:
         what = "scenarios cannot be written through the API" if source.kind == "macro" else "views have no API"
         book.add("rule", source.name, "untranslatable", f"{what}: to be made by hand")
         return book.done()
@@ -68,7 +68,7 @@ def rule(source: Rule) -> Translation:
         body["position"] = source.position
     if own:
         body |= {"id": source.id} if source.id else {}
-        body |= {key: json.loads(value) for key, value in (*source.options, *source.kept)}
+        body |= {key: json.loads(value) for key, value in (*source.options, *source.kept) if "." not in key}
         body |= {key: json.loads(value) for key, value in source.unknown if "." not in key}
     writes = Conditions(book, own=own)
     if source.kind == "sla":
@@ -76,6 +76,9 @@ def rule(source: Rule) -> Translation:
     body["actions"] = [
         made for at, one in enumerate(source.do) if (made := Actions(book, writes, own=own).one(at, one))
     ]
+    if source.kind == "macro":
+        scenario = [{"name" if key == "field_name" else key: v for key, v in one.items()} for one in body["actions"]]
+        return book.done({**body, "actions": scenario})
     if own:
         return book.done({**body, **writes.own_shape(source.when)})
     return book.done(*({**body, **shape} for shape in writes.shapes(source.when)))
@@ -496,15 +499,24 @@ def _sla(book: Notebook, writes: Conditions) -> Native:
     for target in source.targets:
         what = f"{target.metric.replace('_', ' ')} in {target.seconds // 60} minutes for {target.priority or 'all'}"
         name = names.METRIC_NAMES.get(target.metric)
-        if name is None:
-            book.add("targets", what, "untranslatable", "Freshdesk does not measure this time")
+        if name is None or target.priority not in ("", *names.PRIORITY_CODES):
+            why = "measure this time" if name is None else "know this priority"
+            book.add("targets", what, "untranslatable", f"Freshdesk does not {why}")
             continue
         book.add("targets", what, "exact")
         for priority in [target.priority] if target.priority else list(names.PRIORITY_CODES):
             into = times.setdefault(f"priority_{names.PRIORITY_CODES[priority]}", {})
-            into |= {name: target.seconds, **({"business_hours": True} if target.business else {})}
+            into |= {name: target.seconds, "business_hours": target.business}
+    for priority in dict.fromkeys(target.priority for target in source.targets):
+        if len({target.business for target in source.targets if target.priority == priority}) > 1:
+            note = "a priority has one clock for all its times"
+            book.add("targets", f"clocks of {priority or 'all'}", "approximated", note)
     lacking = [word for word, code in names.PRIORITY_CODES.items() if f"priority_{code}" not in times]
     if lacking and not writes.own:
         note = "a policy there needs times for every priority, where the old one promises none"
         book.add("targets", f"no times for {', '.join(lacking)}", "approximated", note)
+    for key, value in source.options if writes.own else ():
+        priority, _, switch = key.partition(".")
+        if switch:
+            times.setdefault(priority, {})[switch] = json.loads(value)
     return {"applicable_to": applies, "sla_target": times}

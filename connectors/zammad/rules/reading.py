@@ -107,6 +107,8 @@ def _block(native: Mapping[str, Any]) -> Condition:
     operator = native.get("operator")
     if operator == "NOT":
         return AnyOf(of=tuple(_false(one) for one in native["conditions"]))
+    if operator not in ("AND", "OR"):
+        return Opaque(text=compact(dict(native)), why="a block of conditions that is not known here")
     of = tuple(_block(one) for one in native["conditions"])
     return AnyOf(of=of) if operator == "OR" else All(of=of)
 
@@ -240,12 +242,14 @@ def _is(at: Path, negated: bool, native: Mapping[str, Any]) -> Condition | None:
     if before in ("current_user.id", "current_user.organization_id"):
         who = "current_user" if before == "current_user.id" else "current_user_organization"
         return Is(path=at, values=(Actor.model_validate({"who": who}),), negated=negated, null=negated and not article)
-    if "value" not in native:
+    if "value" not in native or before not in (None, "", "specific"):
         return None
     values = [_value(at, one) for one in listed(native["value"])]
     missing = None in values
     known = tuple(one for one in values if one is not None)
     if at.name == "public" and article:
+        if not {str(getattr(one, "value", "")).lower() for one in known} <= {"true", "false"}:
+            return None
         known = tuple(Lit(value=str(getattr(one, "value", "")).lower() != "true") for one in known)
     return Is(path=at, values=known, negated=negated, null=(missing is not negated) and not article)
 

@@ -60,6 +60,8 @@ def rule(source: Rule) -> Translation:
     if source.kind == "timed":
         body |= {"timeplan": HOURLY, "disable_notification": True, "object": "Ticket"}
         book.add("rule", "once an hour", "equivalent", "at the full hour; Zammad takes at most 2,000 tickets a run")
+    if source.kind == "macro" and source.position is not None:
+        book.add("rule", f"position {source.position}", "equivalent", "macros are listed by name there")
     for one in source.audience if source.kind == "macro" else ():
         if one.kind == "group":
             body.setdefault("group_ids", []).append(f"<group:{one.id}>")
@@ -125,6 +127,8 @@ def _overview(book: Notebook, *, own: bool) -> Native:
 def _slas(book: Notebook, writes: Conditions) -> Translation:
     """Return one SLA a priority, since Zammad's have one time each; their conditions exclude each other."""
     source = book.rule
+    if source.description:
+        book.add("rule", f"the description “{source.description}”", "equivalent", "an SLA has none there")
     for key, value in source.options:
         book.add("rule", f"{key}: {value}", "approximated", "a setting of the old vendor")
     name = _ordered(book)
@@ -141,6 +145,10 @@ def _slas(book: Notebook, writes: Conditions) -> Translation:
         if priority:
             asked = Is(path=path("ticket.priority"), values=(Lit(value=priority),))
             when = All(of=(source.when, asked))
+        clocks = {target.business for target in source.targets if target.priority == priority}
+        if len(clocks) > 1:
+            note = "an SLA has one calendar for all its times: working hours"
+            book.add("targets", f"clocks of {priority or 'all'}", "approximated", note)
         business = any(target.business for target in source.targets if target.priority == priority)
         calendar = "default" if business else "around the clock"
         book.need("calendar", calendar, "the hours in which an SLA's time runs")

@@ -165,6 +165,8 @@ def _field(field: str, operator: str, value: Any) -> Condition | None:
         return None
     if operator in names.CHANGES:
         before, after, negated = names.CHANGES[operator]
+        if not (before or after) and value not in EMPTY:
+            return None  # "changed" asks for no value
         values = (_value(at, refers, field, value),) if before or after else ()
         if None in values:
             values = ()  # from or to nothing at all

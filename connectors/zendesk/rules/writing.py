@@ -220,7 +220,7 @@ def _value(at: Path, value: Value) -> Any:
 
 def _same(leaf: Same) -> Native | None:
     at, other = field(leaf.path), field(leaf.other)
-    known = at is not None and other in ("requester_id", "assignee_id")
+    known = at is not None and other in ("requester_id", "assignee_id") and leaf.null is leaf.negated
     return _made(str(at), "is_not" if leaf.negated else "is", other) if known else None
 
 
