@@ -173,17 +173,17 @@ def _compared(
     with Stage(file, read_only=True) as stage:
         if not pairs or "ticket" not in stage.tables_of("canonical"):
             return [None] * len(made)
-        table, columns = tickets(stage, [condition for pair in pairs for condition in pair[:2]])
-        question = counts(table, pairs, columns)
-        found = agreements(stage.rows(question.sql, *question.values)[0])
+        given, columns = tickets(stage, [condition for pair in pairs for condition in pair[:2]])
+        question = counts("ticket", pairs, columns)
+        found = agreements(stage.rows(given + question.sql, *question.values)[0])
         results: list[dict[str, Any] | None] = []
         for place in at:
             if place is None:
                 results.append(None)
                 continue
-            few = examples(table, pairs[place], columns)
+            few = examples("ticket", pairs[place], columns)
             differ = found[place].false_negatives + found[place].false_positives
-            rows = stage.rows(few.sql, *few.values) if differ else []
+            rows = stage.rows(given + few.sql, *few.values) if differ else []
             results.append(_counted(found[place], question.unseen[place], rows))
     return results
 
@@ -195,7 +195,7 @@ def _counted(found: Agreement, unseen: Sequence[Any], rows: Sequence[tuple[Any, 
 
 
 def tickets(stage: Stage, conditions: Sequence[Condition]) -> tuple[str, list[str]]:
-    """Return staged tickets as a subquery whose columns conditions ask for, and the names of these columns."""
+    """Return staged tickets as a WITH clause whose columns conditions ask for, and the names of these columns."""
     there = {row[0] for row in stage.rows("SELECT column_name FROM (DESCRIBE canonical.ticket)")}
     columns = {path: name(column) for path, column in TICKET.items() if column in there}
     now = "(SELECT max(updated_at) FROM canonical.ticket)"
@@ -208,7 +208,7 @@ def tickets(stage: Stage, conditions: Sequence[Condition]) -> tuple[str, list[st
             literal = json_path(at.custom.replace(".", "")).replace("'", "''")
             columns[str(at)] = f"json_extract_string(custom, '{literal}')"
     shown = ", ".join(f"{expression} AS {name(path)}" for path, expression in columns.items())
-    return f"(SELECT id, {shown} FROM canonical.ticket) AS ticket", list(columns)
+    return f"WITH ticket AS (SELECT id, {shown} FROM canonical.ticket) ", list(columns)
 
 
 def summary(data: Mapping[str, Any]) -> str:

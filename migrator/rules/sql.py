@@ -196,16 +196,19 @@ def _text(to: Compiled, leaf: Text, moved: Moved) -> exp.Expression | None:
     if column is None:
         return None
     low = exp.func("lower", column.copy())
-    tests = [_needle(to, low, leaf.mode, needle.lower()) for needle in leaf.needles]
+    tests = [_needle(to, low, leaf.mode, needle) for needle in leaf.needles]
     found = (exp.and_ if leaf.need == "all" else exp.or_)(*tests) if tests else exp.false()
     return _case_null(column, leaf.null, _negated(found, leaf.negated))
 
 
 def _needle(to: Compiled, low: exp.Expression, mode: str, needle: str) -> exp.Expression:
     if mode in ("word", "phrase"):
-        return exp.func("regexp_matches", low.copy(), to.parameter(word_pattern(needle)))
+        return exp.func("regexp_matches", low.copy(), to.parameter(word_pattern(needle.lower())))
     if mode == "regex":
-        return exp.func("regexp_matches", low.copy(), to.parameter(needle))
+        folded = to.parameter(f"(?i){needle}")  # the pattern as it is: lowered, it would mean something else
+        matched = exp.func("regexp_matches", low.copy(), folded)
+        return exp.Anonymous(this="TRY", expressions=[matched])  # a pattern of another engine may be none here
+    needle = needle.lower()
     if mode == "equal":
         return low.copy().eq(to.parameter(needle))
     word = {"substring": "contains", "starts": "starts_with", "ends": "ends_with"}[mode]
