@@ -10,6 +10,7 @@ from migrator.rules.conditions import (
     SCALES,
     All,
     Any,
+    Changed,
     Compare,
     Condition,
     Elapsed,
@@ -147,3 +148,16 @@ def assume(condition: Condition, known: Callable[[Leaf], bool | None]) -> Condit
     if isinstance(flat, Is) and not flat.values and flat.negated is flat.null:
         answer = flat.null  # asks whether there is a value or none, or whether there is none and one
     return flat if answer is None else All() if answer else Any()
+
+
+def given_event(condition: Condition, event: str) -> Condition:
+    """Return what is left of a condition, given that a ticket was created (nothing has changed then) or updated."""
+
+    def known(leaf: Leaf) -> bool | None:
+        if isinstance(leaf, Event) and leaf.kinds in (("created",), ("updated",)):
+            return (leaf.kinds == (event,)) is not leaf.negated
+        if isinstance(leaf, Changed) and event == "created":
+            return leaf.negated
+        return None
+
+    return assume(condition, known)

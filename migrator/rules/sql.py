@@ -207,7 +207,8 @@ def _needle(to: Compiled, low: exp.Expression, mode: str, needle: str) -> exp.Ex
     if mode == "regex":
         folded = to.parameter(f"(?i){needle}")  # the pattern as it is: lowered, it would mean something else
         matched = exp.func("regexp_matches", low.copy(), folded)
-        return exp.Anonymous(this="TRY", expressions=[matched])  # a pattern of another engine may be none here
+        tried = exp.Anonymous(this="TRY", expressions=[matched])  # a pattern of another engine may be none here
+        return exp.func("COALESCE", tried, exp.false())
     needle = needle.lower()
     if mode == "equal":
         return low.copy().eq(to.parameter(needle))

@@ -235,7 +235,7 @@ def rule_lines(rule: Rule) -> list[tuple[int, str]]:
             lines.append((0, f"Grouped by {rule.view.group_by} {rule.view.group_order}".rstrip()))
         if rule.view.sort_by:
             lines.append((0, f"Sorted by {rule.view.sort_by} {rule.view.sort_order}".rstrip()))
-    if rule.position is not None and rule.kind in ("macro", "view"):
+    if rule.position is not None and rule.kind != "trigger":
         lines.append((0, f"Place {rule.position} in the list"))
     if rule.description:
         lines.append((0, f"Described as “{rule.description}”"))

@@ -8,12 +8,13 @@ from hypothesis import HealthCheck, given, settings
 
 from migrator.rules.verdicts import Translation
 from tests.support.connectors import connector
-from tests.support.rule_engines import Native, Update, freshdesk, zammad, zendesk
-from tests.support.rule_worlds import HAPPENED, STATE, TIME, asked, updates
+from tests.support.rule_engines import Native, Update, chatwoot, freshdesk, zammad, zendesk
+from tests.support.rule_worlds import CUSTOM, HAPPENED, STATE, TIME, asked, updates
 
 ZENDESK: Any = connector("zendesk.rules")
 ZAMMAD: Any = connector("zammad.rules")
 FRESHDESK: Any = connector("freshdesk.rules")
+CHATWOOT: Any = connector("chatwoot.rules")
 GOOD = ("exact", "equivalent")
 UPDATES = updates(300)
 many = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
@@ -64,3 +65,15 @@ def test_no_trigger_called_good_differs_in_freshdesk(conditions: Native) -> None
 @given(asked(STATE | TIME))
 def test_no_timed_rule_called_good_differs_in_freshdesk(conditions: Native) -> None:
     assert differing(FRESHDESK, freshdesk, conditions, "timed") == []
+
+
+@many
+@given(asked(STATE | HAPPENED | CUSTOM))
+def test_no_trigger_called_good_differs_in_chatwoot(conditions: Native) -> None:
+    assert differing(CHATWOOT, chatwoot, conditions, "trigger") == []
+
+
+@many
+@given(asked(CUSTOM | STATE))
+def test_custom_attributes_do_not_tear_chatwoot_s_list_apart(conditions: Native) -> None:
+    assert differing(CHATWOOT, chatwoot, conditions, "trigger") == []

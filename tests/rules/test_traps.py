@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from tests.support.connectors import connector
-from tests.support.rule_engines import Native, Update, zammad, zendesk
+from tests.support.rule_engines import Native, Update, chatwoot, zammad, zendesk
 from tests.support.rule_worlds import updates
 
 ZENDESK: Any = connector("zendesk.rules")
 ZAMMAD: Any = connector("zammad.rules")
+CHATWOOT: Any = connector("chatwoot.rules")
 UPDATES = updates(300, seed=3)
 
 
@@ -134,3 +135,35 @@ def test_text_becomes_html_and_cannot_break_out_of_it() -> None:
     sent = ZAMMAD.write(ZENDESK.read(native, "trigger")).native[0]["perform"]["notification.email"]
     assert sent["body"] == "1 &lt; 2 &amp; &lt;script&gt;<br>\nend"
     assert sent["subject"] == "a < b"
+
+
+def test_chatwoot_s_list_binds_and_before_or() -> None:
+    group, *states = (
+        {"attribute_key": key, "filter_operator": "equal_to", "values": [value], "query_operator": joined}
+        for key, value, joined in (("team_id", "21", "AND"), ("status", "pending", "OR"), ("status", "snoozed", None))
+    )
+    plain = {"event_name": "conversation_updated", "conditions": [group, *states]}
+    either = (("status", "is", "hold"), ("status", "is", "pending"))
+    conditions = asks(("update_type", "is", "Change"), ("group_id", "is", "21"), some=either)
+    native = {"title": "a rule", "conditions": conditions, "actions": [{"field": "priority", "value": "low"}]}
+    (made,) = CHATWOOT.write(ZENDESK.read(native, "trigger")).native
+    assert picked(chatwoot, plain) != picked(zendesk, conditions)
+    assert picked(chatwoot, made) == picked(zendesk, conditions) != []
+
+
+def test_a_custom_attribute_s_is_not_tears_chatwoot_s_and_apart_unless_it_is_closed() -> None:
+    conditions = asks(
+        ("update_type", "is", "Change"), ("custom_fields_5", "is_not", "question"), ("group_id", "is", "21")
+    )
+    base = {"attribute_key": "cf_5", "custom_attribute_type": "conversation_attribute"}
+    plain = {
+        "event_name": "conversation_updated",
+        "conditions": [
+            {**base, "filter_operator": "not_equal_to", "values": ["question"], "query_operator": "AND"},
+            {"attribute_key": "team_id", "filter_operator": "equal_to", "values": ["21"], "query_operator": None},
+        ],
+    }
+    native = {"title": "a rule", "conditions": conditions, "actions": [{"field": "priority", "value": "low"}]}
+    (made,) = CHATWOOT.write(ZENDESK.read(native, "trigger")).native
+    assert picked(chatwoot, plain) != picked(zendesk, conditions)
+    assert picked(chatwoot, made) == picked(zendesk, conditions) != []

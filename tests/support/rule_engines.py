@@ -48,7 +48,8 @@ def _zendesk(one: Native, update: Update) -> bool:
 
 
 def _zendesk_field(field: str, operator: str, value: Any, update: Update) -> bool:
-    name = {"group_id": "group", "assignee_id": "assignee", "requester_id": "requester"}.get(field, field)
+    names = {"group_id": "group", "assignee_id": "assignee", "requester_id": "requester", "custom_fields_5": "type"}
+    name = names.get(field, field)
     held, before = update[name], update["before"].get(name, update[name])
     changed = name in update["before"]
     value = update["actor"] if value == "current_user" else value or None
@@ -252,3 +253,60 @@ def _freshdesk(one: Native, update: Update) -> bool:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+# Chatwoot: conditions_filter_service.rb. A flat list pasted into SQL: AND before OR, no parentheses; a custom
+# attribute's not_equal_to brings "OR … IS NULL" with it.
+
+CHATWOOT_STATUSES = {"new": "open", "hold": "snoozed", "solved": "resolved", "closed": "resolved"}
+CHATWOOT_PRIORITIES = {"normal": "medium"}
+
+
+def chatwoot(rule: Native, update: Update) -> bool:
+    events = {
+        "conversation_created": update["event"] == "created",
+        "conversation_updated": update["event"] == "updated",
+    }
+    events["message_created"] = update["event"] == "updated" and update["comment"] is not None
+    if not events[rule["event_name"]]:
+        return False
+    groups: list[list[Truth]] = [[]]
+    for one in rule["conditions"]:
+        for truth, joined in _chatwoot(one, update):
+            groups[-1].append(truth)
+            if joined == "OR":
+                groups.append([])
+    return any(all(truth is True for truth in group) for group in groups)
+
+
+def _chatwoot(one: Native, update: Update) -> list[tuple[Truth, str | None]]:
+    key, operator, values, joined = (
+        one[name] for name in ("attribute_key", "filter_operator", "values", "query_operator")
+    )
+    values = [re.sub(r"^<\w+:(.*)>$", r"\1", each) if isinstance(each, str) else each for each in values]
+    if key == "labels":
+        found = bool(set(values) & set(update["tags"])) if values else bool(update["tags"])
+        return [(found if operator in ("equal_to", "is_present") else not found, joined)]
+    comment = update["comment"]
+    held = {
+        "status": CHATWOOT_STATUSES.get(update["status"], update["status"]),
+        "priority": CHATWOOT_PRIORITIES.get(update["priority"], update["priority"]),
+        "team_id": update["group"],
+        "assignee_id": update["assignee"],
+        "mail_subject": update["subject"],
+        "private_note": None if comment is None else not comment["public"],
+        "cf_5": update["type"],  # a custom attribute
+    }[key]
+    null = held is None
+    if operator in ("is_present", "is_not_present"):
+        return [(null is (operator == "is_not_present"), joined)]
+    if operator == "contains":
+        return [(None if null else values[0].lower() in held.lower(), joined)]
+    if operator == "does_not_contain":
+        return [(None if null else values[0].lower() not in held.lower(), joined)]
+    among: Truth = None if null else held in values
+    if operator == "equal_to":
+        return [(among, joined)]
+    if key.startswith("cf_"):
+        return [(_not(among), "OR"), (null, joined)]
+    return [(_not(among), joined)]

@@ -69,6 +69,7 @@ STATE = st.one_of(
     _leaf("current_tags", ("includes", "not_includes"), ("vip", "vip bug", "late bug")),
     _leaf("subject_includes_word", ("includes", "not_includes"), ("refund", "late now", "sure")),
 )
+CUSTOM = _leaf("custom_fields_5", ("is", "is_not"), ("", "question", "incident"))
 HAPPENED = st.one_of(
     _leaf("update_type", ("is", "is_not"), ("Create", "Change")),
     _leaf("comment_is_public", ("is",), ("true", "false", "not_relevant")),

@@ -28,7 +28,7 @@ from migrator.rules.conditions import (
     leaves,
 )
 from migrator.rules.conditions import Any as AnyOf
-from migrator.rules.normal_forms import assume, sets, simple
+from migrator.rules.normal_forms import assume, given_event, sets, simple
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import escaped, translated
 from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
@@ -85,18 +85,14 @@ def rule(source: Rule) -> Translation:
 
 
 def given(condition: Condition, event: str) -> Condition:
-    """Return what is left of a condition, given that a ticket was created or that one was updated."""
+    """Return what is left of a condition, given that a ticket was created or updated: there, all tickets are public."""
 
     def known(leaf: Leaf) -> bool | None:
-        if isinstance(leaf, Event) and leaf.kinds in (("created",), ("updated",)):
-            return (leaf.kinds == (event,)) is not leaf.negated
-        if isinstance(leaf, Changed) and event == "created":
-            return leaf.negated  # nothing changes on a new ticket
         if isinstance(leaf, Is) and str(leaf.path) == "ticket.privacy" and event == "created":
-            return (Lit(value="public") in leaf.values) is not leaf.negated  # tickets there are all public
+            return (Lit(value="public") in leaf.values) is not leaf.negated
         return None
 
-    return assume(condition, known)
+    return assume(given_event(condition, event), known)
 
 
 class Conditions:
