@@ -312,7 +312,10 @@ class Decider:
                 nobody = quoted(f"not selected: nothing needs a {kind.stands_in} in place of a seat at {title}")
                 cases.append((f"w.id IN ({unselected})", "skip", nobody))
                 return [*cases, ("TRUE", "stand_in", quoted(f"no seat at {title}: stands in as a {kind.stands_in}"))]
-            return [*cases, ("TRUE", "manual", quoted(f"needs a seat at {title}"))]
+            lacks = (
+                f"needs a seat at {title}" if kind.stands_in else f"{title} has none like it, and nothing here adds one"
+            )
+            return [*cases, ("TRUE", "manual", quoted(lacks))]
         inside = self._inside(kind_name)
         if _linked(kind):
             has = quoted(f"{title} has it already")

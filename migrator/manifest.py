@@ -23,10 +23,11 @@ class Cited(Document):
 
 class Auth(Document):
     """``basic``: user and password, ``bearer``: a token, which wins where its secret is given; ``{name}`` stands for an
-    account setting or a secret."""
+    account setting or a secret. ``scheme``: the word that stands before the token."""
 
     basic: tuple[str, str] | None = None
     bearer: str | None = None
+    scheme: str = "Bearer"
 
 
 class QuotaRule(Cited):
@@ -187,19 +188,21 @@ class Find(Document):
 class Keep(Document):
     """What the vendor does with one canonical field.
 
-    ``write``: ``always``, ``create`` (only then) or ``never``. ``max``: characters, or items of a list; ``max_item``:
-    characters of each item. ``type_max``: characters of custom values, by field type. ``one_of``: native values it
-    takes. ``default``: what it fills in when there is none; ``fills``: it may fill in something of its own; ``moves``:
-    it changes the value by itself later on.
+    ``write``: ``always``, ``create`` (only then) or ``never``. ``max``: characters, or items of a list; ``max_bytes``:
+    bytes of UTF-8, cut between characters; ``max_item``: characters of each item. ``type_max``: characters of custom
+    values, by field type. ``one_of``: native values it takes. ``default``: what it fills in when there is none;
+    ``fills``: it may fill in something of its own; ``moves``: it changes the value by itself later on.
     ``only_with``: written only where other fields have these values. ``follows``: not written, but read back as this
     reference's field. ``unique``: a value in a list belongs to one record only. ``trim``/``lower``: the vendor does so
-    itself; ``last_part``: of a path, only what stands after the last slash; ``one_word``: of a text (or each item) one
-    word in lower case; ``adds``: the vendor adds the options chosen in this map. ``loss``/``because``: how a
-    difference is named in the report, and why.
+    itself; ``replaces``: characters it cannot take, and what stands in their place; ``last_part``: of a path, only what
+    stands after the last slash; ``one_word``: of a text (or each item) one word in lower case; ``sorted``: a
+    list comes back in the order of its letters, each once; ``adds``: the vendor adds the options chosen in this map.
+    ``loss``/``because``: how a difference is named in the report, and why.
     """
 
     write: Literal["always", "create", "never"] = "always"
     max: int | None = None
+    max_bytes: int | None = None
     max_item: int | None = None
     one_of: tuple[Scalar, ...] = ()
     default: Scalar | None = None
@@ -211,8 +214,10 @@ class Keep(Document):
     only_with: dict[str, tuple[str, ...]] = {}
     trim: Flag = False
     lower: Flag = False
+    replaces: dict[str, str] = {}
     last_part: Flag = False
     one_word: Flag = False
+    sorted: Flag = False
     adds: str | None = None
     unique: Flag = False
     loss: Literal["dropped", "truncated", "merged", "reset", "unresolved", "untranslated"] | None = None

@@ -140,7 +140,7 @@ class _Writer:
         if (keep.max_item or keep.one_word or keep.adds) and not keep.default_field:
             # list_distinct loses the order
             limited = f"list_filter({limited}, lambda x, i: list_position({limited}, x) = i)"
-        return limited
+        return f"list_sort(list_distinct({limited}))" if keep.sorted else limited
 
     def _preface(self, verb: Verb) -> str:
         assert verb.preface is not None
@@ -260,6 +260,8 @@ def _limited(column: str, keep: Keep) -> str:
         column = f"NULLIF(regexp_replace({column}, '^\\s+|\\s+$', '', 'g'), '')"
     if keep.last_part:
         column = f"NULLIF(regexp_replace({column}, '^.*[/\\\\]', '', 's'), '')"
+    for taken, given in keep.replaces.items():
+        column = f"replace({column}, {quoted(taken)}, {quoted(given)})"
     if keep.lower:
         column = f"lower({column})"
     if keep.one_word:
@@ -268,4 +270,9 @@ def _limited(column: str, keep: Keep) -> str:
         column = f"left({column}, {keep.max})"
         if keep.trim:
             column = f"regexp_replace({column}, '\\s+$', '')"
+    if keep.max_bytes:
+        fits = f"list_filter(range(0, {keep.max_bytes + 1}), lambda n: strlen(left({column}, n)) <= {keep.max_bytes})"
+        column = (
+            f"CASE WHEN strlen({column}) <= {keep.max_bytes} THEN {column} ELSE left({column}, list_max({fits})) END"
+        )
     return column
