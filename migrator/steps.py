@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import requests
 
@@ -33,6 +34,7 @@ from migrator.verify import Verified, compare, discrepancies, read_back
 from migrator.waves import Wave
 
 P = ParamSpec("P")
+T = TypeVar("T")
 Progress = Callable[[str, int], None]
 LoadProgress = Callable[[str, int, int], None]
 
@@ -43,6 +45,17 @@ def _quiet(stream: str, records: int) -> None:
 
 def _quiet_load(kind: str, done: int, total: int) -> None:
     """Show nothing."""
+
+
+def _keeps_stage(step: Callable[Concatenate[Steps, P], T]) -> Callable[Concatenate[Steps, P], T]:
+    """Hold the stage, where there is one, as long as the step lasts: its parts would open it and write it out each."""
+
+    @functools.wraps(step)
+    def kept(self: Steps, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with Stage(self.workspace.stage) if self.workspace.stage.is_file() else nullcontext():
+            return step(self, *args, **kwargs)
+
+    return kept
 
 
 def now() -> str:
@@ -128,6 +141,7 @@ class Steps:
     # ---- extract ----------------------------------------------------------------------------------------------------
 
     @holds("extract")
+    @_keeps_stage
     def extract(self, progress: Progress = _quiet) -> Extracted:
         """Bring the source's records and bytes into the stage."""
         source = self.source()
@@ -180,6 +194,7 @@ class Steps:
     # ---- plan -------------------------------------------------------------------------------------------------------
 
     @holds("plan")
+    @_keeps_stage
     def plan(
         self,
         *,
@@ -196,8 +211,6 @@ class Steps:
         selection = self.project.selection.narrowed(sample=sample, since=since)
         side, kinds = self.project.destination, self.project.destination.connector.kinds
         self._need_stage()
-        with Stage(self.workspace.stage):
-            pass  # held by another run? then say so before anything else
         identities, undone, written = self._identities(offline)
         if not offline and wave is None:
             self.look_around(progress)
@@ -328,6 +341,7 @@ class Steps:
     # ---- load -------------------------------------------------------------------------------------------------------
 
     @holds("load")
+    @_keeps_stage
     def load(self, digest: str, *, accept_losses: bool = False, progress: LoadProgress = _quiet_load) -> Loaded:
         """Carry out the plan with this digest, from wherever an earlier load stopped."""
         plan = self.saved_plan()
@@ -385,6 +399,7 @@ class Steps:
     # ---- verify -----------------------------------------------------------------------------------------------------
 
     @holds("verify")
+    @_keeps_stage
     def verify(self, *, progress: Progress = _quiet) -> tuple[Verified, list[dict[str, Any]]]:
         """Read the destination back and compare it with the plan's prediction."""
         plan, destination = self.saved_plan(), self.destination()
@@ -417,6 +432,7 @@ class Steps:
     # ---- undo -------------------------------------------------------------------------------------------------------
 
     @holds("undo")
+    @_keeps_stage
     def undo(self, *, last: bool = False, touched: bool = False, progress: Progress = _quiet) -> Plan:
         """Plan the removal of what was written: all of it, or what the ``last`` load wrote. `load` carries it out.
 
@@ -485,6 +501,7 @@ class Steps:
     # ---- rehearse ---------------------------------------------------------------------------------------------------
 
     @holds("rehearse")
+    @_keeps_stage
     def rehearse(
         self, *, progress: LoadProgress = _quiet_load, reading: Progress = _quiet
     ) -> tuple[Loaded, Verified, list[dict[str, Any]]]:
