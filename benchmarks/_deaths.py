@@ -445,18 +445,14 @@ def survive(bench: Bench, far: Far, command: str, events: Sequence[Event], scrat
 
 def warm() -> None:
     """Import what a command needs and read its SQL once, so that children need not."""
-    import dlt
-    import dlt.destinations.impl.duckdb.configuration
-    import dlt.destinations.impl.duckdb.duck
-    import dlt.destinations.impl.duckdb.factory
-    import pyarrow
     import selectolax.lexbor
     import sqlglot.dialects.duckdb
 
-    assert dlt
-    assert pyarrow
+    import migrator.landing
+
     assert selectolax.lexbor
     assert sqlglot.dialects.duckdb
+    assert migrator.landing
     schemas = {"raw": "canonical", "there": "found", "back": "back_canonical", "undo_read": READ}
     for vendor, (raw, into) in itertools.product(("zendesk", "freshdesk"), schemas.items()):
         connector = registry.connector(vendor)
