@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from migrator.connector import Child, Native, Outcome, Promise, Raw, Unit, Written, at_path, place
 from migrator.declarative import Declarative
-from migrator.errors import AbsentError, MigratorError, RefusedError, UnknownOutcomeError, VendorError
+from migrator.errors import AbsentError, MigratorError, RefusedError, RetryError, UnknownOutcomeError, VendorError
 from migrator.manifest import Call, Embed, Find, Jobs, Write
 from migrator.mapping import word
 
@@ -309,7 +309,7 @@ class Deliverer(Declarative):
                 return _need(at_path(answer, embed.answer or ""))
             except (UnknownOutcomeError, ValueError, KeyError) as err:
                 if attempt == UPLOAD_TRIES:
-                    raise VendorError(f"POST {path.split('?')[0]}: {err}; tried {attempt} times") from err
+                    raise RetryError(f"POST {path.split('?')[0]}: {err}; tried {attempt} times") from err
                 self.client.sleep(float(attempt))
         raise AssertionError("unreachable")
 
