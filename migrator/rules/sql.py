@@ -44,12 +44,17 @@ _SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
 @dataclass
 class Compiled:
-    """One statement being made: the values of its parameters, and the leaves no column can answer."""
+    """One statement being made: every leaf is computed once, under a name, whoever asks for it.
+
+    ``values`` are those of its parameters, ``unseen`` the leaves that no column can answer.
+    """
 
     columns: frozenset[str]
     values: list[Anything] = field(default_factory=list)
     unseen: list[Leaf] = field(default_factory=list)
+    leaves: dict[str, str] = field(default_factory=dict)  # SQL to name
     _known: dict[Anything, exp.Expression] = field(default_factory=dict)
+    _made: dict[Anything, str] = field(default_factory=dict)
 
     def parameter(self, value: Anything) -> exp.Expression:
         """Return the place of a value; the same value has one place."""
@@ -59,25 +64,30 @@ class Compiled:
             self._known[key] = exp.Parameter(this=exp.Literal.number(len(self.values)))
         return self._known[key].copy()
 
-    def condition(self, condition: Condition, moved: Moved | None = None) -> exp.Expression:
-        """Return the condition as a boolean that is never NULL; ``moved``: values as they are after the move."""
+    def condition(self, condition: Condition, moved: Moved | None = None) -> str:
+        """Return the condition over the names of its leaves, never NULL; ``moved``: values as after the move."""
         return self._any(simple(condition), moved or {})
 
-    def _any(self, condition: Condition, moved: Moved) -> exp.Expression:
-        if isinstance(condition, All):
-            return (
-                exp.and_(*(exp.paren(self._any(part, moved)) for part in condition.of)) if condition.of else exp.true()
-            )
-        if isinstance(condition, Any):
-            return (
-                exp.or_(*(exp.paren(self._any(part, moved)) for part in condition.of)) if condition.of else exp.false()
-            )
+    def _any(self, condition: Condition, moved: Moved) -> str:
+        if isinstance(condition, All | Any):
+            word, none = (" AND ", "TRUE") if isinstance(condition, All) else (" OR ", "FALSE")
+            return f"({word.join(self._any(part, moved) for part in condition.of)})" if condition.of else none
         assert not isinstance(condition, Not)
-        made = _leaf(self, condition, moved)
-        if made is None:
-            self.unseen.append(condition)
-            return exp.true()
-        return made
+        at = str(getattr(condition, "path", "")).replace("before:", "")
+        key = (condition, tuple(moved.get(at, {}).items()))
+        if key not in self._made:
+            made = _leaf(self, condition, moved)
+            if made is None:
+                self.unseen.append(condition)
+                return "TRUE"
+            sql = made.sql("duckdb")
+            self._made[key] = self.leaves.setdefault(sql, f"l{len(self.leaves)}")
+        return self._made[key]
+
+    def selected(self, table: str) -> str:
+        """Return the subquery in which every leaf has its name."""
+        named = "".join(f", {sql} AS {name}" for sql, name in self.leaves.items())
+        return f"(SELECT id{named} FROM {table})"
 
     def column(self, name: str) -> exp.Expression | None:
         """Return a column of the table, or None where it has no such; ``ticket.before:x`` is ``before.ticket.x``."""
@@ -202,8 +212,10 @@ def _text(to: Compiled, leaf: Text, moved: Moved) -> exp.Expression | None:
 
 
 def _needle(to: Compiled, low: exp.Expression, mode: str, needle: str) -> exp.Expression:
-    if mode in ("word", "phrase"):
-        return exp.func("regexp_matches", low.copy(), to.parameter(word_pattern(needle.lower())))
+    if mode in ("word", "phrase"):  # first what is quick
+        matched = exp.func("regexp_matches", low.copy(), to.parameter(word_pattern(needle.lower())))
+        there = exp.Anonymous(this="contains", expressions=[low.copy(), to.parameter(needle.lower())])
+        return exp.and_(there, matched)
     if mode == "regex":
         folded = to.parameter(f"(?i){needle}")  # the pattern as it is: lowered, it would mean something else
         matched = exp.func("regexp_matches", low.copy(), folded)
@@ -220,6 +232,13 @@ def word_pattern(needle: str) -> str:
     """Return the regular expression for a whole word or phrase, as every engine here reads it."""
     escaped = _SPECIAL.sub(r"\\\1", needle)
     return rf"(^|\W){escaped}(\W|$)"
+
+
+def word_of(pattern: str) -> str | None:
+    """Return the word or phrase that ``word_pattern`` made a pattern of, or None for any other pattern."""
+    inside = pattern.removeprefix(r"(^|\W)").removesuffix(r"(\W|$)")
+    word = re.sub(r"\\(.)", r"\1", inside)
+    return word if word_pattern(word) == pattern else None
 
 
 def _tags(to: Compiled, leaf: Tags) -> exp.Expression | None:
@@ -263,32 +282,25 @@ def _case_null(column: exp.Expression, null: bool, test: exp.Expression) -> exp.
 
 
 def counts(table: str, pairs: Sequence[tuple[Condition, Condition, Moved]], columns: Sequence[str]) -> Question:
-    """Return one scan that counts, for each pair, the tickets of the first, the second, and each without the other."""
+    """Return one scan that counts, for each pair, the tickets of the first, of the second, and of both."""
     to = Compiled(frozenset(columns))
-    wanted: list[exp.Expression] = []
+    made: list[str] = []
     unseen: list[tuple[Leaf, ...]] = []
-    for source, destination, moved in pairs:
+    for at, (source, destination, moved) in enumerate(pairs):
         before = len(to.unseen)
-        one, other = to.condition(source), to.condition(destination, moved)
-        tests = (
-            one,
-            other,
-            exp.and_(exp.paren(one), exp.not_(exp.paren(other))),
-            exp.and_(exp.paren(other), exp.not_(exp.paren(one))),
-        )
-        wanted += [exp.func("COUNT_IF", test.copy()) for test in tests]
+        made.append(f"{to.condition(source)} AS a{at}, {to.condition(destination, moved)} AS b{at}")
         unseen.append(tuple(to.unseen[before:]))
-    select = exp.select(*wanted).from_(table)
-    return Question(select.sql("duckdb"), tuple(to.values), tuple(unseen))
+    wanted = ", ".join(f"COUNT_IF(a{at}), COUNT_IF(b{at}), COUNT_IF(a{at} AND b{at})" for at in range(len(pairs)))
+    sql = f"SELECT {wanted} FROM (SELECT {', '.join(made)} FROM {to.selected(table)})"
+    return Question(sql, tuple(to.values), tuple(unseen))
 
 
 def examples(table: str, pair: tuple[Condition, Condition, Moved], columns: Sequence[str], few: int = 3) -> Question:
     """Return the question for a few tickets on which the two conditions differ: (id, of the first?)."""
     to = Compiled(frozenset(columns))
     one, other = to.condition(pair[0]), to.condition(pair[1], pair[2])
-    select = exp.select("id", exp.alias_(exp.paren(one), "source")).from_(table)
-    select = select.where(exp.NEQ(this=exp.paren(one.copy()), expression=exp.paren(other))).order_by("id").limit(few)
-    return Question(select.sql("duckdb"), tuple(to.values), (tuple(to.unseen),))
+    sql = f"SELECT id, {one} AS source FROM {to.selected(table)} WHERE {one} <> {other} ORDER BY id LIMIT {few:d}"
+    return Question(sql, tuple(to.values), (tuple(to.unseen),))
 
 
 @dataclass(frozen=True)
@@ -312,4 +324,5 @@ class Agreement:
 
 def agreements(row: Sequence[int]) -> list[Agreement]:
     """Return the counts of each pair from the one row of ``counts``."""
-    return [Agreement(*row[at : at + 4]) for at in range(0, len(row), 4)]
+    threes = (row[at : at + 3] for at in range(0, len(row), 3))
+    return [Agreement(one, other, one - both, other - both) for one, other, both in threes]

@@ -49,6 +49,7 @@ from migrator.rules.rule import (
     Verb,
     View,
 )
+from migrator.rules.sql import word_of
 
 from . import names
 
@@ -225,6 +226,9 @@ def _plain(name: str, operator: str, native: Mapping[str, Any]) -> Condition | N
     if operator in names.TEXTS:
         mode, negated, null = names.TEXTS[operator]
         needles = tuple(str(one) for one in listed(value))
+        words = [word_of(needle) for needle in needles] if mode == "regex" else []
+        if words and None not in words:
+            mode, needles = "phrase" if " " in str(words[0]) else "word", tuple(map(str, words))
         made = {"path": at, "mode": mode, "needles": needles, "negated": negated}
         return Text.model_validate({**made, "null": null and at.of != "comment"})
     if operator in ("before (absolute)", "after (absolute)"):
