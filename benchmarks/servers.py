@@ -3,8 +3,8 @@
     python benchmarks/servers.py request_tracker [--tickets 120] [--workers 1 8] [--repeat 3] [--json FILE]
 
 A first load is recorded at the client: every request that writes, with its body. Then, on a server brought back to its
-beginning each time and by turns, the recording is posted again by plain ``requests`` sessions, and the plan is loaded by
-migrator. Share: the bare loop's best time by migrator's best.
+beginning each time and by turns, the recording is posted again by plain ``requests`` sessions, and the plan is loaded
+by migrator. Share: the bare loop's best time by migrator's best.
 """
 
 from __future__ import annotations

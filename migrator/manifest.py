@@ -197,7 +197,8 @@ class Keep(Document):
     records of these kinds only. ``bare``: a text without the line of its ``preface``. ``unique``: a value in a list
     belongs to one record only. ``trim``/``lower``: the vendor does so itself; ``replaces``: characters it cannot take,
     and what stands in their place; ``last_part``: of a path, only what stands after the last slash; ``one_word``: of a
-    text (or each item) one word in lower case; ``adds``: the vendor adds the options chosen in this map.
+    text (or each item) one word in lower case; ``sorted``: a list comes back in the order of its letters, each once;
+    ``adds``: the vendor adds the options chosen in this map.
     ``loss``/``because``: how a difference is named in the report, and why.
     """
 
@@ -220,6 +221,7 @@ class Keep(Document):
     replaces: dict[str, str] = {}
     last_part: Flag = False
     one_word: Flag = False
+    sorted: Flag = False
     adds: str | None = None
     unique: Flag = False
     loss: Literal["dropped", "truncated", "merged", "reset", "unresolved", "untranslated"] | None = None

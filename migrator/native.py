@@ -145,7 +145,7 @@ class _Writer:
         if (keep.max_item or keep.one_word or keep.adds) and not keep.default_field:
             # list_distinct loses the order
             limited = f"list_filter({limited}, lambda x, i: list_position({limited}, x) = i)"
-        return limited
+        return f"list_sort(list_distinct({limited}))" if keep.sorted else limited
 
     def _preface(self, verb: Verb, *, words: bool = False) -> str:
         assert verb.preface is not None

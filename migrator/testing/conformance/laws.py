@@ -13,7 +13,7 @@ from migrator.plan import digest
 from migrator.testing.conformance.runs import begin, read_all
 from migrator.testing.conformance.suite import Suite
 
-READING = ("429", "500", "reset", "timeout", "truncated")  # faults to read under
+READING = ("429", "500", "reset", "timeout", "truncated", "garbled")  # faults to read under
 
 
 @dataclass(frozen=True)
