@@ -1,6 +1,6 @@
 """How fast a load goes into a true server, beside a bare loop of ``requests`` that posts the very same bodies.
 
-    python benchmarks/servers.py [request_tracker] [--tickets 120] [--workers 1 8] [--repeat 3] [--json FILE]
+    python benchmarks/servers.py [request_tracker | django_helpdesk] [--tickets 120] [--workers 1 8] [--repeat 3] [--json FILE]
 
 A first load is recorded at the client: every request that writes, with its body. Then, on a server brought back to its
 beginning each time and by turns, the recording is posted again by plain ``requests`` sessions, and the plan is loaded
@@ -39,11 +39,7 @@ from migrator.plan import Plan, Planner
 from migrator.project import Account, Workspace, side
 from migrator.stage import Stage
 from migrator.testing.conformance import stage_all
-<<<<<<< HEAD
-from migrator.testing.servers import Unavailable, request_tracker
-=======
-from migrator.testing.servers import django_helpdesk, request_tracker
->>>>>>> djhd
+from migrator.testing.servers import Unavailable, django_helpdesk, request_tracker
 
 CONTACTS, GROUPS = 10, 2
 
