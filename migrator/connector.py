@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -160,8 +161,16 @@ class Destination(Source, Protocol):
         """Return how many such units one call may carry."""
         ...
 
+    def time(self) -> datetime:
+        """Return the time by the vendor's clock, or the nearest to it that can be known."""
+        ...
+
     def write(self, units: Sequence[Unit]) -> list[Outcome] | Promise:
-        """Carry out one call with these units. Raises RefusedError for the whole, UnknownOutcomeError, AccessError."""
+        """Carry out one call with these units.
+
+        Raises RefusedError for the whole; UnknownOutcomeError where it may have been carried out; RetryError,
+        AccessError or StoppedError where nothing of it was.
+        """
         ...
 
     def outcomes(self, jobs: Mapping[str, Sequence[Unit]]) -> dict[str, list[Outcome] | None]:

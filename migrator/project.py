@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -137,6 +138,7 @@ class Side:
         session: requests.Session | None = None,
         sleep: Callable[[float], None] | None = None,
         monotonic: Callable[[], float] | None = None,
+        now: Callable[[], datetime] | None = None,
     ) -> Deliverer:
         """Return the account, ready to be read or written. Raises AccessError where a secret is missing."""
         manifest = self.connector.manifest
@@ -170,6 +172,8 @@ class Side:
             client.sleep = pacer.sleep = sleep
         if monotonic is not None:
             pacer.monotonic = monotonic
+        if now is not None:
+            client.now = now
         return self.connector.connection(
             manifest,
             self.mapping,
@@ -185,7 +189,7 @@ class Side:
         """Return the account's address. Raises InputError where a setting is missing."""
         if self.account.url:
             url = self.account.url.rstrip("/")
-            path = re.sub(r"^https?://[^/]+", "", self.connector.manifest.base_url).rstrip("/")
+            path = re.sub(r"^(https?://[^/]+|\{\w+\})", "", self.connector.manifest.base_url).rstrip("/")
             return url if url.endswith(path) else url + path
         return self._fill(self.connector.manifest.base_url)
 

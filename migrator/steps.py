@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import requests
 
@@ -24,7 +25,7 @@ from migrator.errors import InputError, PlanError, WorkspaceError
 from migrator.extract import Arrivals, Extracted, canonicalize, download, extract
 from migrator.ledger import Ledger
 from migrator.load import Loaded, Loader
-from migrator.plan import Plan, Planner
+from migrator.plan import Plan, Planner, is_whole
 from migrator.project import Project, Side, Workspace
 from migrator.stage import Stage
 from migrator.switches import put_back, quiet
@@ -33,6 +34,7 @@ from migrator.verify import Verified, compare, discrepancies, read_back
 from migrator.waves import Wave
 
 P = ParamSpec("P")
+T = TypeVar("T")
 Progress = Callable[[str, int], None]
 LoadProgress = Callable[[str, int, int], None]
 
@@ -43,6 +45,17 @@ def _quiet(stream: str, records: int) -> None:
 
 def _quiet_load(kind: str, done: int, total: int) -> None:
     """Show nothing."""
+
+
+def _keeps_stage(step: Callable[Concatenate[Steps, P], T]) -> Callable[Concatenate[Steps, P], T]:
+    """Hold the stage, where there is one, as long as the step lasts: its parts would open it and write it out each."""
+
+    @functools.wraps(step)
+    def kept(self: Steps, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with Stage(self.workspace.stage) if self.workspace.stage.is_file() else nullcontext():
+            return step(self, *args, **kwargs)
+
+    return kept
 
 
 def now() -> str:
@@ -101,7 +114,9 @@ class Steps:
         """Open an account; within one run once, because its quota is one."""
         account = self._opened.pop(which, None) if self.run else None
         if account is None:
-            account = self._steered(side.open(session=session, sleep=self.sleep, monotonic=self.monotonic))
+            account = self._steered(
+                side.open(session=session, sleep=self.sleep, monotonic=self.monotonic, now=self.clock)
+            )
         self._opened[which] = account  # the last one, whose waits are shown
         return account
 
@@ -126,6 +141,7 @@ class Steps:
     # ---- extract ----------------------------------------------------------------------------------------------------
 
     @holds("extract")
+    @_keeps_stage
     def extract(self, progress: Progress = _quiet) -> Extracted:
         """Bring the source's records and bytes into the stage."""
         source = self.source()
@@ -178,6 +194,7 @@ class Steps:
     # ---- plan -------------------------------------------------------------------------------------------------------
 
     @holds("plan")
+    @_keeps_stage
     def plan(
         self,
         *,
@@ -194,8 +211,6 @@ class Steps:
         selection = self.project.selection.narrowed(sample=sample, since=since)
         side, kinds = self.project.destination, self.project.destination.connector.kinds
         self._need_stage()
-        with Stage(self.workspace.stage):
-            pass  # held by another run? then say so before anything else
         identities, undone, written = self._identities(offline)
         if not offline and wave is None:
             self.look_around(progress)
@@ -227,6 +242,7 @@ class Steps:
                 selection,
                 waiting,
             )
+            self.workspace.plan.unlink(missing_ok=True)  # a plan cut off from here on is none
             plan = planner.make(quota_plan=side.account.plan, files=self.files())
             covered = coverage.measure(stage, source.mapping)
             unreadable = stage.rows(
@@ -325,6 +341,7 @@ class Steps:
     # ---- load -------------------------------------------------------------------------------------------------------
 
     @holds("load")
+    @_keeps_stage
     def load(self, digest: str, *, accept_losses: bool = False, progress: LoadProgress = _quiet_load) -> Loaded:
         """Carry out the plan with this digest, from wherever an earlier load stopped."""
         plan = self.saved_plan()
@@ -358,7 +375,7 @@ class Steps:
             side.account.workers,
             self._told(progress),
             monotonic=destination.client.pacer.monotonic,
-            now=self.clock,
+            now=destination.time,
             **more,
         )
 
@@ -382,6 +399,7 @@ class Steps:
     # ---- verify -----------------------------------------------------------------------------------------------------
 
     @holds("verify")
+    @_keeps_stage
     def verify(self, *, progress: Progress = _quiet) -> tuple[Verified, list[dict[str, Any]]]:
         """Read the destination back and compare it with the plan's prediction."""
         plan, destination = self.saved_plan(), self.destination()
@@ -414,13 +432,17 @@ class Steps:
     # ---- undo -------------------------------------------------------------------------------------------------------
 
     @holds("undo")
+    @_keeps_stage
     def undo(self, *, last: bool = False, touched: bool = False, progress: Progress = _quiet) -> Plan:
         """Plan the removal of what was written: all of it, or what the ``last`` load wrote. `load` carries it out.
 
         ``touched``: also what people have changed since. Raises InputError where nothing was written.
         """
         self._need_stage()
-        self._identities(offline=False)  # settles what is in doubt
+        with Stage(self.workspace.stage) as stage:
+            if stage.tables_of("plan") and not is_whole(stage):
+                raise InputError("the last plan was cut off before its end", remedy="run `migrator plan` first")
+        _, undone, _ = self._identities(offline=False)  # settles what is in doubt
         side, kinds, destination = (
             self.project.destination,
             self.project.destination.connector.kinds,
@@ -433,8 +455,10 @@ class Steps:
                 raise InputError("nothing was written yet: there is nothing to undo")
             only = ledger.created_by(plan) if last else None
             restored = [Restored(*row) for row in ledger.changed_by(plan)] if last else []
-            undo = Undo(stage, ledger, kinds, side.connector.manifest, side.mapping, only, restored, touched)
-            undo.make()
+            undo = Undo(stage, ledger, kinds, side.connector.manifest, side.mapping, only, restored, touched, undone)
+            self.workspace.plan.unlink(missing_ok=True)
+            with stage.at_once():
+                undo.make()
             ledger.forget(undo.gone())
             counts = dict(stage.rows("SELECT kind, count(*) FROM plan.planned GROUP BY 1"))
             planner = Planner(stage, kinds, side.connector.manifest, side.mapping, self.project.source.account.vendor)
@@ -470,13 +494,14 @@ class Steps:
         lag = max((stream.lag_seconds for stream in destination.manifest.streams.values()), default=0)
         with Ledger(ledger_file) as ledger:
             last = ledger.last_write()
-        since = (self.clock() - datetime.fromisoformat(last)).total_seconds() if last else lag + 1
+        since = (destination.time() - datetime.fromisoformat(last)).total_seconds() if last else lag + 1
         if since <= lag:
             destination.client.sleep(lag + 1 - max(0.0, since))
 
     # ---- rehearse ---------------------------------------------------------------------------------------------------
 
     @holds("rehearse")
+    @_keeps_stage
     def rehearse(
         self, *, progress: LoadProgress = _quiet_load, reading: Progress = _quiet
     ) -> tuple[Loaded, Verified, list[dict[str, Any]]]:

@@ -13,6 +13,7 @@ from migrator.cli import run  # noqa: F401
 from migrator.cli import steer  # noqa: F401
 from migrator.cli import back  # noqa: F401
 from migrator.cli import certify  # noqa: F401
+from migrator.cli import rules  # noqa: F401
 from migrator.cli import look  # noqa: F401
 
 # isort: on
@@ -29,9 +30,10 @@ def main() -> None:
         say("stopped; the same command goes on from here", err=True)
         raise SystemExit(130) from None
     except Exception as err:
-        from migrator.errors import MigratorError
+        from migrator.errors import MigratorError, disk_trouble
 
-        if not isinstance(err, MigratorError):
+        shown = err if isinstance(err, MigratorError) else disk_trouble(err)
+        if shown is None:
             raise
-        say(f"error: {err}", err=True)
-        raise SystemExit(err.exit_code) from None
+        say(f"error: {shown}", err=True)
+        raise SystemExit(shown.exit_code) from None

@@ -9,7 +9,7 @@ from migrator.errors import MigratorError
 from migrator.load import Loader
 from migrator.testing.conformance import Run
 
-HOWS = ("429", "500", "502", "503", "reset", "unanswered", "timeout", "truncated")
+HOWS = ("429", "500", "502", "503", "reset", "unanswered", "timeout", "truncated", "garbled")
 WHICH = ("", "^POST ", "^PUT ", "^GET ")
 Faults = Sequence[tuple[Any, int, str]]  # (how, at which call, among those that match)
 Deaths = Sequence[tuple[str, int]]  # ("before" or "after", at which call)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from migrator import registry
-from migrator.extract import extract
+from migrator.extract import Chunk, extract
 from migrator.project import open_project
 from migrator.sandboxes import serving
 from migrator.stage import Stage
@@ -36,7 +36,7 @@ def load_in(folder: str, url: str, environment: dict[str, str]) -> None:
 def extract_in(folder: str, url: str, environment: dict[str, str]) -> None:
     """Extract from the sandbox at ``url``, two pages a durable step."""
     run = elsewhere(folder, url, "source", environment)
-    extract(run.source(), run.workspace, chunk=2)
+    extract(run.source(), run.workspace, chunk=Chunk(2, seconds=0))
 
 
 def elsewhere(folder: str, url: str, side: str, environment: dict[str, str]) -> Steps:

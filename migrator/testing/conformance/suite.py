@@ -28,7 +28,7 @@ class Suite:
     step: int = 3
     ground: Callable[[], Ground] | None = None
     channels: tuple[str, ...] = ()
-    harms: tuple[str, ...] = ("429", "500", "503", "reset", "unanswered", "timeout")
+    harms: tuple[str, ...] = ("429", "500", "503", "reset", "unanswered", "timeout", "truncated", "garbled")
 
     @property
     def connector(self) -> Connector:

@@ -22,7 +22,7 @@ from .grounds import account, counted
 
 SPAWN = multiprocessing.get_context("forkserver")
 SPAWN.set_forkserver_preload(["migrator.steps", "migrator.registry", "ruamel.yaml", "tests.crash.test_killed"])
-WRITES = 16  # requests of the tiny desk that are not GET; the fixture's own count is held against it
+WRITES = 9  # requests of the tiny desk that are not GET; the fixture's own count is held against it
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_the_sweep_covers_every_write(planned: tuple[Path, int, dict[str, int], 
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("nth", range(1, WRITES + 1, 3))
+@pytest.mark.parametrize("nth", range(1, WRITES + 1, 2))
 def test_a_load_killed_at_a_request_doubles_and_loses_nothing(
     planned: tuple[Path, int, dict[str, int], int], server: RequestTracker, tmp_path: Path, when: str, nth: int
 ) -> None:
