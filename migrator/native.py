@@ -52,7 +52,9 @@ class _Writer:
             if keep is None or not verb.path or verb.path.startswith(("@", "^")):
                 continue
             if keep.follows:
-                _plant(tree, verb.path, self._followed(keep.follows))
+                followed = self._followed(keep.follows)
+                own = f"COALESCE({self._field(label, spec, verb, keep)}, {followed})"
+                _plant(tree, verb.path, followed if keep.write == "never" else own)
             elif keep.write != "never" and spec.type == "list" and verb.each:
                 beside.setdefault(verb.path, []).append((verb.each, self._items(label, keep), keep))
             elif keep.write != "never":
@@ -91,20 +93,23 @@ class _Writer:
             expression = f"to_json(strftime({column}, '%Y-%m-%dT%H:%M:%SZ'))"
         elif spec.type == "date":
             expression = f"to_json(CAST({column} AS VARCHAR))"
-        elif spec.type == "html" and verb.preface:
-            expression = f"to_json({self._preface(verb)} || {_limited(column, keep)})"
+        elif spec.type == "html" and verb.preface and not verb.text:
+            expression = f"to_json({'' if keep.bare else self._preface(verb) + ' || '}{_limited(column, keep)})"
         elif spec.type == "boolean" and verb.invert:
             expression = f"to_json(NOT {column})"
         elif verb.not_empty:
             expression = f"CASE WHEN {column} THEN to_json(TRUE) END"
         elif spec.type == "html" and verb.text:
-            expression = f"to_json({_limited(_words(column), keep)})"
+            line = self._preface(verb, words=True) + " || " if verb.preface and not keep.bare else ""
+            expression = f"to_json({line}{_limited(_words(column), keep)})"
         elif spec.type in ("text", "html"):
             expression = f"to_json({_limited(column, keep)})"
             if verb.else_key:
                 expression = f"COALESCE({expression}, to_json({self._own_key()}))"
         else:
             expression = f"to_json({column})"
+        if keep.kinds:
+            expression = f"CASE WHEN {_arrives_as(column, keep.kinds)} THEN {expression} END"
         return self._judged(expression, keep)
 
     def _judged(self, expression: str, keep: Keep) -> str:
@@ -142,14 +147,17 @@ class _Writer:
             limited = f"list_filter({limited}, lambda x, i: list_position({limited}, x) = i)"
         return f"list_sort(list_distinct({limited}))" if keep.sorted else limited
 
-    def _preface(self, verb: Verb) -> str:
+    def _preface(self, verb: Verb, *, words: bool = False) -> str:
         assert verb.preface is not None
         alias = f"p{len(self.joins)}"
         self.joins.append(f"LEFT JOIN labels {alias} ON {alias}.id = c.{name(verb.preface.by)}")
         person = f"regexp_replace(COALESCE({alias}.label, 'unknown'), '[⟦⟧\\p{{C}}]', '', 'g')"
+        before, after = ("⟦", "⟧") if words else ("<p>⟦", "⟧</p>")
         escaped = f"replace(replace(replace({person}, '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
         at = f"COALESCE(strftime(c.{name(verb.preface.at)}, '%Y-%m-%d %H:%M UTC'), 'no date')"
-        return f"'<p>⟦' || {escaped} || ', ' || {at} || {quoted(f', {self.vendor} ')} || c.id || '⟧</p>'"
+        end = quoted(after) + (" || chr(10) || chr(10)" if words else "")
+        who = person if words else escaped
+        return f"{quoted(before)} || {who} || ', ' || {at} || {quoted(f', {self.vendor} ')} || c.id || {end}"
 
     def _followed(self, follows: tuple[str, str]) -> str:
         """Return what the vendor itself takes from the record a reference names, as it will be there."""
@@ -217,6 +225,13 @@ class _Writer:
             f"GROUP BY rid) {alias} ON {alias}.rid = c.id"
         )
         return alias
+
+
+def _arrives_as(column: str, kinds: tuple[str, ...]) -> str:
+    """Return the test that a reference's record is one of these kinds at the destination."""
+    listed = ", ".join(quoted(kind) for kind in kinds)
+    there = "'create', 'keep', 'update', 'merge'"
+    return f"{column} IN (SELECT id FROM plan.decided WHERE as_kind IN ({listed}) AND action IN ({there}))"
 
 
 def _plant(tree: Tree, path: str, expression: str) -> None:

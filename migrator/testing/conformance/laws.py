@@ -187,7 +187,7 @@ def writing_survives(suite: Suite, folder: Path, how: str) -> None:
         wanted, writes = calm.held(), sum(method != "GET" for method in calm.ground.methods())
         for at in range(1, writes + 1, suite.step):
             run = calm.again()
-            run.ground.fault(how, at=at, matching="^(POST|PUT) ")
+            run.ground.fault(how, at=at, matching="^(POST|PUT|PATCH) ")
             loaded = run.load()
             assert loaded.quarantined == 0, (how, at, run.ledger.quarantined()[:2])
             assert run.held() == wanted, f"{how} at write {at}: {run.held()} instead of {wanted}"

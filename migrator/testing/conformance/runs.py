@@ -12,7 +12,7 @@ from typing import Any
 from migrator.compile import name
 from migrator.connector import Raw
 from migrator.delivery import Deliverer
-from migrator.errors import VendorError
+from migrator.errors import ForbiddenError, VendorError
 from migrator.extract import canonicalize
 from migrator.kinds import Kinds
 from migrator.ledger import Ledger
@@ -146,7 +146,12 @@ def read_all(source: Deliverer) -> dict[str, list[Raw]]:
         return sorted({record.id for record in came[parent]}, key=lambda id: (len(id), id))
 
     for stream in source.streams():
-        came[stream] = [record for page in source.pages(stream, None, ids) for record in page.records]
+        try:
+            came[stream] = [record for page in source.pages(stream, None, ids) for record in page.records]
+        except ForbiddenError:
+            if not source.manifest.streams[stream].optional:
+                raise
+            came[stream] = []
     return came
 
 
