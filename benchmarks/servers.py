@@ -39,7 +39,7 @@ from migrator.plan import Plan, Planner
 from migrator.project import Account, Workspace, side
 from migrator.stage import Stage
 from migrator.testing.conformance import stage_all
-from migrator.testing.servers import Unavailable, request_tracker
+from migrator.testing.servers import Unavailable, django_helpdesk, request_tracker
 
 CONTACTS, GROUPS = 10, 2
 
@@ -61,7 +61,17 @@ def start_request_tracker(folder: Path) -> Desk:
     return Desk(account, {"token": server.token}, server.reset, server.stop)
 
 
-DESKS: dict[str, Callable[[Path], Desk]] = {"request_tracker": start_request_tracker}
+def start_django_helpdesk(folder: Path) -> Desk:
+    """Start django-helpdesk with a worker process a core."""
+    server = django_helpdesk.start(folder)
+    account = Account(vendor="django_helpdesk", url=server.url, settings={"address": server.url})
+    return Desk(account, {"token": server.token}, server.reset, server.stop)
+
+
+DESKS: dict[str, Callable[[Path], Desk]] = {
+    "django_helpdesk": start_django_helpdesk,
+    "request_tracker": start_request_tracker,
+}
 
 
 class Recording(HTTPAdapter):
