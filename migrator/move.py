@@ -178,14 +178,14 @@ def agreed(steps: Steps, within: str) -> Terms:
     """Return the terms that the named plan stands for, noted so that a later run knows them. Raises PlanError."""
     file = steps.workspace.folder / FILE
     held = _terms_of(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+    if held and len(within) >= 12 and any(digest.startswith(within) for digest in held.plans):
+        return held  # the plan in the workspace is a later wave's, or was cut off
     plan = steps.saved_plan()
     if len(within) >= 12 and plan["digest"].startswith(within):
         terms = held.joined(Terms.of(plan)) if held else Terms.of(plan)
         sets = {"losses": sorted(map(list, terms.losses)), "ends": sorted(map(list, terms.ends))}
         steps.write(FILE, {"plans": list(terms.plans), "files": terms.files, **sets})
         return terms
-    if held and len(within) >= 12 and any(digest.startswith(within) for digest in held.plans):
-        return held
     raise PlanError(
         f"the plan in the workspace is {plan['digest'][:12]}, not {within[:12] or 'named'}; read its report, then "
         f"`migrator move --within {plan['digest'][:12]}`"

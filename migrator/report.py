@@ -28,6 +28,11 @@ def html(data: Mapping[str, Any]) -> str:
     return _environment().get_template("report.html.j2").render(_page(data))
 
 
+def rules_html(data: Mapping[str, Any]) -> str:
+    """Return the customization report as one HTML file, held off in the same way."""
+    return _environment().get_template("rules.html.j2").render(data)
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined

@@ -1,0 +1,1 @@
+"""Chatwoot: so far its dialect of rules; how to talk to it comes with its connector."""

@@ -1,0 +1,23 @@
+"""Freshdesk's dialect of rules: automations of three kinds, scenarios and SLA policies, read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from migrator.rules.rule import Kind
+
+from .names import POLICY, TIMED, TITLE
+from .reading import rule as read
+from .writing import rule as write
+
+__all__ = ["POLICY", "TITLE", "listed", "read", "write"]
+
+
+def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:
+    """Yield (kind, rule) of a bare list, or of several put into one object: automations, scenarios, SLA policies."""
+    if isinstance(document, dict):
+        document = [one for some in document.values() if isinstance(some, list) for one in some]
+    for one in document:
+        kind: Kind = "sla" if "sla_target" in one else "timed" if one.get("rule_type") == TIMED else "trigger"
+        yield "macro" if "rule_type" not in one and kind == "trigger" else kind, one

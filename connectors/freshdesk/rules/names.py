@@ -1,0 +1,153 @@
+"""Freshdesk's words for conditions, events, actions and placeholders, each with ours.
+
+Sources: what a provider for Terraform found on a live account (automation_rule, sla_policy; 2026-08) and
+support.freshdesk.com 207276; field names of time-triggered rules and most placeholders are assumed (facts.yaml).
+"""
+
+from __future__ import annotations
+
+from migrator.rules.rule import PassPolicy
+
+TITLE = "Freshdesk"
+# A setting chooses between the first match and all matches for creation rules; read it before a rule set is judged.
+POLICY = PassPolicy(order="position", visibility="current", changes="original", cascade="none")
+CREATION, TIMED, UPDATE = 1, 3, 4  # rule_type
+
+FIELDS: dict[tuple[str, str], str] = {  # (resource_type, field_name) to ours
+    ("ticket", "status"): "ticket.status",
+    ("ticket", "priority"): "ticket.priority",
+    ("ticket", "ticket_type"): "ticket.type",
+    ("ticket", "group_id"): "ticket.group",
+    ("ticket", "responder_id"): "ticket.assignee",
+    ("ticket", "source"): "ticket.channel",
+    ("ticket", "product_id"): "ticket.brand",
+    ("ticket", "subject"): "ticket.subject",
+    ("ticket", "description"): "ticket.description",
+    ("ticket", "subject_or_description"): "ticket.subject_or_description",
+    ("ticket", "to_email"): "ticket.recipient",
+    ("contact", "email"): "requester.email",
+    ("contact", "language"): "requester.language",
+    ("contact", "time_zone"): "requester.time_zone",
+    ("contact", "id"): "ticket.requester",
+    ("company", "id"): "ticket.organization",
+    ("company", "name"): "organization.name",
+}
+PATHS = {ours: theirs for theirs, ours in FIELDS.items()}
+REFERS = {
+    "ticket.group": "group",
+    "ticket.assignee": "user",
+    "ticket.requester": "user",
+    "ticket.organization": "organization",
+    "ticket.brand": "brand",
+    "requester.language": "locale",
+}
+STATUSES = {"2": "open", "3": "pending", "4": "solved", "5": "closed"}
+STATUS_CODES = {"open": 2, "pending": 3, "solved": 4, "closed": 5}
+# As mappings/vendors/freshdesk.yaml moves tickets: new ones are open there, those on hold pending.
+STATUS_TABLE: dict[str | None, str | None] = {
+    "new": "open",
+    "open": "open",
+    "pending": "pending",
+    "hold": "pending",
+    "solved": "solved",
+    "closed": "closed",
+}
+PRIORITIES = {"1": "low", "2": "normal", "3": "high", "4": "urgent"}
+PRIORITY_CODES = {"low": 1, "normal": 2, "high": 3, "urgent": 4}
+PRIORITY_TABLE: dict[str | None, str | None] = {  # a ticket has one always; without being told, low
+    None: "low",
+    "low": "low",
+    "normal": "normal",
+    "high": "high",
+    "urgent": "urgent",
+}
+CHANNELS = {
+    "1": "email",
+    "2": "web",
+    "3": "phone_inbound",
+    "7": "chat",
+    "9": "feedback",
+    "10": "outbound_email",
+    "13": "whatsapp",
+}
+CHANNEL_CODES = {word: int(code) for code, word in CHANNELS.items()}
+TYPES = {"Question": "question", "Incident": "incident", "Problem": "problem", "Task": "task"}
+TYPE_NAMES = {ours: theirs for theirs, ours in TYPES.items()}
+
+PERFORMERS = {1: ("agent",), 2: ("end_user",), 3: ("agent", "end_user"), 4: ("system",)}
+EVENTS = {"reply_sent": "replied", "note_type": "noted"}
+HOURS = {  # time-triggered rules; assumed names
+    "created_at": "created",
+    "updated_at": "updated",
+    "opened_at": "status:open",
+    "pending_since": "status:pending",
+    "resolved_at": "status:solved",
+    "closed_at": "status:closed",
+    "assigned_at": "assigned",
+    "requester_responded_at": "requester_updated",
+    "agent_responded_at": "assignee_updated",
+    "due_by": "sla_breach",
+}
+ANCHORS = {ours: theirs for theirs, ours in HOURS.items()}
+ORDERS = {"is": "eq", "greater_than": "gt", "less_than": "lt"}
+ORDER_NAMES = {ours: theirs for theirs, ours in ORDERS.items()}
+TEXTS = {  # operator to (mode, negated)
+    "contains": ("substring", False),
+    "does_not_contain": ("substring", True),
+    "starts_with": ("starts", False),
+    "ends_with": ("ends", False),
+}
+METRICS = {"respond_within": "first_reply", "next_respond_within": "next_reply", "resolve_within": "resolution"}
+METRIC_NAMES = {ours: theirs for theirs, ours in METRICS.items()}
+APPLIES = {  # applicable_to to ours
+    "company_ids": "ticket.organization",
+    "group_ids": "ticket.group",
+    "product_ids": "ticket.brand",
+    "sources": "ticket.channel",
+    "ticket_types": "ticket.type",
+}
+APPLIED = {ours: theirs for theirs, ours in APPLIES.items()}
+BOOKKEEPING = ("_source", "_unit", "created_at", "updated_at", "last_updated_by", "summary", "affected_tickets_count")
+
+PLACEHOLDERS: dict[str, str] = {  # ours to theirs
+    "ticket.number": "ticket.id",
+    "ticket.subject": "ticket.subject",
+    "ticket.description": "ticket.description",
+    "ticket.status": "ticket.status",
+    "ticket.priority": "ticket.priority",
+    "ticket.type": "ticket.ticket_type",
+    "ticket.channel": "ticket.source",
+    "ticket.group": "ticket.group.name",
+    "ticket.tags": "ticket.tags",
+    "ticket.brand": "ticket.product.name",
+    "account.name": "helpdesk_name",
+    "ticket.link": "ticket.url",
+    "ticket.due": "ticket.due_by_time",
+    "requester.name": "ticket.requester.name",
+    "requester.first_name": "ticket.requester.firstname",
+    "requester.last_name": "ticket.requester.lastname",
+    "requester.email": "ticket.requester.email",
+    "requester.phone": "ticket.requester.phone",
+    "organization.name": "ticket.company.name",
+    "assignee.name": "ticket.agent.name",
+    "assignee.email": "ticket.agent.email",
+    "actor.name": "comment.commenter.name",
+    "comment.latest_public": "ticket.latest_public_comment",
+    "comment.latest_public_html": "ticket.latest_public_comment",
+    "satisfaction.survey": "ticket.satisfaction_survey",
+}
+MEANINGS = {theirs: ours for ours, theirs in reversed(PLACEHOLDERS.items())}
+
+
+def placeholder(meaning: str) -> str | None:
+    """Return Freshdesk's placeholder for a meaning, or None."""
+    for prefix in ("ticket.cf:", "ticket.cf_label:"):
+        if meaning.startswith(prefix):
+            return f"{{{{ticket.{custom(meaning.removeprefix(prefix))}}}}}"
+    found = PLACEHOLDERS.get(meaning)
+    return None if found is None else "{{" + found + "}}"
+
+
+def custom(name: str) -> str:
+    """Return the name of the custom field that holds another vendor's: Freshdesk makes it from the label."""
+    return "cf_" + "".join(char if char.isascii() and char.isalnum() else "_" for char in name.lower()).strip("_")

@@ -1,0 +1,108 @@
+"""Rules: those of an exported file beside what they would be at another vendor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from migrator.cli.common import AsJson, app, console, say, show_json
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+group = typer.Typer(
+    help="Rules, macros, SLA policies and views of one vendor, explained in another's words.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(group, name="rules")
+
+COLOURS = {"exact": "green", "equivalent": "green", "approximated": "yellow"}
+
+
+@group.command()
+def explain(
+    file: Path,
+    source: Annotated[str, typer.Option("--from", metavar="VENDOR", help="Whose rules the file holds.")],
+    destination: Annotated[str, typer.Option("--to", metavar="VENDOR", help="In whose words to put them.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page.")] = Path("rules.html"),
+    workspace: Annotated[
+        Path | None, typer.Option("--workspace", "-w", help="Count on its staged tickets.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show each rule of a vendor's JSON export beside its translation, with a verdict, and write a page."""
+    from migrator import customizations
+    from migrator.report import rules_html
+
+    data = customizations.explain(file, source, destination, workspace)
+    output.write_text(rules_html(data), encoding="utf-8")
+    if as_json:
+        show_json({key: value for key, value in data.items() if key != "kinds"})
+        return
+    for rule in data["rules"]:
+        _show(rule, data)
+    say(customizations.summary(data))
+    say(f"page: {output}")
+
+
+@group.command()
+def demo(
+    file: Path,
+    source: Annotated[str, typer.Option("--from", metavar="VENDOR", help="Whose rules to invent.")] = "zendesk",
+) -> None:
+    """Write a file of invented rules, as the vendor would export them, to try `explain` on."""
+    from importlib import import_module
+
+    from migrator import registry
+    from migrator.errors import InputError
+
+    registry.dialect(source)
+    try:
+        made = import_module(f"{registry.dialects()[source]}.demo").export()
+    except ModuleNotFoundError as err:
+        raise InputError(f"no invented rules of {source}", remedy="zendesk has some") from err
+    file.write_text(json.dumps(made, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    say(f"{sum(map(len, made.values()))} rules in {file}")
+
+
+def _show(rule: dict[str, Any], data: dict[str, Any]) -> None:
+    """Print one rule: the old on the left, the new on the right, then what is to be said about it."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from migrator.wording import clipped
+
+    def lines(some: list[tuple[int, str]]) -> Text:
+        return Text("\n".join("  " * depth + clipped(text, 160) for depth, text in some))
+
+    title = Text(f"{clipped(rule['name'], 80)}  ")
+    title.append(rule["verdict"], style=COLOURS.get(rule["verdict"], "red"))
+    if rule["obsolete"]:
+        title.append(f"  obsolete: {rule['obsolete']}", style="dim")
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", expand=True, pad_edge=False)
+    table.add_column(data["source"], ratio=1)
+    table.add_column(data["destination"] if rule["written"] else f"{data['destination']} (a draft, not made)", ratio=1)
+    right: list[tuple[int, str]] = []
+    for one in rule["destination"]:
+        right += ([(0, clipped(one["name"], 80))] if len(rule["destination"]) > 1 else []) + one["lines"]
+    table.add_row(lines(rule["source"]), lines(right))
+    out = console()
+    out.print(table)
+    for one in rule["findings"]:
+        if one["verdict"] == "exact":
+            continue
+        said = f"  {one['verdict']}: {clipped(one['what'], 120)}: {one['note']}".rstrip(": ")
+        out.print(Text(said, style="dim" if one["verdict"] == "equivalent" else COLOURS.get(one["verdict"], "red")))
+    if rule["counted"]:
+        found = rule["counted"]
+        say(
+            f"  on staged tickets: {found['source']:,} before, {found['destination']:,} after, "
+            f"{found['false_negatives']:,} missed, {found['false_positives']:,} too many"
+        )
+    if rule["waits"]:
+        say("  waits for a person: its condition is approximated, and what it does cannot be taken back")

@@ -1,0 +1,220 @@
+"""The customization report's data: every rule as it is, as it would be, the verdict on it, and what is left to do.
+
+Reads an exported file and, where a workspace is named, its staged tickets; writes nothing anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from migrator import registry
+from migrator.compile import json_path, name
+from migrator.errors import InputError
+from migrator.rules.conditions import All, Condition, Opaque, leaves
+from migrator.rules.dialect import Dialect, sequence
+from migrator.rules.rule import Kind, Rule
+from migrator.rules.sql import Agreement, Moved, agreements, counts, examples
+from migrator.rules.verdicts import MEANINGS, WORST, Finding, Translation
+from migrator.rules.words import leaf_words, rule_lines
+from migrator.stage import Stage
+
+KINDS = {
+    "trigger": "Triggers",
+    "timed": "Timed rules",
+    "macro": "Macros",
+    "view": "Views",
+    "sla": "SLA policies",
+}
+# What a person spends on one rule, roughly (estimates; the report says so).
+MINUTES = {"exact": 0, "equivalent": 2, "approximated": 15, "untranslatable": 30, "unreadable": 45}
+TICKET = {  # a staged ticket's columns that conditions ask for
+    "ticket.status": "status",
+    "ticket.priority": "priority",
+    "ticket.type": "type",
+    "ticket.channel": "channel",
+    "ticket.group": "group",
+    "ticket.assignee": "assignee",
+    "ticket.requester": "requester",
+    "ticket.organization": "organization",
+    "ticket.brand": "brand",
+    "ticket.form": "form",
+    "ticket.subject": "subject",
+    "tags": "tags",
+}
+Native = dict[str, Any]
+
+
+def read(file: Path, vendor: str) -> list[tuple[Kind, Native]]:
+    """Return the rules of an exported file, each with its kind. Raises InputError."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as err:
+        raise InputError("no such file", file=str(file)) from err
+    except (OSError, ValueError) as err:
+        raise InputError(f"not JSON ({err})", file=str(file)) from err
+    listed = []
+    try:
+        listed = [(kind, one) for kind, one in registry.dialect(vendor).listed(document) if isinstance(one, dict)]
+    except (AttributeError, KeyError, TypeError) as err:
+        raise InputError(f"not an export of {vendor}'s rules ({err!r})", file=str(file)) from err
+    if not listed:
+        remedy = 'put what the API answers into one file, such as {"triggers": [...], "macros": [...]}'
+        raise InputError(f"holds no rules of {vendor}", file=str(file), remedy=remedy)
+    return listed
+
+
+def explain(file: Path, source: str, destination: str, workspace: Path | None = None) -> dict[str, Any]:
+    """Return everything the report shows about the rules of a file."""
+    old, new = registry.dialect(source), registry.dialect(destination)
+    rules = [old.read(native, kind) for kind, native in read(file, source)]
+    made = [translated(new, rule) for rule in rules]
+    back = [_back(new, one) for one in made]
+    counted = _compared(workspace, made, back) if workspace else [None] * len(made)
+    shown = [_shown(*parts) for parts in zip(made, back, counted, strict=True)]
+    verdicts = Counter(one["verdict"] for one in shown)
+    good = verdicts["exact"] + verdicts["equivalent"]
+    return {
+        "file": file.name,
+        "source": old.TITLE,
+        "destination": new.TITLE,
+        "rules": shown,
+        "kinds": [(label, [one for one in shown if one["kind"] == kind]) for kind, label in KINDS.items()],
+        "verdicts": {verdict: verdicts[verdict] for verdict in WORST if verdicts[verdict]},
+        "meanings": MEANINGS,
+        "total": len(shown),
+        "good": good,
+        "obsolete": sum(1 for one in shown if one["obsolete"]),
+        "waits": sum(1 for one in shown if one["waits"]),
+        "hours": round(sum(one["minutes"] for one in shown) / 60, 1),
+        "needs": _needs(made),
+        "sequence": sequence(old.POLICY, new.POLICY),
+        "compared": workspace is not None,
+    }
+
+
+def translated(to: Dialect, rule: Rule) -> Translation:
+    """Return the translation; a rule of which a condition could not be read is unreadable."""
+    made = to.write(rule)
+    lost = [leaf for leaf in leaves(rule.when) if isinstance(leaf, Opaque)]
+    if not lost:
+        return made
+    notes = tuple(Finding("when", leaf_words(leaf), "unreadable", leaf.why) for leaf in lost)
+    return Translation(
+        made.rule, made.vendor, made.native, made.findings + notes, made.needs, made.moved, made.obsolete
+    )
+
+
+def _back(to: Dialect, made: Translation) -> list[Rule]:
+    """Return what the destination's own reader makes of what would be written."""
+    return [to.read(native, made.rule.kind) for native in made.native]
+
+
+def _shown(made: Translation, back: Sequence[Rule], counted: dict[str, Any] | None) -> dict[str, Any]:
+    rule = made.rule
+    findings = sorted(made.findings, key=lambda one: -WORST.index(one.verdict))
+    written = made.verdict not in ("untranslatable", "unreadable")
+    said = [one for one in findings if one.note or one.verdict not in ("exact", "equivalent")]
+    return {
+        "name": rule.name or "(no name)",
+        "id": rule.id,
+        "kind": rule.kind,
+        "active": rule.active is not False,
+        "verdict": made.verdict,
+        "meaning": MEANINGS[made.verdict],
+        "obsolete": made.obsolete,
+        "waits": made.waits,
+        "written": written,
+        "minutes": 0 if made.obsolete else MINUTES[made.verdict],
+        "source": rule_lines(rule),
+        "destination": [{"name": one.name, "lines": rule_lines(one)} for one in back],
+        "native": [json.dumps(native, ensure_ascii=False, indent=1) for native in made.native],
+        "nodes": len(made.findings),
+        "findings": [vars(one) for one in dict.fromkeys(said)],
+        "counted": counted,
+    }
+
+
+def _needs(made: Sequence[Translation]) -> list[dict[str, Any]]:
+    """Return what the destination must have first, each once, with how many rules want it."""
+    wanted = [need for one in made if one.verdict not in ("untranslatable", "unreadable") for need in one.needs]
+    count = Counter((need.kind, need.name) for need in wanted)
+    first = {(need.kind, need.name): need for need in reversed(wanted)}
+    return [
+        {
+            "kind": kind.replace("_", " "),
+            "name": label,
+            "because": first[kind, label].because,
+            "rules": count[kind, label],
+        }
+        for kind, label in sorted(first)
+    ]
+
+
+def _compared(
+    workspace: Path, made: Sequence[Translation], back: Sequence[Sequence[Rule]]
+) -> list[dict[str, Any] | None]:
+    """Return for each rule how many staged tickets it and its translation take in, by the state of the tickets."""
+    pairs: list[tuple[Condition, Condition, Moved]] = []
+    at: list[int | None] = []
+    for one, rules in zip(made, back, strict=True):
+        asks = one.rule.kind != "macro" and len(rules) == 1
+        at.append(len(pairs) if asks else None)
+        if asks:
+            pairs.append((one.rule.when, rules[0].when, one.moved))
+    file = workspace / "stage.duckdb"
+    if not file.is_file():
+        raise InputError(
+            "no staged tickets here", file=str(file), remedy="`migrator extract` and `migrator plan` first"
+        )
+    with Stage(file, read_only=True) as stage:
+        if not pairs or "ticket" not in stage.tables_of("canonical"):
+            return [None] * len(made)
+        given, columns = tickets(stage, [condition for pair in pairs for condition in pair[:2]])
+        question = counts("ticket", pairs, columns)
+        found = agreements(stage.rows(given + question.sql, *question.values)[0])
+        results: list[dict[str, Any] | None] = []
+        for place in at:
+            if place is None:
+                results.append(None)
+                continue
+            few = examples("ticket", pairs[place], columns)
+            differ = found[place].false_negatives + found[place].false_positives
+            rows = stage.rows(given + few.sql, *few.values) if differ else []
+            results.append(_counted(found[place], question.unseen[place], rows))
+    return results
+
+
+def _counted(found: Agreement, unseen: Sequence[Any], rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+    """Return a comparison as the report shows it; ``unseen`` names what the tickets alone cannot answer."""
+    asked = [leaf_words(leaf) for leaf in dict.fromkeys(unseen)]
+    return {**vars(found), "unseen": asked, "examples": [{"id": str(id), "source": bool(one)} for id, one in rows]}
+
+
+def tickets(stage: Stage, conditions: Sequence[Condition]) -> tuple[str, list[str]]:
+    """Return staged tickets as a WITH clause whose columns conditions ask for, and the names of these columns."""
+    there = {row[0] for row in stage.rows("SELECT column_name FROM (DESCRIBE canonical.ticket)")}
+    columns = {path: name(column) for path, column in TICKET.items() if column in there}
+    now = "(SELECT max(updated_at) FROM canonical.ticket)"
+    for anchor, column in (("created", "created_at"), ("updated", "updated_at")):
+        if column in there and "updated_at" in there:
+            columns[f"hours.{anchor}"] = f"date_diff('second', {name(column)}, {now}) / 3600.0"
+    for leaf in leaves(All(of=tuple(conditions))):
+        at = getattr(leaf, "path", None)
+        if at is not None and at.of == "ticket" and at.custom and "custom" in there:
+            literal = json_path(at.custom.replace(".", "")).replace("'", "''")
+            columns[str(at)] = f"json_extract_string(custom, '{literal}')"
+    shown = ", ".join(f"{expression} AS {name(path)}" for path, expression in columns.items())
+    return f"WITH ticket AS (SELECT id, {shown} FROM canonical.ticket) ", list(columns)
+
+
+def summary(data: Mapping[str, Any]) -> str:
+    """Return the one line that says it all."""
+    share = 100 * data["good"] / data["total"]
+    return (
+        f"{data['good']} of {data['total']} rules ({share:.0f} %) mean the same in {data['destination']}; "
+        f"about {data['hours']:g} hours of work are left"
+    )

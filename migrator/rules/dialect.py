@@ -1,0 +1,62 @@
+"""A vendor's dialect of rules, as its module ``connectors/<vendor>/rules`` offers it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from migrator.rules.rule import Kind, PassPolicy, Rule
+from migrator.rules.verdicts import Translation
+
+Native = dict[str, Any]
+
+
+class Dialect(Protocol):
+    """What a module has to offer. ``read`` never fails on what it does not know: it says so in the rule."""
+
+    TITLE: str
+    POLICY: PassPolicy
+
+    def listed(self, document: Any) -> Iterable[tuple[Kind, Native]]:
+        """Yield every rule of an exported file, with its kind."""
+        ...
+
+    def read(self, native: Native, kind: Kind) -> Rule:
+        """Return a rule in our words."""
+        ...
+
+    def write(self, source: Rule) -> Translation:
+        """Return a rule in the vendor's words, whoever's it is; the vendor's own comes back as it was."""
+        ...
+
+
+def sequence(source: PassPolicy, destination: PassPolicy) -> list[str]:
+    """Return in plain words how the destination runs a set of rules otherwise than the source."""
+    said = []
+    if source.order != destination.order:
+        orders = {"position": "by position", "name": "by name", "priority": "by priority", "none": "in no sure order"}
+        said.append(f"rules run {orders[source.order]} there, {orders[destination.order]} here")
+    if source.restart and not destination.restart:
+        said.append("a rule can make an earlier one act there; here the pass does not go back")
+    if source.changes != destination.changes:
+        original = "what the update changed, not what rules changed after it"
+        said.append(
+            f"“has changed” means here only {original}"
+            if destination.changes == "original"
+            else "“has changed” means here also what rules before changed"
+        )
+    if source.visibility != destination.visibility:
+        seen = "as it was before any rule acted" if destination.visibility == "snapshot" else "as it is by then"
+        said.append(f"each rule sees the ticket {seen}")
+    if source.cascade != destination.cascade:
+        words = {
+            "none": "set off no further pass",
+            "once_each": "set off the others, each once an update",
+            "recursive": "set off rules again, without end if they do so in a circle",
+        }
+        said.append(f"changes made by rules {words[destination.cascade]} here")
+    if destination.match == "first" and source.match != "first":
+        said.append("only the first rule that matches acts here")
+    if destination.action_order == "phases" and source.action_order != "phases":
+        said.append("one rule's actions run in phases here: fields first, then notes, then mails and calls")
+    return said

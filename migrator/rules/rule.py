@@ -1,0 +1,164 @@
+"""A rule: when it acts, what it does, how its vendor runs rules. Also SLA targets and views, which ask alike."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, SecretStr
+
+from migrator.rules.conditions import All, Condition, Node, Path, Ref, Value
+from migrator.rules.template import Template
+
+
+class SetField(Node):
+    """Sets a value; None empties it."""
+
+    type: Literal["set"] = "set"
+    path: Path
+    value: Value | None
+
+
+class SetTags(Node):
+    """Adds, removes or replaces tags."""
+
+    type: Literal["tags"] = "tags"
+    how: Literal["add", "remove", "replace"]
+    tags: tuple[str, ...]
+
+
+class Comment(Node):
+    """Writes on the ticket."""
+
+    type: Literal["comment"] = "comment"
+    public: bool
+    body: Template
+    subject: Template | None = None
+
+
+class Recipient(Node):
+    """Who gets a mail: requester, assignee, ccs, last_sender, all_agents, group, user …; ``id`` names which."""
+
+    who: str
+    id: str = ""
+
+
+class Mail(Node):
+    """Sends mail. ``options`` are the vendor's own (signing, loops), as (name, JSON)."""
+
+    type: Literal["mail"] = "mail"
+    to: tuple[Recipient, ...]
+    subject: Template
+    body: Template
+    options: tuple[tuple[str, str], ...] = ()
+
+
+class Hook(Node):
+    """Calls another system. Header values may be secrets and are never shown."""
+
+    type: Literal["hook"] = "hook"
+    target: str
+    method: str = "POST"
+    headers: tuple[tuple[str, SecretStr], ...] = ()
+    body: Template | None = None
+    options: tuple[tuple[str, str], ...] = ()
+
+
+class Follow(Node):
+    """Adds a person as follower or in copy."""
+
+    type: Literal["follow"] = "follow"
+    how: Literal["follower", "cc"]
+    who: Value
+
+
+class Verb(Node):
+    """An action that is one word: delete, mute, snooze … with the vendor's own values."""
+
+    type: Literal["verb"] = "verb"
+    word: str
+    values: tuple[str, ...] = ()
+
+
+class Unread(Node):
+    """An action nothing else can hold; ``text`` is what the vendor has, ``why`` what it is."""
+
+    type: Literal["unread"] = "unread"
+    name: str
+    text: str
+    why: str
+
+
+Action: TypeAlias = Annotated[
+    SetField | SetTags | Comment | Mail | Hook | Follow | Verb | Unread, Field(discriminator="type")
+]
+
+Metric = Literal[
+    "first_reply",
+    "next_reply",
+    "periodic_update",
+    "pausable_update",
+    "requester_wait",
+    "agent_work",
+    "resolution",
+    "update",
+]
+
+
+class Target(Node):
+    """One promise of an SLA: how long ``metric`` may take for tickets of ``priority`` (empty: any)."""
+
+    metric: Metric
+    priority: str
+    seconds: int
+    business: bool
+
+
+class View(Node):
+    """How a list of tickets looks."""
+
+    columns: tuple[str, ...] = ()
+    group_by: str = ""
+    group_order: str = ""
+    sort_by: str = ""
+    sort_order: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+
+
+class PassPolicy(Node):
+    """How a vendor runs its rules over one update."""
+
+    order: Literal["position", "name", "priority", "none"]
+    visibility: Literal["current", "snapshot"]  # does a rule see what an earlier one changed?
+    changes: Literal["original", "cumulative"]  # which changes does "has changed" mean?
+    cascade: Literal["none", "once_each", "recursive"]
+    match: Literal["all", "first"] = "all"
+    restart: bool = False  # back to the first rule after one acted
+    action_order: Literal["author", "phases"] = "author"
+
+
+Kind = Literal["trigger", "timed", "macro", "view", "sla"]
+
+
+class Rule(Node):
+    """One rule, macro, SLA policy or view as its vendor has it.
+
+    ``options``: what decides how it runs and has no word of ours, as (key, JSON). ``unknown``: keys nobody reads, the
+    same way; a report names them. ``kept``: bookkeeping (ids, dates) that only the own vendor wants back.
+    """
+
+    vendor: str
+    kind: Kind
+    id: str = ""
+    name: str
+    description: str = ""
+    active: bool | None = None
+    position: int | None = None
+    category: str = ""
+    when: Condition = All()
+    do: tuple[Action, ...] = ()
+    targets: tuple[Target, ...] = ()
+    view: View | None = None
+    audience: tuple[Ref, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[tuple[str, str], ...] = ()
+    kept: tuple[tuple[str, str], ...] = ()

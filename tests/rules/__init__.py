@@ -1,0 +1,1 @@
+"""Rules: read, written, translated, and held against models of the engines."""
