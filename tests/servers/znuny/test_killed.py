@@ -117,3 +117,15 @@ def test_a_killed_load_goes_on_and_doubles_nothing(
     assert differences == []
     assert verified.proven
     assert server.count("notification_event", "valid_id = 1") == 16
+
+
+def test_undo_takes_away_the_tickets_it_wrote_and_no_other(server: Znuny, planned: Planned, tmp_path: Path) -> None:
+    server.reset()
+    folder = tmp_path / "w"
+    shutil.copytree(planned.kept, folder)
+    run = again(folder)
+    assert run.load(planned.digest).finished
+    plan = run.undo()
+    assert run.load(plan.digest).quarantined == 0
+    assert server.rows("SELECT id FROM ticket") == [(1,)]
+    assert server.count("article", "ticket_id > 1") == 0
