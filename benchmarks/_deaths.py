@@ -308,6 +308,7 @@ class Left:
 def left(command: str, folder: Path) -> Left:
     """Return what a command has left in the workspace; opens its databases."""
     schemas = {"extract": ("raw", "canonical"), "delta": ("raw", "canonical"), "verify": ("back", "back_canonical")}
+    forward = command != "undo"  # which leaves open what it has taken back
     with Ledger(folder / "ledger.sqlite") as ledger:
         identities = ledger.identities()
         there = Counter((as_kind, target) for _, _, target, _, how, as_kind in identities if how == "created")
@@ -316,7 +317,8 @@ def left(command: str, folder: Path) -> Left:
             "identities": sorted((kind, source, how, as_kind) for kind, source, _, _, how, as_kind in identities),
             "twice": [one for one, number in there.items() if number > 1],
             "units": sorted(units.items()) if command in ("load", "extract", "verify") else [],
-            "open": ledger._rows("SELECT unit, state FROM unit WHERE state <> 'done'") if command != "undo" else [],
+            # Of several plans: one that was cut off and made again leaves a line of its own.
+            "open": sorted({*ledger._rows("SELECT unit, state FROM unit WHERE state <> 'done'")} if forward else ()),
             "in doubt": ledger._rows("SELECT unit FROM unit WHERE state IN ('sent', 'quarantined')"),
         }
     stage = _staged(folder, schemas[command]) if command in schemas else {}
