@@ -181,12 +181,20 @@ def disks(benches: list[Bench]) -> list[Point]:
     ]
 
 
+def spread(points: list[Point], chance: random.Random) -> list[Point]:
+    """Return points in an order of chance, each command of each pair in turn, so that few are a little of all."""
+    chance.shuffle(points)
+    groups: dict[tuple[str, str], list[Point]] = {}
+    for point in points:
+        groups.setdefault(point[:2], []).append(point)
+    turns = itertools.zip_longest(*groups.values())
+    return [point for turn in turns for point in turn if point is not None]
+
+
 def chosen(benches: list[Bench], points: int, seed: int, what: str) -> list[Point]:
     """Return so many points of a sort, in an order of chance; of ``all``: every death, then faults, mixtures, disks."""
     chance = random.Random(seed)
-    deadly, other, disk = kills(benches), faults(benches), disks(benches)
-    for some in (deadly, other, disk):
-        chance.shuffle(some)
+    deadly, other, disk = (spread(some(benches), chance) for some in (kills, faults, disks))
     mixed = mixtures(benches, chance)
     if what != "all":
         if what == "deaths":

@@ -15,6 +15,7 @@ from migrator.mapping import Keyed, Variant, Verb, word
 BIG = 8  # value maps longer than this become a hash join instead of a CASE
 
 STRIP_PREFACE = r"^(<div[^>]*>)?\s*<p[^>]*>⟦[^⟧]*⟧</p>"
+STRIP_LINE = r"^⟦[^⟧]*⟧\s*"  # the same, where the vendor has plain text
 
 
 def quoted(text: str) -> str:
@@ -235,9 +236,11 @@ def _value(spec: Field, verb: Verb, reader: _Reader, joins: list[str]) -> str:
         return _whole(raw)
     if spec.type in ("number", "boolean", "date"):
         return f"TRY_CAST({raw} AS {spec.column})"
-    if spec.type == "html" and verb.preface:
+    if spec.type == "html" and verb.preface and not verb.text:
         return f"NULLIF(regexp_replace({raw}, {quoted(STRIP_PREFACE)}, '\\1'), '')"
     if spec.type == "html" and verb.text:
+        if verb.preface:
+            raw = f"regexp_replace({raw}, {quoted(STRIP_LINE)}, '')"
         escaped = f"replace(replace(replace({raw}, '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
         return f"NULLIF(replace({escaped}, chr(10), '<br>'), '')"
     return f"NULLIF({raw}, '')"

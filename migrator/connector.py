@@ -166,7 +166,11 @@ class Destination(Source, Protocol):
         ...
 
     def write(self, units: Sequence[Unit]) -> list[Outcome] | Promise:
-        """Carry out one call with these units. Raises RefusedError for the whole, UnknownOutcomeError, AccessError."""
+        """Carry out one call with these units.
+
+        Raises RefusedError for the whole; UnknownOutcomeError where it may have been carried out; RetryError,
+        AccessError or StoppedError where nothing of it was.
+        """
         ...
 
     def outcomes(self, jobs: Mapping[str, Sequence[Unit]]) -> dict[str, list[Outcome] | None]:

@@ -131,6 +131,16 @@ def line_of(loaded: Any, where: Iterable[Any]) -> int | None:
     return line
 
 
+def foreign(text: str) -> Any:
+    """Return what somebody else's YAML says, as plain values. Raises ValueError where it is none, or holds an alias."""
+    try:
+        if any(isinstance(event, AliasEvent) for event in YAML(typ="safe", pure=True).parse(text)):
+            raise ValueError("an alias")  # a few lines of them unfold into gigabytes
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as err:
+        raise ValueError("not YAML") from err
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?``, or nothing where no known word is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -23,7 +23,15 @@ from typing import Any
 
 from migrator.compile import canonical_sql, name
 from migrator.connector import Raw, Source
-from migrator.errors import ForbiddenError, MigratorError, StoppedError, TruncatedError, VendorError, WorkspaceError
+from migrator.errors import (
+    ForbiddenError,
+    MigratorError,
+    StoppedError,
+    TruncatedError,
+    VendorError,
+    WorkspaceError,
+    disk_trouble,
+)
 from migrator.kinds import Kinds
 from migrator.mapping import Mapping as VendorMapping
 from migrator.project import Workspace
@@ -154,8 +162,9 @@ def _ours_told() -> Iterator[None]:
         cause = _cause(err)
         if cause is not None:
             raise cause from err
-        if isinstance(err, OSError) or "No space left" in str(err):
-            raise WorkspaceError(f"the workspace cannot be written: {err}") from err
+        trouble = disk_trouble(err)
+        if trouble is not None:
+            raise trouble from err
         raise
 
 

@@ -258,7 +258,7 @@ class Planner:
         ):
             write = self.manifest.write(kind_name, variant)
             call = getattr(write, action) if write else None
-            if call:
+            if call and write and not write.named:
                 calls = math.ceil(int(count) / call.many)
                 endpoints[f"{call.method} {call.path}"] += calls
                 jobs += calls if call.job else 0

@@ -86,7 +86,7 @@ class Predictor:
         """Predict records that are kept as another kind (an employee who asks, and has a seat), and those merged into
         them. Comes last, when both kinds are decided."""
         stage, found, kinds = self.decider.stage, self.decider.found, self.decider.kinds.kinds
-        for kind_name, kind in kinds.items():
+        for kind_name in kinds:
             write = self.decider.manifest.write(kind_name)
             for other in write.match_among if write and found else ():
                 table, there = f"predicted.{name(other)}", kinds[other]

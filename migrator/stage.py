@@ -15,7 +15,7 @@ from uuid import uuid4
 import duckdb
 
 from migrator.compile import name
-from migrator.errors import WorkspaceError
+from migrator.errors import WorkspaceError, disk_trouble
 from migrator.kinds import Kind
 
 RAW = "id VARCHAR, parent VARCHAR, updated_at VARCHAR, body JSON"
@@ -76,10 +76,8 @@ class Stage:
 
     def run(self, sql: str, *values: Any) -> None:
         """Carry out one statement. Raises WorkspaceError where the disk is full or the file read-only."""
-        try:
+        with _told():
             self.connection.execute(sql, list(values) or None)
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as err:
-            raise WorkspaceError(f"the stage cannot be written: {str(err).splitlines()[0]}") from err
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
@@ -95,7 +93,8 @@ class Stage:
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return all rows."""
-        return self.connection.execute(sql, list(values) or None).fetchall()
+        with _told():
+            return self.connection.execute(sql, list(values) or None).fetchall()
 
     def stream(self, sql: str, *values: Any, size: int = 10_000) -> Iterator[tuple[Any, ...]]:
         """Yield rows, ``size`` at a time, on a cursor of their own."""
@@ -141,10 +140,11 @@ class Stage:
         relation = self.raw(dataset, stream)
         batch = list(rows)
         if batch:
-            self.connection.executemany(f"DELETE FROM {relation} WHERE id = ?", [[row[0]] for row in batch])
-            self.connection.executemany(
-                f"INSERT INTO {relation} (id, parent, updated_at, body) VALUES (?, ?, ?, ?)", batch
-            )
+            with _told():
+                self.connection.executemany(f"DELETE FROM {relation} WHERE id = ?", [[row[0]] for row in batch])
+                self.connection.executemany(
+                    f"INSERT INTO {relation} (id, parent, updated_at, body) VALUES (?, ?, ?, ?)", batch
+                )
 
     def replace(self, relation: str, rows: Sequence[Sequence[Any]]) -> None:
         """Insert a few rows in place of those with their primary keys, all or none."""
@@ -181,7 +181,22 @@ class Stage:
                 self.run(f"INSERT INTO {relation} SELECT {picked} FROM ({listed})", part)
         else:
             marks = ", ".join("?" for _ in rows[0])
-            self.connection.executemany(f"INSERT INTO {relation} VALUES ({marks})", [list(row) for row in rows])
+            with _told():
+                self.connection.executemany(f"INSERT INTO {relation} VALUES ({marks})", [list(row) for row in rows])
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what a person can do where the disk is full or read-only, or the memory at its end."""
+    try:
+        yield
+    except duckdb.Error as err:
+        trouble = disk_trouble(err)
+        if trouble is not None:
+            raise trouble from err
+        if isinstance(err, duckdb.IOException | duckdb.OutOfMemoryException):
+            raise WorkspaceError(f"the stage cannot be written: {str(err).splitlines()[0]}") from err
+        raise
 
 
 def _open(path: Path | str, *, read_only: bool, options: dict[str, Any]) -> duckdb.DuckDBPyConnection:

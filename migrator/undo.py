@@ -15,7 +15,7 @@ from typing import Any
 from migrator.compile import flagged, name, quoted
 from migrator.connector import AS_IS
 from migrator.decide import DECIDED
-from migrator.kinds import Kinds
+from migrator.kinds import Kind, Kinds
 from migrator.ledger import Ledger
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping
@@ -166,7 +166,7 @@ class Undo:
             for kind_name, kind in self.kinds.kinds.items():
                 leaves = f"SELECT target FROM undo.ours WHERE as_kind = {quoted(kind_name)} AND why IS NULL AND wanted"
                 rest = f"{READ}.{name(kind_name)} f WHERE f.id NOT IN ({leaves})"
-                rest += f" AND NOT {flagged(kind, 'f')}"
+                rest += f" AND NOT ({self._dead(kind, 'f')})"
                 title = kind_name.replace("_", " ")
                 for label, spec in kind.references():
                     used = f"unnest(f.{name(label)})" if spec.type == "refs" else f"f.{name(label)}"
@@ -184,6 +184,15 @@ class Undo:
                 "AND w.why IS NOT NULL AND w.wanted)"
             )
             more += self._stays("what it belongs to stays", owner_stays)
+
+    def _dead(self, kind: Kind, alias: str) -> str:
+        """The test for records that nobody sees any more: deleted, or within something deleted."""
+        test = flagged(kind, alias)
+        if kind.owner:
+            above = self.kinds.kinds[kind.owner_kind]
+            owners = f"SELECT o.id FROM {READ}.{name(kind.owner_kind)} o WHERE {self._dead(above, 'o')}"
+            test += f" OR {alias}.{name(kind.owner)} IN ({owners})"
+        return test
 
     # ---- the plan ---------------------------------------------------------------------------------------------------
 

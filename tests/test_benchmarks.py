@@ -46,6 +46,13 @@ def test_the_planning_benchmark_makes_the_same_tables_three_ways(tmp_path: Path)
     assert runs["whole"][0]["rows"] == 300
 
 
+def test_the_rules_benchmark_finds_no_difference_where_a_rule_is_called_good(tmp_path: Path) -> None:
+    shown, results = run("rules.py", tmp_path / "rules.json", "--tickets", "2000", "--rules", "40")
+    assert "| compared in one scan |" in shown
+    assert results["rules"] == 40
+    assert results["wrong"] == 0
+
+
 def test_the_peers_benchmark_sees_that_all_bring_the_same_comments(tmp_path: Path) -> None:
     results = tmp_path / "peers.json"
     who = ["migrator", "migrator-ticket", "zenpy", "zenpy-events"]  # of the peers, the one that is soonest installed

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from typing import Any as Anything
 
 from sqlglot import exp
@@ -37,6 +38,9 @@ from migrator.rules.conditions import (
 )
 from migrator.rules.normal_forms import simple
 
+if TYPE_CHECKING:
+    from sqlglot.expressions.core import Expr as Sql
+
 Moved = Mapping[str, Mapping[str | None, str | None]]
 ORDERS = {"lt": exp.LT, "le": exp.LTE, "gt": exp.GT, "ge": exp.GTE, "eq": exp.EQ, "ne": exp.NEQ}
 _SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
@@ -44,14 +48,19 @@ _SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
 @dataclass
 class Compiled:
-    """One statement being made: the values of its parameters, and the leaves no column can answer."""
+    """One statement being made: every leaf is computed once, under a name, whoever asks for it.
+
+    ``values`` are those of its parameters, ``unseen`` the leaves that no column can answer.
+    """
 
     columns: frozenset[str]
     values: list[Anything] = field(default_factory=list)
     unseen: list[Leaf] = field(default_factory=list)
-    _known: dict[Anything, exp.Expression] = field(default_factory=dict)
+    leaves: dict[str, str] = field(default_factory=dict)  # SQL to name
+    _known: dict[Anything, Sql] = field(default_factory=dict)
+    _made: dict[Anything, str] = field(default_factory=dict)
 
-    def parameter(self, value: Anything) -> exp.Expression:
+    def parameter(self, value: Anything) -> Sql:
         """Return the place of a value; the same value has one place."""
         key = (type(value), value)
         if key not in self._known:
@@ -59,43 +68,48 @@ class Compiled:
             self._known[key] = exp.Parameter(this=exp.Literal.number(len(self.values)))
         return self._known[key].copy()
 
-    def condition(self, condition: Condition, moved: Moved | None = None) -> exp.Expression:
-        """Return the condition as a boolean that is never NULL; ``moved``: values as they are after the move."""
+    def condition(self, condition: Condition, moved: Moved | None = None) -> str:
+        """Return the condition over the names of its leaves, never NULL; ``moved``: values as after the move."""
         return self._any(simple(condition), moved or {})
 
-    def _any(self, condition: Condition, moved: Moved) -> exp.Expression:
-        if isinstance(condition, All):
-            return (
-                exp.and_(*(exp.paren(self._any(part, moved)) for part in condition.of)) if condition.of else exp.true()
-            )
-        if isinstance(condition, Any):
-            return (
-                exp.or_(*(exp.paren(self._any(part, moved)) for part in condition.of)) if condition.of else exp.false()
-            )
+    def _any(self, condition: Condition, moved: Moved) -> str:
+        if isinstance(condition, All | Any):
+            word, none = (" AND ", "TRUE") if isinstance(condition, All) else (" OR ", "FALSE")
+            return f"({word.join(self._any(part, moved) for part in condition.of)})" if condition.of else none
         assert not isinstance(condition, Not)
-        made = _leaf(self, condition, moved)
-        if made is None:
-            self.unseen.append(condition)
-            return exp.true()
-        return made
+        at = str(getattr(condition, "path", "")).replace("before:", "")
+        key = (condition, tuple(moved.get(at, {}).items()))
+        if key not in self._made:
+            made = _leaf(self, condition, moved)
+            if made is None:
+                self.unseen.append(condition)
+                return "TRUE"
+            sql = made.sql("duckdb")
+            self._made[key] = self.leaves.setdefault(sql, f"l{len(self.leaves)}")
+        return self._made[key]
 
-    def column(self, name: str) -> exp.Expression | None:
+    def selected(self, table: str) -> str:
+        """Return the subquery in which every leaf has its name."""
+        named = "".join(f", {sql} AS {name}" for sql, name in self.leaves.items())
+        return f"(SELECT id{named} FROM {table})"
+
+    def column(self, name: str) -> Sql | None:
         """Return a column of the table, or None where it has no such; ``ticket.before:x`` is ``before.ticket.x``."""
         of, _, past = name.partition(".before:")
         name = f"before.{of}.{past}" if past else name
         return exp.column(exp.to_identifier(name, quoted=True)) if name in self.columns else None
 
-    def path_before(self, at: Path) -> exp.Expression | None:
+    def path_before(self, at: Path) -> Sql | None:
         """Return what the path held before this update, as text."""
         found = self.column(f"before.{at}")
         return None if found is None else exp.cast(found, "VARCHAR")
 
-    def path(self, at: Path, moved: Moved) -> exp.Expression | None:
+    def path(self, at: Path, moved: Moved) -> Sql | None:
         """Return the column of a path as text, with the values that the move changes changed."""
         found = self.column(str(at))
         if found is None:
             return None
-        text: exp.Expression = exp.cast(found, "VARCHAR")
+        text: Sql = exp.cast(found, "VARCHAR")
         table = moved.get(str(at).replace("before:", ""), {})
         changes = {was: becomes for was, becomes in table.items() if was != becomes}
         if not changes:
@@ -107,7 +121,7 @@ class Compiled:
         return exp.paren(case.else_(text.copy()))
 
 
-def _leaf(to: Compiled, leaf: Leaf, moved: Moved) -> exp.Expression | None:
+def _leaf(to: Compiled, leaf: Leaf, moved: Moved) -> Sql | None:
     if isinstance(leaf, Is):
         return _is(to, leaf, moved)
     if isinstance(leaf, Changed):
@@ -139,7 +153,7 @@ def _leaf(to: Compiled, leaf: Leaf, moved: Moved) -> exp.Expression | None:
     return None
 
 
-def _is(to: Compiled, leaf: Is, moved: Moved) -> exp.Expression | None:
+def _is(to: Compiled, leaf: Is, moved: Moved) -> Sql | None:
     column = to.path(leaf.path, moved)
     if column is None:
         return None
@@ -151,9 +165,10 @@ def _is(to: Compiled, leaf: Is, moved: Moved) -> exp.Expression | None:
     return _case_null(column, leaf.null, _negated(there, leaf.negated))
 
 
-def _among(to: Compiled, column: exp.Expression, values: Sequence[Value]) -> exp.Expression | None:
+def _among(to: Compiled, column: Sql, values: Sequence[Value]) -> Sql | None:
     """Return whether the column is one of the values; None where a column is wanting."""
-    plain, tests = [], []
+    plain: list[Sql] = []
+    tests: list[Sql] = []
     for value in values:
         if isinstance(value, Actor):
             name = "actor.groups" if value.who == "current_user_groups" else f"actor.{value.who}"
@@ -177,11 +192,11 @@ def plain_value(value: Value) -> str:
     return str(held).lower() if isinstance(held, bool) else str(held)
 
 
-def _changed(to: Compiled, leaf: Changed) -> exp.Expression | None:
+def _changed(to: Compiled, leaf: Changed) -> Sql | None:
     changed, now, before = to.column("changed"), to.path(leaf.path, {}), to.path_before(leaf.path)
     if changed is None:
         return None
-    tests = [exp.func("list_contains", changed, to.parameter(str(leaf.path)))]
+    tests: list[Sql] = [exp.func("list_contains", changed, to.parameter(str(leaf.path)))]
     for column, values in ((before, leaf.before), (now, leaf.after)):
         if values is not None:
             among = None if column is None else _among(to, column, values)
@@ -191,7 +206,7 @@ def _changed(to: Compiled, leaf: Changed) -> exp.Expression | None:
     return _negated(exp.func("COALESCE", exp.and_(*tests), exp.false()), leaf.negated)
 
 
-def _text(to: Compiled, leaf: Text, moved: Moved) -> exp.Expression | None:
+def _text(to: Compiled, leaf: Text, moved: Moved) -> Sql | None:
     column = to.path(leaf.path, moved)
     if column is None:
         return None
@@ -201,9 +216,11 @@ def _text(to: Compiled, leaf: Text, moved: Moved) -> exp.Expression | None:
     return _case_null(column, leaf.null, _negated(found, leaf.negated))
 
 
-def _needle(to: Compiled, low: exp.Expression, mode: str, needle: str) -> exp.Expression:
-    if mode in ("word", "phrase"):
-        return exp.func("regexp_matches", low.copy(), to.parameter(word_pattern(needle.lower())))
+def _needle(to: Compiled, low: Sql, mode: str, needle: str) -> Sql:
+    if mode in ("word", "phrase"):  # first what is quick
+        matched = exp.func("regexp_matches", low.copy(), to.parameter(word_pattern(needle.lower())))
+        there = exp.Anonymous(this="contains", expressions=[low.copy(), to.parameter(needle.lower())])
+        return exp.and_(there, matched)
     if mode == "regex":
         folded = to.parameter(f"(?i){needle}")  # the pattern as it is: lowered, it would mean something else
         matched = exp.func("regexp_matches", low.copy(), folded)
@@ -222,7 +239,14 @@ def word_pattern(needle: str) -> str:
     return rf"(^|\W){escaped}(\W|$)"
 
 
-def _tags(to: Compiled, leaf: Tags) -> exp.Expression | None:
+def word_of(pattern: str) -> str | None:
+    """Return the word or phrase that ``word_pattern`` made a pattern of, or None for any other pattern."""
+    inside = pattern.removeprefix(r"(^|\W)").removesuffix(r"(\W|$)")
+    word = re.sub(r"\\(.)", r"\1", inside)
+    return word if word_pattern(word) == pattern else None
+
+
+def _tags(to: Compiled, leaf: Tags) -> Sql | None:
     column = to.column("tags")
     if column is None:
         return None
@@ -235,12 +259,12 @@ def _tags(to: Compiled, leaf: Tags) -> exp.Expression | None:
     return _negated(exp.and_(*tests), leaf.negated)
 
 
-def _overlaps(to: Compiled, column: exp.Expression, values: Sequence[str]) -> exp.Expression:
+def _overlaps(to: Compiled, column: Sql, values: Sequence[str]) -> Sql:
     tests = [exp.func("list_contains", column.copy(), to.parameter(value)) for value in values]
     return exp.func("COALESCE", exp.or_(*tests), exp.false()) if tests else exp.false()
 
 
-def _elapsed(to: Compiled, leaf: Elapsed) -> exp.Expression | None:
+def _elapsed(to: Compiled, leaf: Elapsed) -> Sql | None:
     column = to.column(f"hours.{leaf.anchor}" if leaf.clock == "calendar" else f"hours.business.{leaf.anchor}")
     if column is None:
         return None
@@ -249,46 +273,39 @@ def _elapsed(to: Compiled, leaf: Elapsed) -> exp.Expression | None:
     return _settled(ORDERS[leaf.op](this=left, expression=to.parameter(float(leaf.hours))), leaf.null)
 
 
-def _negated(test: exp.Expression, negated: bool) -> exp.Expression:
+def _negated(test: Sql, negated: bool) -> Sql:
     return exp.not_(exp.paren(test)) if negated else test
 
 
-def _settled(test: exp.Expression, null: bool) -> exp.Expression:
+def _settled(test: Sql, null: bool) -> Sql:
     return exp.func("COALESCE", exp.paren(test), exp.true() if null else exp.false())
 
 
-def _case_null(column: exp.Expression, null: bool, test: exp.Expression) -> exp.Expression:
+def _case_null(column: Sql, null: bool, test: Sql) -> Sql:
     missing = exp.Is(this=column.copy(), expression=exp.null())
     return exp.or_(missing, exp.paren(test)) if null else exp.and_(exp.not_(missing), exp.paren(test))
 
 
 def counts(table: str, pairs: Sequence[tuple[Condition, Condition, Moved]], columns: Sequence[str]) -> Question:
-    """Return one scan that counts, for each pair, the tickets of the first, the second, and each without the other."""
+    """Return one scan that counts, for each pair, the tickets of the first, of the second, and of both."""
     to = Compiled(frozenset(columns))
-    wanted: list[exp.Expression] = []
+    made: list[str] = []
     unseen: list[tuple[Leaf, ...]] = []
-    for source, destination, moved in pairs:
+    for at, (source, destination, moved) in enumerate(pairs):
         before = len(to.unseen)
-        one, other = to.condition(source), to.condition(destination, moved)
-        tests = (
-            one,
-            other,
-            exp.and_(exp.paren(one), exp.not_(exp.paren(other))),
-            exp.and_(exp.paren(other), exp.not_(exp.paren(one))),
-        )
-        wanted += [exp.func("COUNT_IF", test.copy()) for test in tests]
+        made.append(f"{to.condition(source)} AS a{at}, {to.condition(destination, moved)} AS b{at}")
         unseen.append(tuple(to.unseen[before:]))
-    select = exp.select(*wanted).from_(table)
-    return Question(select.sql("duckdb"), tuple(to.values), tuple(unseen))
+    wanted = ", ".join(f"COUNT_IF(a{at}), COUNT_IF(b{at}), COUNT_IF(a{at} AND b{at})" for at in range(len(pairs)))
+    sql = f"SELECT {wanted} FROM (SELECT {', '.join(made)} FROM {to.selected(table)})"
+    return Question(sql, tuple(to.values), tuple(unseen))
 
 
 def examples(table: str, pair: tuple[Condition, Condition, Moved], columns: Sequence[str], few: int = 3) -> Question:
     """Return the question for a few tickets on which the two conditions differ: (id, of the first?)."""
     to = Compiled(frozenset(columns))
     one, other = to.condition(pair[0]), to.condition(pair[1], pair[2])
-    select = exp.select("id", exp.alias_(exp.paren(one), "source")).from_(table)
-    select = select.where(exp.NEQ(this=exp.paren(one.copy()), expression=exp.paren(other))).order_by("id").limit(few)
-    return Question(select.sql("duckdb"), tuple(to.values), (tuple(to.unseen),))
+    sql = f"SELECT id, {one} AS source FROM {to.selected(table)} WHERE {one} <> {other} ORDER BY id LIMIT {few:d}"
+    return Question(sql, tuple(to.values), (tuple(to.unseen),))
 
 
 @dataclass(frozen=True)
@@ -312,4 +329,5 @@ class Agreement:
 
 def agreements(row: Sequence[int]) -> list[Agreement]:
     """Return the counts of each pair from the one row of ``counts``."""
-    return [Agreement(*row[at : at + 4]) for at in range(0, len(row), 4)]
+    threes = (row[at : at + 3] for at in range(0, len(row), 3))
+    return [Agreement(one, other, one - both, other - both) for one, other, both in threes]

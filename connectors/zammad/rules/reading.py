@@ -49,11 +49,19 @@ from migrator.rules.rule import (
     Verb,
     View,
 )
+from migrator.rules.sql import word_of
 
 from . import names
 
 Native = dict[str, Any]
-OPTIONS = ("activator", "execution_condition_mode", "timeplan", "disable_notification", "object", "localization")
+OPTIONS: tuple[str, ...] = (
+    "activator",
+    "execution_condition_mode",
+    "timeplan",
+    "disable_notification",
+    "object",
+    "localization",
+)
 OPTIONS += ("timezone", "ux_flow_next_up", "group_ids", "calendar_id", "out_of_office", "organization_shared", "prio")
 READ = {"name", "condition", "perform", "active", "note", "order", "view", "group_by", "group_direction", "role"}
 READ |= {"role_ids", "user_ids", *names.METRICS}
@@ -225,6 +233,9 @@ def _plain(name: str, operator: str, native: Mapping[str, Any]) -> Condition | N
     if operator in names.TEXTS:
         mode, negated, null = names.TEXTS[operator]
         needles = tuple(str(one) for one in listed(value))
+        words = [word_of(needle) for needle in needles] if mode == "regex" else []
+        if words and None not in words:
+            mode, needles = "phrase" if " " in str(words[0]) else "word", tuple(map(str, words))
         made = {"path": at, "mode": mode, "needles": needles, "negated": negated}
         return Text.model_validate({**made, "null": null and at.of != "comment"})
     if operator in ("before (absolute)", "after (absolute)"):
@@ -297,9 +308,9 @@ def _perform(key: str, native: Mapping[str, Any]) -> Action | None:
     if key == "notification.webhook" and set(rest) == {"webhook_id"}:
         return Hook(target=f"webhook:{_inner(rest['webhook_id'])}")
     if key == "article.note" and set(rest) <= {"subject", "body", "internal"}:
-        subject = templated(rest["subject"]) if "subject" in rest else None
+        titled = templated(rest["subject"]) if "subject" in rest else None
         public = str(rest.get("internal", "true")).lower() == "false"
-        return Comment(public=public, subject=subject, body=templated(rest.get("body")))
+        return Comment(public=public, subject=titled, body=templated(rest.get("body")))
     if key == "ticket.tags" and rest.get("operator") in ("add", "remove") and set(rest) == {"operator", "value"}:
         tags = tuple(tag.strip() for tag in str(rest["value"]).split(","))
         return SetTags(how=rest["operator"], tags=tags)
