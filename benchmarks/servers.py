@@ -1,6 +1,6 @@
 """How fast a load goes into a true server, beside a bare loop of ``requests`` that posts the very same bodies.
 
-    python benchmarks/servers.py request_tracker [--tickets 120] [--workers 1 8] [--repeat 3] [--json FILE]
+    python benchmarks/servers.py [request_tracker] [--tickets 120] [--workers 1 8] [--repeat 3] [--json FILE]
 
 A first load is recorded at the client: every request that writes, with its body. Then, on a server brought back to its
 beginning each time and by turns, the recording is posted again by plain ``requests`` sessions, and the plan is loaded
@@ -39,7 +39,7 @@ from migrator.plan import Plan, Planner
 from migrator.project import Account, Workspace, side
 from migrator.stage import Stage
 from migrator.testing.conformance import stage_all
-from migrator.testing.servers import request_tracker
+from migrator.testing.servers import Unavailable, django_helpdesk, request_tracker
 
 CONTACTS, GROUPS = 10, 2
 
@@ -61,7 +61,17 @@ def start_request_tracker(folder: Path) -> Desk:
     return Desk(account, {"token": server.token}, server.reset, server.stop)
 
 
-DESKS: dict[str, Callable[[Path], Desk]] = {"request_tracker": start_request_tracker}
+def start_django_helpdesk(folder: Path) -> Desk:
+    """Start django-helpdesk with a worker process a core."""
+    server = django_helpdesk.start(folder)
+    account = Account(vendor="django_helpdesk", url=server.url, settings={"address": server.url})
+    return Desk(account, {"token": server.token}, server.reset, server.stop)
+
+
+DESKS: dict[str, Callable[[Path], Desk]] = {
+    "django_helpdesk": start_django_helpdesk,
+    "request_tracker": start_request_tracker,
+}
 
 
 class Recording(HTTPAdapter):
@@ -169,7 +179,7 @@ def bare(desk: Desk, recorded: list[requests.PreparedRequest], workers: int) -> 
 def main() -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("vendor", choices=sorted(DESKS))
+    parser.add_argument("vendor", nargs="?", default="request_tracker", choices=sorted(DESKS))
     parser.add_argument("--tickets", type=int, default=120)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--repeat", type=int, default=3)
@@ -178,7 +188,11 @@ def main() -> int:
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     lines = []
     with tempfile.TemporaryDirectory(dir=memory) as folder, tempfile.TemporaryDirectory() as own:
-        desk = DESKS[options.vendor](Path(folder))
+        try:
+            desk = DESKS[options.vendor](Path(folder))
+        except Unavailable as why:
+            print(f"{options.vendor}: not measured, {why}")
+            return 0
         try:
             moving = Moving(desk, Path(own), options.tickets)
             recorded: list[requests.PreparedRequest] = []

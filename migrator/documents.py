@@ -69,16 +69,6 @@ def _text(path: Path) -> str:
         raise InputError(f"cannot be read ({err})", file=str(path)) from err
 
 
-def foreign(text: str) -> Any:
-    """Return what somebody else's YAML says, as plain values. Raises ValueError where it is none, or holds an alias."""
-    try:
-        if any(isinstance(event, AliasEvent) for event in YAML(typ="safe", pure=True).parse(text)):
-            raise ValueError("an alias")  # a few lines of them unfold into gigabytes
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as err:
-        raise ValueError("not YAML") from err
-
-
 def _no_date(text: str) -> int | None:
     """Return the first line with something that looks like a date and is none."""
     for number, line in enumerate(text.splitlines(), 1):
@@ -139,6 +129,16 @@ def line_of(loaded: Any, where: Iterable[Any]) -> int | None:
         except (KeyError, TypeError, AttributeError):
             break
     return line
+
+
+def foreign(text: str) -> Any:
+    """Return what somebody else's YAML says, as plain values. Raises ValueError where it is none, or holds an alias."""
+    try:
+        if any(isinstance(event, AliasEvent) for event in YAML(typ="safe", pure=True).parse(text)):
+            raise ValueError("an alias")  # a few lines of them unfold into gigabytes
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as err:
+        raise ValueError("not YAML") from err
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -157,7 +157,7 @@ def _article_fields(desk: Connection, payload: Native, title: Any) -> Native:
     """Return the web service's Article. Nobody is told of it, and nothing answers it."""
     author = payload.get("Author")
     fields = {
-        "Subject": title or payload.get("Subject") or "(no subject)",
+        "Subject": title if title not in (None, "0") else "(no subject)",
         "Body": "<p>0</p>" if payload.get("Html") == "0" else payload.get("Html") or "<p>(no message)</p>",
         "ContentType": "text/html; charset=utf-8",
         "IsVisibleForCustomer": int(payload.get("IsVisibleForCustomer", 0)),

@@ -122,7 +122,7 @@ def sets(condition: Condition) -> tuple[tuple[bool, tuple[Leaf, ...]], ...] | No
     if len(deep) > 2 or (len(deep) == 2 and straight) or any(isinstance(p, All | Any) for one in deep for p in one.of):
         return None
     first = ((True, straight),) if straight else ()
-    return (*first, *((False, one.of) for one in deep))  # type: ignore[return-value]
+    return (*first, *((False, one.of) for one in deep))
 
 
 def created_only(condition: Condition) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from typing import Any as Anything
 
 from sqlglot import exp
@@ -37,6 +38,9 @@ from migrator.rules.conditions import (
 )
 from migrator.rules.normal_forms import simple
 
+if TYPE_CHECKING:
+    from sqlglot.expressions.core import Expr as Sql
+
 Moved = Mapping[str, Mapping[str | None, str | None]]
 ORDERS = {"lt": exp.LT, "le": exp.LTE, "gt": exp.GT, "ge": exp.GTE, "eq": exp.EQ, "ne": exp.NEQ}
 _SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
@@ -53,10 +57,10 @@ class Compiled:
     values: list[Anything] = field(default_factory=list)
     unseen: list[Leaf] = field(default_factory=list)
     leaves: dict[str, str] = field(default_factory=dict)  # SQL to name
-    _known: dict[Anything, exp.Expression] = field(default_factory=dict)
+    _known: dict[Anything, Sql] = field(default_factory=dict)
     _made: dict[Anything, str] = field(default_factory=dict)
 
-    def parameter(self, value: Anything) -> exp.Expression:
+    def parameter(self, value: Anything) -> Sql:
         """Return the place of a value; the same value has one place."""
         key = (type(value), value)
         if key not in self._known:
@@ -89,23 +93,23 @@ class Compiled:
         named = "".join(f", {sql} AS {name}" for sql, name in self.leaves.items())
         return f"(SELECT id{named} FROM {table})"
 
-    def column(self, name: str) -> exp.Expression | None:
+    def column(self, name: str) -> Sql | None:
         """Return a column of the table, or None where it has no such; ``ticket.before:x`` is ``before.ticket.x``."""
         of, _, past = name.partition(".before:")
         name = f"before.{of}.{past}" if past else name
         return exp.column(exp.to_identifier(name, quoted=True)) if name in self.columns else None
 
-    def path_before(self, at: Path) -> exp.Expression | None:
+    def path_before(self, at: Path) -> Sql | None:
         """Return what the path held before this update, as text."""
         found = self.column(f"before.{at}")
         return None if found is None else exp.cast(found, "VARCHAR")
 
-    def path(self, at: Path, moved: Moved) -> exp.Expression | None:
+    def path(self, at: Path, moved: Moved) -> Sql | None:
         """Return the column of a path as text, with the values that the move changes changed."""
         found = self.column(str(at))
         if found is None:
             return None
-        text: exp.Expression = exp.cast(found, "VARCHAR")
+        text: Sql = exp.cast(found, "VARCHAR")
         table = moved.get(str(at).replace("before:", ""), {})
         changes = {was: becomes for was, becomes in table.items() if was != becomes}
         if not changes:
@@ -117,7 +121,7 @@ class Compiled:
         return exp.paren(case.else_(text.copy()))
 
 
-def _leaf(to: Compiled, leaf: Leaf, moved: Moved) -> exp.Expression | None:
+def _leaf(to: Compiled, leaf: Leaf, moved: Moved) -> Sql | None:
     if isinstance(leaf, Is):
         return _is(to, leaf, moved)
     if isinstance(leaf, Changed):
@@ -149,7 +153,7 @@ def _leaf(to: Compiled, leaf: Leaf, moved: Moved) -> exp.Expression | None:
     return None
 
 
-def _is(to: Compiled, leaf: Is, moved: Moved) -> exp.Expression | None:
+def _is(to: Compiled, leaf: Is, moved: Moved) -> Sql | None:
     column = to.path(leaf.path, moved)
     if column is None:
         return None
@@ -161,9 +165,10 @@ def _is(to: Compiled, leaf: Is, moved: Moved) -> exp.Expression | None:
     return _case_null(column, leaf.null, _negated(there, leaf.negated))
 
 
-def _among(to: Compiled, column: exp.Expression, values: Sequence[Value]) -> exp.Expression | None:
+def _among(to: Compiled, column: Sql, values: Sequence[Value]) -> Sql | None:
     """Return whether the column is one of the values; None where a column is wanting."""
-    plain, tests = [], []
+    plain: list[Sql] = []
+    tests: list[Sql] = []
     for value in values:
         if isinstance(value, Actor):
             name = "actor.groups" if value.who == "current_user_groups" else f"actor.{value.who}"
@@ -187,11 +192,11 @@ def plain_value(value: Value) -> str:
     return str(held).lower() if isinstance(held, bool) else str(held)
 
 
-def _changed(to: Compiled, leaf: Changed) -> exp.Expression | None:
+def _changed(to: Compiled, leaf: Changed) -> Sql | None:
     changed, now, before = to.column("changed"), to.path(leaf.path, {}), to.path_before(leaf.path)
     if changed is None:
         return None
-    tests = [exp.func("list_contains", changed, to.parameter(str(leaf.path)))]
+    tests: list[Sql] = [exp.func("list_contains", changed, to.parameter(str(leaf.path)))]
     for column, values in ((before, leaf.before), (now, leaf.after)):
         if values is not None:
             among = None if column is None else _among(to, column, values)
@@ -201,7 +206,7 @@ def _changed(to: Compiled, leaf: Changed) -> exp.Expression | None:
     return _negated(exp.func("COALESCE", exp.and_(*tests), exp.false()), leaf.negated)
 
 
-def _text(to: Compiled, leaf: Text, moved: Moved) -> exp.Expression | None:
+def _text(to: Compiled, leaf: Text, moved: Moved) -> Sql | None:
     column = to.path(leaf.path, moved)
     if column is None:
         return None
@@ -211,7 +216,7 @@ def _text(to: Compiled, leaf: Text, moved: Moved) -> exp.Expression | None:
     return _case_null(column, leaf.null, _negated(found, leaf.negated))
 
 
-def _needle(to: Compiled, low: exp.Expression, mode: str, needle: str) -> exp.Expression:
+def _needle(to: Compiled, low: Sql, mode: str, needle: str) -> Sql:
     if mode in ("word", "phrase"):  # first what is quick
         matched = exp.func("regexp_matches", low.copy(), to.parameter(word_pattern(needle.lower())))
         there = exp.Anonymous(this="contains", expressions=[low.copy(), to.parameter(needle.lower())])
@@ -241,7 +246,7 @@ def word_of(pattern: str) -> str | None:
     return word if word_pattern(word) == pattern else None
 
 
-def _tags(to: Compiled, leaf: Tags) -> exp.Expression | None:
+def _tags(to: Compiled, leaf: Tags) -> Sql | None:
     column = to.column("tags")
     if column is None:
         return None
@@ -254,12 +259,12 @@ def _tags(to: Compiled, leaf: Tags) -> exp.Expression | None:
     return _negated(exp.and_(*tests), leaf.negated)
 
 
-def _overlaps(to: Compiled, column: exp.Expression, values: Sequence[str]) -> exp.Expression:
+def _overlaps(to: Compiled, column: Sql, values: Sequence[str]) -> Sql:
     tests = [exp.func("list_contains", column.copy(), to.parameter(value)) for value in values]
     return exp.func("COALESCE", exp.or_(*tests), exp.false()) if tests else exp.false()
 
 
-def _elapsed(to: Compiled, leaf: Elapsed) -> exp.Expression | None:
+def _elapsed(to: Compiled, leaf: Elapsed) -> Sql | None:
     column = to.column(f"hours.{leaf.anchor}" if leaf.clock == "calendar" else f"hours.business.{leaf.anchor}")
     if column is None:
         return None
@@ -268,15 +273,15 @@ def _elapsed(to: Compiled, leaf: Elapsed) -> exp.Expression | None:
     return _settled(ORDERS[leaf.op](this=left, expression=to.parameter(float(leaf.hours))), leaf.null)
 
 
-def _negated(test: exp.Expression, negated: bool) -> exp.Expression:
+def _negated(test: Sql, negated: bool) -> Sql:
     return exp.not_(exp.paren(test)) if negated else test
 
 
-def _settled(test: exp.Expression, null: bool) -> exp.Expression:
+def _settled(test: Sql, null: bool) -> Sql:
     return exp.func("COALESCE", exp.paren(test), exp.true() if null else exp.false())
 
 
-def _case_null(column: exp.Expression, null: bool, test: exp.Expression) -> exp.Expression:
+def _case_null(column: Sql, null: bool, test: Sql) -> Sql:
     missing = exp.Is(this=column.copy(), expression=exp.null())
     return exp.or_(missing, exp.paren(test)) if null else exp.and_(exp.not_(missing), exp.paren(test))
 

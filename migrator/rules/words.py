@@ -90,8 +90,8 @@ def _is(leaf: Is) -> str:
     if str(leaf.path) == "comment.public" and len(leaf.values) == 1:
         seen = {"True": "public", "False": "private", "requester_sees": "one the requester sees"}
         value = str(getattr(leaf.values[0], "value", ""))
-        missing = " or there is none" if leaf.null else ""
-        return f"the comment is {'not ' if leaf.negated else ''}{seen.get(value, value)}{missing}"
+        none = " or there is none" if leaf.null else ""
+        return f"the comment is {'not ' if leaf.negated else ''}{seen.get(value, value)}{none}"
     also = " or empty" if leaf.null and not leaf.negated else ", nor empty" if leaf.negated and not leaf.null else ""
     return f"{what} is {'not ' if leaf.negated else ''}{_or(list(map(value_words, leaf.values)))}{also}"
 

@@ -33,7 +33,6 @@ IGNORED = {
     ),
     "freshdesk": (r"^(_source|_unit|created_at|updated_at)$", r"^conditions\.\d\.name$"),  # numbers the sets
     "chatwoot": (r"^(_source|_expected|id|created_on|account_id)$",),
-    "rt": (r"^_source$",),
     "request_tracker": (r"^_source$",),
 }
 

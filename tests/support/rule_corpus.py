@@ -20,7 +20,7 @@ KINDS = {
     },
     "zammad": {"triggers": "trigger", "jobs": "timed", "macros": "macro", "overviews": "view"},
     "chatwoot": {"automation_rules": "trigger"},
-    "rt": {"scrips": "trigger"},
+    "request_tracker": {"scrips": "trigger"},
 }
 RECORDED = {
     "zendesk": ("airbyte-zendesk-support-2023-11", "airbyte-zendesk-support-2024-06"),
@@ -37,7 +37,7 @@ def rules(vendor: str) -> list[tuple[str, str, Native]]:
 
 
 def _published(vendor: str) -> Iterator[tuple[str, str, Native]]:
-    root = folder() / "rules" / vendor
+    root = folder() / "rules" / {"request_tracker": "rt"}.get(vendor, vendor)
     for name, kind in KINDS.get(vendor, {}).items():
         for at, one in enumerate(_json(root / f"{name}.json")):
             yield f"{name}-{at}", kind, one

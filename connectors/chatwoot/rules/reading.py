@@ -34,7 +34,13 @@ from . import names
 
 Native = dict[str, Any]
 READ = {"name", "description", "event_name", "conditions", "actions", "active"}
-VERBS = ("send_email_transcript", "send_attachment", "send_attachments", "mute_conversation", "snooze_conversation")
+VERBS: tuple[str, ...] = (
+    "send_email_transcript",
+    "send_attachment",
+    "send_attachments",
+    "mute_conversation",
+    "snooze_conversation",
+)
 VERBS += ("resolve_conversation", "open_conversation", "assign_best_agent", "add_sla")
 
 

@@ -12,29 +12,21 @@ from migrator.rules import template
 from migrator.rules.conditions import (
     Actor,
     All,
-    Changed,
-    Condition,
-    Elapsed,
-    Event,
     Is,
-    Leaf,
     Lit,
+    Not,
     Opaque,
     Path,
-    Ref,
-    Tags,
-    Text,
-    Value,
-    leaves,
 )
 from migrator.rules.conditions import Any as AnyOf
-from migrator.rules.normal_forms import assume, given_event, sets, simple
+from migrator.rules.normal_forms import assume
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import escaped, translated
 from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
 from migrator.rules.verdicts import Translation, Verdict
 
 from . import names
+from .conditions import Conditions
 
 Native = dict[str, Any]
 CLICKS = {
@@ -44,9 +36,6 @@ CLICKS = {
     "view": "Tickets, All views, Save as",
     "sla": "Admin, Workflows, SLA policies",
 }
-# No event there means "any update": every field that rules can watch is named.
-WATCHED = ("status", "priority", "ticket_type", "group_id", "responder_id")
-MOST = 2  # sets of conditions in a rule
 
 
 def rule(source: Rule) -> Translation:
@@ -82,287 +71,6 @@ def rule(source: Rule) -> Translation:
     if own:
         return book.done({**body, **writes.own_shape(source.when)})
     return book.done(*({**body, **shape} for shape in writes.shapes(source.when)))
-
-
-def given(condition: Condition, event: str) -> Condition:
-    """Return what is left of a condition, given that a ticket was created or updated: there, all tickets are public."""
-
-    def known(leaf: Leaf) -> bool | None:
-        if isinstance(leaf, Is) and str(leaf.path) == "ticket.privacy" and event == "created":
-            return (Lit(value="public") in leaf.values) is not leaf.negated
-        return None
-
-    return assume(given_event(condition, event), known)
-
-
-class Conditions:
-    """Writes the condition of one rule."""
-
-    def __init__(self, book: Notebook, *, own: bool) -> None:
-        self.book, self.own = book, own
-        self.noted: set[Leaf] = set()
-
-    def shapes(self, when: Condition) -> list[Native]:
-        """Return the rules that together mean the condition: by time, or for new tickets and for changed ones."""
-        if self.book.rule.kind == "timed":
-            note = "hourly; only tickets updated in the last 30 days"
-            self.book.add("rule", "once an hour", "equivalent", note)
-            if assume(when, lambda leaf: None) == AnyOf():
-                self.book.add("when", "never", "exact", "nothing to write: it can never hold")
-                return []
-            return [{"rule_type": names.TIMED, **self._sets(when)}]
-        made = []
-        for event, kind in (("created", names.CREATION), ("updated", names.UPDATE)):
-            left = given(when, event)
-            if isinstance(left, AnyOf) and not left.of:
-                continue
-            self.only = event
-            made.append({"rule_type": kind, **(self._update(left) if kind == names.UPDATE else self._sets(left))})
-        for leaf in leaves(simple(when)):
-            if str(getattr(leaf, "path", "")) == "ticket.privacy" and len(made) == 1 and self.only == "created":
-                self._note(leaf, "equivalent", "tickets there are all public")
-            if isinstance(leaf, Event) and leaf.kinds in (("created",), ("updated",)):
-                self.book.leaf(leaf, "exact")
-        if not made:
-            self.book.add("when", "never", "exact", "nothing to write: it can never hold")
-        if len(made) > 1:
-            self.book.add("when", "new and changed tickets", "equivalent", "two rules, one for each")
-        return made
-
-    only = ""
-
-    def _note(self, leaf: Leaf, verdict: Verdict, note: str = "") -> None:
-        if (leaf, verdict) not in self.noted:
-            self.noted.add((leaf, verdict))  # type: ignore[arg-type]
-            self.book.leaf(leaf, verdict, note)
-
-    def _update(self, left: Condition) -> Native:
-        """Return an update rule: who, what happened, and the conditions on the ticket as it is."""
-        parts = left.of if isinstance(left, All) else (left,)
-        rest, events, performer = [], [], None
-        for part in parts:
-            found = self._event(part) if isinstance(part, Changed | Event | Is) else None
-            if found is None:
-                rest.append(part)
-            elif "type" in found:
-                performer = found
-            else:
-                events.append(found)
-        if len(events) > 1:
-            self.book.add("when", "several changes at once", "untranslatable", "of several events one is enough there")
-        native: Native = {"performer": performer or {"type": 3}, **self._sets(All(of=tuple(rest)))}
-        if not events:
-            events = [{"field_name": name, "from": "--", "to": "--"} for name in WATCHED]
-            events += [{"field_name": "reply_sent"}, {"field_name": "note_type", "value": "--"}]
-            note = "every message and every change of status, priority, type, group or agent; not of other fields"
-            self.book.add("when", "any update", "approximated", note)
-        elif len(events) == 1 and "both" in events[0]:
-            events = [{"field_name": "reply_sent"}, {"field_name": "note_type", "value": events[0]["both"]}]
-        return native | {"events": events}
-
-    def _event(self, leaf: Leaf) -> Native | None:
-        """Return what an update rule says beside its sets: an event, ``both`` kinds of message, or a performer."""
-        if isinstance(leaf, Is) and str(leaf.path) == "actor.role" and not leaf.negated:
-            roles = tuple(sorted(str(getattr(one, "value", "")) for one in leaf.values))
-            code = next((code for code, known in names.PERFORMERS.items() if tuple(sorted(known)) == roles), None)
-            if code is not None:
-                self._note(leaf, "equivalent", "as the performer")
-                return {"type": code}
-        actor = Actor(who="current_user")
-        if isinstance(leaf, Is) and str(leaf.path) == "ticket.requester" and leaf.values == (actor,):
-            self._note(leaf, "equivalent", "an agent acted" if leaf.negated else "the requester acted")
-            return {"type": 1 if leaf.negated else 2}
-        if isinstance(leaf, Is) and str(leaf.path) == "comment.public" and not leaf.null:
-            public = getattr(leaf.values[0], "value", None) in (True, "requester_sees") if leaf.values else None
-            if public is not None and len(leaf.values) == 1:
-                self._note(leaf, "equivalent", "a reply, or a note of that kind, comes in")
-                return (
-                    {"both": "public"}
-                    if public is not leaf.negated
-                    else {"field_name": "note_type", "value": "private"}
-                )
-        if isinstance(leaf, Event) and leaf.kinds == ("commented",) and not leaf.negated:
-            self._note(leaf, "equivalent", "a reply or a note comes in")
-            return {"both": "--"}
-        if isinstance(leaf, Changed) and not leaf.negated:
-            return self._changed(leaf)
-        return None
-
-    def _changed(self, leaf: Changed) -> Native | None:
-        place = self.place(leaf.path)
-        if place is None or place[0] != "ticket":
-            return None
-        native: Native = {"field_name": place[1]}
-        worst: tuple[Verdict, str] = ("exact", "")
-        for side, values in (("from", leaf.before), ("to", leaf.after)):
-            if values is None:
-                native[side] = "--"
-                continue
-            asked, verdict, note = self.adapted(Is(path=leaf.path, values=values))
-            made = [self.value(leaf.path, one) for one in asked.values]
-            if len(made) != 1 or made[0] is None or verdict in ("untranslatable", "approximated"):
-                self._note(leaf, verdict if verdict == "approximated" else "untranslatable", note or "one value only")
-                return native
-            native[side], worst = made[0], (verdict, note)
-        self._note(leaf, *worst)
-        return native
-
-    def _sets(self, when: Condition) -> Native:
-        """Return one or two sets of conditions; deeper trees do not fit."""
-        flat = assume(when, lambda leaf: None)
-        found = sets(flat)
-        if found is None or len(found) > MOST:
-            self.book.add("when", "the whole condition", "untranslatable", "more than two sets of conditions")
-            for leaf in leaves(flat):
-                self.leaf(leaf)
-            return {"conditions": []}
-        made: list[Native] = []
-        for at, (every, some) in enumerate(found, 1):
-            natives = [native for leaf in some if (native := self.leaf(leaf))]
-            match = "all" if every else "any"
-            if natives:
-                made.append({"name": f"condition_set_{at}", "match_type": match, "properties": natives})
-        return {"conditions": made, **({"operator": "AND"} if len(made) > 1 else {})}
-
-    def leaf(self, leaf: Leaf) -> Native | None:
-        """Return one condition with its verdict noted; None where Freshdesk has no word for it."""
-        native, verdict, note = self._leaf(leaf)
-        self._note(leaf, verdict if native is not None else "untranslatable", note)
-        return native
-
-    def _leaf(self, leaf: Leaf) -> tuple[Native | None, Verdict, str]:
-        if isinstance(leaf, Is):
-            return self._is(leaf)
-        if isinstance(leaf, Tags):
-            if not leaf.tags or (leaf.need == "all" and len(leaf.tags) > 1):
-                return None, "untranslatable", "Freshdesk asks for one of several tags only"
-            return _made("ticket", "tag_names", "not_in" if leaf.negated else "in", list(leaf.tags)), "exact", ""
-        if isinstance(leaf, Text):
-            return self._text(leaf)
-        if isinstance(leaf, Elapsed):
-            return self._elapsed(leaf)
-        if isinstance(leaf, Opaque) and self.own:
-            return json.loads(leaf.text), "exact", ""
-        notes = {
-            "changed": "Freshdesk cannot ask that something did not change",
-            "event": "Freshdesk cannot ask that there was no message",
-            "same": "Freshdesk cannot compare two people of a ticket",
-            "hours": "Freshdesk asks for working hours in its own way only",
-            "compare": "Freshdesk does not compare this",
-        }
-        return None, "untranslatable", notes.get(leaf.type, "Freshdesk has no such condition")
-
-    def adapted(self, leaf: Is) -> tuple[Is, Verdict, str]:
-        """Return the leaf over the values as they are after the move."""
-        tables = {"ticket.status": names.STATUS_TABLE, "ticket.priority": names.PRIORITY_TABLE}
-        table = tables.get(str(leaf.path))
-        if self.own or table is None:
-            custom = bool(leaf.path.custom) and not self.own
-            return leaf, "equivalent" if custom else "exact", "given the field is there" if custom else ""
-        return self.book.image(leaf, table, leaf.path.name)
-
-    def place(self, at: Path) -> tuple[str, str] | None:
-        """Return (resource_type, field_name) of a path, or None."""
-        if at.custom:
-            kind = {"ticket": "ticket", "requester": "contact", "organization": "company"}.get(at.of)
-            name = f"cf_{at.custom}" if self.own else names.custom(at.custom)
-            if kind and not self.own:
-                self.book.need(f"{kind} field", name, f"it holds the custom field {at.custom}")
-            return (kind, name) if kind else None
-        return names.PATHS.get(str(at))
-
-    def value(self, at: Path, value: Value) -> Any:
-        """Return a value as Freshdesk has it; a reference to a record is named in ``<kind:id>``."""
-        if isinstance(value, Ref):
-            if at.name in ("status", "priority", "channel", "type") and at.of == "ticket":
-                return (int(value.id) if value.id.isdigit() else value.id) if self.own else None
-            plain = self.own and value.id.isdigit()
-            return int(value.id) if plain else f"<{value.kind}:{value.id}>"
-        held = getattr(value, "value", None)
-        tables: dict[str, Any] = {"ticket.status": names.STATUS_CODES, "ticket.priority": names.PRIORITY_CODES}
-        tables |= {"ticket.channel": names.CHANNEL_CODES, "ticket.type": names.TYPE_NAMES}
-        return tables[str(at)].get(held) if str(at) in tables else held
-
-    def _is(self, leaf: Is) -> tuple[Native | None, Verdict, str]:
-        place = self.place(leaf.path)
-        if place is None or any(isinstance(one, Actor) for one in leaf.values):
-            return None, "untranslatable", "Freshdesk cannot ask this"
-        made, verdict, note = self.adapted(leaf)
-        values = [self.value(made.path, one) for one in made.values]
-        if verdict == "untranslatable" or None in values:
-            return None, "untranslatable", note or f"Freshdesk has no such {leaf.path.name}"
-        if made.null is not made.negated:
-            values.append("")
-        if leaf.path.name == "language" or (leaf.path.name == "type" and None in values):
-            verdict, note = "approximated", "languages are named otherwise there"
-        return _made(*place, "not_in" if made.negated else "in", values), verdict, note
-
-    def _text(self, leaf: Text) -> tuple[Native | None, Verdict, str]:
-        place = self.place(leaf.path)
-        operators = {shape: name for name, shape in names.TEXTS.items()}
-        words = leaf.mode in ("word", "phrase")
-        operator = operators.get(("substring" if words else leaf.mode, leaf.negated))
-        many = leaf.need == "all" and len(leaf.needles) > 1
-        if place is None or operator is None or leaf.null is not leaf.negated or many:
-            return None, "untranslatable", "Freshdesk cannot ask this of a text"
-        note = "finds the letters anywhere, not the whole word" if words else ""
-        return _made(*place, operator, list(leaf.needles)), "approximated" if words else "exact", note
-
-    def _elapsed(self, leaf: Elapsed) -> tuple[Native | None, Verdict, str]:
-        name = names.ANCHORS.get(leaf.anchor)
-        operator = names.ORDER_NAMES.get(leaf.op)
-        fits = leaf.hours >= 1 and float(leaf.hours).is_integer() and self.book.rule.kind == "timed"
-        if name is None or operator is None or leaf.null or not fits:
-            return None, "untranslatable", f"Freshdesk does not count the hours since {leaf.anchor}"
-        if leaf.clock == "business":
-            return None, "untranslatable", "Freshdesk counts hours of the clock here"
-        verdict: Verdict = "exact" if self.own else "equivalent"
-        return _made("ticket", name, operator, int(leaf.hours)), verdict, "" if self.own else "checked once an hour"
-
-    def own_shape(self, when: Condition) -> Native:
-        """Return what Freshdesk's own reader made the condition from."""
-        kind, native, found = names.TIMED, {}, []
-        for part in when.of if isinstance(when, All) else ():
-            if isinstance(part, Event):
-                kind = names.CREATION if part.kinds == ("created",) else names.UPDATE
-            elif isinstance(part, Opaque) or (isinstance(part, Is) and str(part.path) == "actor.role"):
-                roles = tuple(getattr(one, "value", "") for one in getattr(part, "values", ()))
-                code = next((code for code, known in names.PERFORMERS.items() if known == roles), None)
-                native |= json.loads(part.text) if isinstance(part, Opaque) else {"performer": {"type": code}}
-            elif isinstance(part, AnyOf) and part.of and all(isinstance(one, Changed | Event) for one in part.of):
-                native["events"] = [_own_event(self, one) for one in part.of]
-            elif isinstance(part, AnyOf) and part.of and all(isinstance(one, All | AnyOf) for one in part.of):
-                found, native["operator"] = list(part.of), "OR"
-            else:
-                found.append(part)
-        listed = [
-            {
-                "name": f"condition_set_{at}",
-                "match_type": "any" if isinstance(one, AnyOf) else "all",
-                "properties": [self.leaf(leaf) for leaf in getattr(one, "of", ())],
-            }
-            for at, one in enumerate(found, 1)
-        ]
-        if len(listed) > 1:
-            native.setdefault("operator", "AND")
-        return {"rule_type": kind, **native, **({"conditions": listed} if listed else {})}
-
-
-def _own_event(writes: Conditions, leaf: Any) -> Native:
-    if isinstance(leaf, Event):
-        word, _, value = leaf.kinds[0].partition("_")
-        name = next(theirs for theirs, ours in names.EVENTS.items() if ours == word)
-        return {"field_name": name, **({"value": value} if value else {})}
-    assert isinstance(leaf, Changed)
-    place = writes.place(leaf.path)
-    native: Native = {"field_name": place[1] if place else ""}
-    for side, values in (("from", leaf.before), ("to", leaf.after)):
-        native[side] = "--" if values is None else writes.value(leaf.path, values[0]) if values else ""
-    return native
-
-
-def _made(kind: str, name: str, operator: str, value: Any) -> Native:
-    return {"resource_type": kind, "field_name": name, "operator": operator, "value": value}
 
 
 class Actions:
@@ -480,17 +188,23 @@ def _sla(book: Notebook, writes: Conditions) -> Native:
         fits = isinstance(leaf, Is) and not leaf.negated and not leaf.null and key
         values = [writes.value(leaf.path, one) for one in leaf.values] if isinstance(leaf, Is) and fits else [None]
         if None in values or not fits:
-            what = leaf if not isinstance(leaf, All | AnyOf) else None
             note = "SLA policies there are for companies, groups, products, sources or types"
             if isinstance(leaf, Opaque) and writes.own:
                 applies |= json.loads(leaf.text)
-            elif what is not None:
-                book.leaf(what, "untranslatable", note)  # type: ignore[arg-type]
-            else:
+            elif isinstance(leaf, All | AnyOf | Not):
                 book.add("when", "the whole condition", "untranslatable", note)
+            else:
+                book.leaf(leaf, "untranslatable", note)
             continue
         applies[str(key)] = values
-        book.leaf(leaf, "exact")  # type: ignore[arg-type]
+        assert isinstance(leaf, Is)
+        book.leaf(leaf, "exact")
+    return {"applicable_to": applies, "sla_target": _times(book, own=writes.own)}
+
+
+def _times(book: Notebook, *, own: bool) -> Native:
+    """Return the times by priority, with what is promised there and was not here."""
+    source = book.rule
     times: Native = {}
     for target in source.targets:
         what = f"{target.metric.replace('_', ' ')} in {target.seconds // 60} minutes for {target.priority or 'all'}"
@@ -508,11 +222,11 @@ def _sla(book: Notebook, writes: Conditions) -> Native:
             note = "a priority has one clock for all its times"
             book.add("targets", f"clocks of {priority or 'all'}", "approximated", note)
     lacking = [word for word, code in names.PRIORITY_CODES.items() if f"priority_{code}" not in times]
-    if lacking and not writes.own:
+    if lacking and not own:
         note = "a policy there needs times for every priority, where the old one promises none"
         book.add("targets", f"no times for {', '.join(lacking)}", "approximated", note)
-    for key, value in source.options if writes.own else ():
+    for key, value in source.options if own else ():
         priority, _, switch = key.partition(".")
         if switch:
             times.setdefault(priority, {})[switch] = json.loads(value)
-    return {"applicable_to": applies, "sla_target": times}
+    return times

@@ -210,12 +210,10 @@ class Conditions:
             return None, "untranslatable", "every ticket has a group there"
         if ours == "requester.language":
             return leaf, "approximated", "new customers have no language there until somebody enters it"
-        verdict: Verdict = "equivalent" if leaf.path.custom or ours in names.HELPERS else "exact"
-        if ours == "ticket.channel":
-            verdict = "equivalent"
+        given = bool(leaf.path.custom) or ours in names.HELPERS or ours == "ticket.channel"
         notes = {"ticket.channel": "given how the channels are named there"}
-        note = notes.get(ours, "given the field is filled there" if verdict == "equivalent" else "")
-        return leaf, verdict, note
+        note = notes.get(ours, "given the field is filled there" if given else "")
+        return leaf, "equivalent" if given else "exact", note
 
     def _public(self, leaf: Is) -> tuple[Is | None, Verdict, str]:
         seen = [getattr(one, "value", None) for one in leaf.values]
@@ -262,7 +260,8 @@ class Conditions:
         if name is None or not name.startswith("ticket."):
             return None, "untranslatable", "Zammad notices changes of tickets only"
         has: Native = {"name": name, "operator": "has changed", "value": ""}
-        parts, verdict, notes = [inverse(has) if leaf.negated else has], "exact", []
+        parts, notes = [inverse(has) if leaf.negated else has], list[str]()
+        verdict: Verdict = "exact"
         for values, at in ((leaf.before, self._before(leaf.path)), (leaf.after, leaf.path)):
             if values is None:
                 continue
@@ -273,7 +272,7 @@ class Conditions:
                 return made, one, note
             parts.append(made)
             verdict, notes = "equivalent", [*notes, *([note] if note else [])]
-        return joined("OR" if leaf.negated else "AND", parts), verdict, "; ".join(notes)  # type: ignore[return-value]
+        return joined("OR" if leaf.negated else "AND", parts), verdict, "; ".join(notes)
 
     def _asked(self, leaf: Is) -> tuple[Native | None, Verdict, str]:
         """Return the test of the new value, or of the one that a helper field remembers."""

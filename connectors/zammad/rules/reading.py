@@ -54,7 +54,14 @@ from migrator.rules.sql import word_of
 from . import names
 
 Native = dict[str, Any]
-OPTIONS = ("activator", "execution_condition_mode", "timeplan", "disable_notification", "object", "localization")
+OPTIONS: tuple[str, ...] = (
+    "activator",
+    "execution_condition_mode",
+    "timeplan",
+    "disable_notification",
+    "object",
+    "localization",
+)
 OPTIONS += ("timezone", "ux_flow_next_up", "group_ids", "calendar_id", "out_of_office", "organization_shared", "prio")
 READ = {"name", "condition", "perform", "active", "note", "order", "view", "group_by", "group_direction", "role"}
 READ |= {"role_ids", "user_ids", *names.METRICS}
@@ -301,9 +308,9 @@ def _perform(key: str, native: Mapping[str, Any]) -> Action | None:
     if key == "notification.webhook" and set(rest) == {"webhook_id"}:
         return Hook(target=f"webhook:{_inner(rest['webhook_id'])}")
     if key == "article.note" and set(rest) <= {"subject", "body", "internal"}:
-        subject = templated(rest["subject"]) if "subject" in rest else None
+        titled = templated(rest["subject"]) if "subject" in rest else None
         public = str(rest.get("internal", "true")).lower() == "false"
-        return Comment(public=public, subject=subject, body=templated(rest.get("body")))
+        return Comment(public=public, subject=titled, body=templated(rest.get("body")))
     if key == "ticket.tags" and rest.get("operator") in ("add", "remove") and set(rest) == {"operator", "value"}:
         tags = tuple(tag.strip() for tag in str(rest["value"]).split(","))
         return SetTags(how=rest["operator"], tags=tags)

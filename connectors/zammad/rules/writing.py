@@ -10,7 +10,7 @@ from migrator.rules.conditions import Actor, All, Condition, Days, Is, Lit, Path
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import escaped, translated
 from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
-from migrator.rules.verdicts import Translation
+from migrator.rules.verdicts import Translation, Verdict
 
 from . import names
 from .conditions import Conditions
@@ -309,7 +309,7 @@ class Performs:
             return {}
         note = f"not sent to: {', '.join(lost)}" if lost else ""
         note = note or ("sent to those agents who may see the ticket's group" if loose else "")
-        verdict = "approximated" if note else "exact" if self.own else "equivalent"
+        verdict: Verdict = "approximated" if note else "exact" if self.own else "equivalent"
         self.book.action(at, verdict, note or ("" if self.own else "sent only where the group has an address"))
         options = {key: json.loads(value) for key, value in action.options}
         body = {"recipient": to[0] if len(to) == 1 else to, "subject": self.subject(at, action.subject)}

@@ -33,7 +33,7 @@ def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:
         yield from ((kind, one) for one in some)
     for key, kind in (("trigger", "trigger"), ("automation", "timed"), ("macro", "macro"), ("view", "view")):
         if isinstance(document.get(key), dict):
-            yield kind, document[key]  # type: ignore[misc]
+            yield kind, document[key]
     if isinstance(document.get("sla_policy"), dict):
         yield "sla", document["sla_policy"]
 

@@ -106,7 +106,7 @@ CHANGES = {  # operator to (from, to, negated)
     "not_value_previous": (True, False, True),
 }
 
-RECIPIENTS = {
+RECIPIENTS: dict[str, tuple[str, ...]] = {
     "requester_id": ("requester",),
     "assignee_id": ("assignee",),
     "requester_and_ccs": ("requester", "ccs"),

@@ -125,10 +125,12 @@ def _special(field: str, operator: str, value: Any) -> Condition | None:
     if field == "comment_is_public" and operator in ("is", "is_not"):
         if value == "not_relevant":
             return Event(kinds=("commented",), negated=operator == "is_not")
-        seen = {"true": True, "false": False, "requester_can_see_comment": "requester_sees"}.get(text(value))
-        known = None if seen is None else Lit(value=seen)
+        known: dict[str, bool | str] = {"true": True, "false": False, "requester_can_see_comment": "requester_sees"}
+        seen = known.get(text(value))
+        if seen is None:
+            return None
         # Without a comment neither holds: "is not public" asks for a private one.
-        return known and Is(path=path("comment.public"), values=(known,), negated=operator == "is_not")
+        return Is(path=path("comment.public"), values=(Lit(value=seen),), negated=operator == "is_not")
     if field == "current_tags" and operator in ("includes", "not_includes"):
         return Tags(tags=tuple(text(value or "").split()), negated=operator == "not_includes")
     if field in names.WORDS and operator in ("includes", "not_includes", "is", "is_not"):
@@ -167,14 +169,13 @@ def _field(field: str, operator: str, value: Any) -> Condition | None:
         before, after, negated = names.CHANGES[operator]
         if not (before or after) and value not in EMPTY:
             return None  # "changed" asks for no value
-        values = (_value(at, refers, field, value),) if before or after else ()
-        if None in values:
-            values = ()  # from or to nothing at all
+        one = _value(at, refers, field, value) if before or after else None
+        values = () if one is None else (one,)  # none: from or to nothing at all
         return Changed(
             path=at,
             before=values if before else None,
             after=values if after else None,
-            negated=negated,  # type: ignore[arg-type]
+            negated=negated,
         )
     if operator in ("present", "not_present"):
         return Is(path=at, values=(), negated=operator == "present", null=operator == "not_present")
@@ -271,7 +272,7 @@ def _action(native: Mapping[str, Any], public: bool) -> Action:
 
 
 # Known, and with no counterpart anywhere.
-ONLY = ("side_conversation", "side_conversation_ticket", "side_conversation_slack", "tweet_requester")
+ONLY: tuple[str, ...] = ("side_conversation", "side_conversation_ticket", "side_conversation_slack", "tweet_requester")
 ONLY += ("notification_sms_user", "notification_sms_group", "notification_messaging_csat", "notification_zis")
 ONLY += ("add_skills", "set_skills", "remove_skills", "share_ticket")
 

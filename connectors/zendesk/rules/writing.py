@@ -42,7 +42,7 @@ Native = dict[str, Any]
 CLICK = "Admin Center › Objects and rules › Business rules"  # noqa: RUF001
 OPERATORS = {ours: theirs for theirs, ours in names.ORDERS.items()} | {"eq": "is"}
 CHANGES = {shape: operator for operator, shape in names.CHANGES.items()}
-RECIPIENTS = {ours: theirs for theirs, ours in names.RECIPIENTS.items()}
+RECIPIENTS: dict[tuple[str, ...], str] = {ours: theirs for theirs, ours in names.RECIPIENTS.items()}
 METRICS = {ours: theirs for theirs, ours in names.METRICS.items()}
 WORDS = {ours: theirs for theirs, ours in names.WORDS.items()}
 TYPES = {ours: theirs for theirs, ours in names.TYPES.items()}
@@ -175,7 +175,7 @@ def _event(leaf: Event) -> Native | None:
     operator = "is_not" if leaf.negated else "is"
     if leaf.kinds == ("commented",):
         return _made("comment_is_public", operator, "not_relevant")
-    word = {("created",): "Create", ("updated",): "Change"}.get(leaf.kinds)
+    word = {"created": "Create", "updated": "Change"}.get(",".join(leaf.kinds))
     return None if word is None else _made("update_type", operator, word)
 
 
@@ -199,7 +199,7 @@ def _is(at: str, leaf: Is) -> Native | None:
     if at == "comment_is_public":
         seen = {True: "true", False: "false", "requester_sees": "requester_can_see_comment"}
         (value,) = leaf.values
-        return _made(at, operators[leaf.negated], seen[getattr(value, "value", None)])  # type: ignore[index]
+        return _made(at, operators[leaf.negated], seen[getattr(value, "value", None)])
     values = [_value(leaf.path, value) for value in leaf.values] + ([""] if empty else [])
     if len(values) > 1:
         return _made(at, "not_includes" if leaf.negated else "includes", values)

@@ -21,7 +21,7 @@ from tests.servers.znuny import moves
 
 pytestmark = pytest.mark.servers
 SEED = 20261126
-MESSAGES = 120  # in one ticket
+MESSAGES = 300  # in one ticket
 LARGE_BYTES = 20_000_000
 AT = {"created_at": "2019-03-31T01:30:00Z", "updated_at": "2024-02-29T23:59:59Z"}
 TEXTS = (

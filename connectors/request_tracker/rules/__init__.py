@@ -1,0 +1,20 @@
+"""Request Tracker's dialect of rules: scrips, read from initialdata and written for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from migrator.rules.rule import Kind
+
+from .names import POLICY, TITLE
+from .reading import rule as read
+from .writing import rule as write
+
+__all__ = ["POLICY", "TITLE", "listed", "read", "write"]
+
+
+def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:
+    """Yield (kind, scrip) of a bare list, or of ``Scrips`` as initialdata names them."""
+    for one in document if isinstance(document, list) else document.get("Scrips") or []:
+        yield "trigger", one

@@ -1,0 +1,222 @@
+"""Our rules written as scrips for ``rt-setup-database --action insert``; stock names for a scrip of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from migrator.rules.conditions import All, Changed, Condition, Event, Is, Leaf, Lit, Opaque
+from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.normal_forms import assume
+from migrator.rules.notebook import Notebook
+from migrator.rules.placeholders import translated
+from migrator.rules.rule import Action, Comment, Mail, Rule, SetField, SetTags, Unread, Verb
+from migrator.rules.verdicts import Translation, Verdict
+
+from . import names, perl
+
+Native = dict[str, Any]
+CLICK = "Admin, Queues or Global, Scrips"
+WHY = {
+    "timed": "runs by rt-crontool in the system's cron: to be set up by hand",
+    "sla": "agreements are in the configuration (%ServiceAgreements): to be set up by hand",
+    "view": "saved searches cannot be written by this dialect yet",
+    "macro": "there are no macros; an article or a modify-actions extension comes near",
+}
+NAMES = {shape: name for name, shape in names.CHANGES.items()}
+"""(path, status changed to) to the stock condition."""
+
+
+def rule(source: Rule) -> Translation:
+    """Return the rule as scrips; a scrip of Request Tracker's own comes back as it was."""
+    own = source.vendor == "request_tracker"
+    book = Notebook(source, "request_tracker", click=CLICK)
+    if own:
+        return book.done(_own(book))
+    if source.kind != "trigger":
+        book.add("rule", source.name, "untranslatable", WHY[source.kind])
+        return book.done()
+    for key, value in source.options:
+        book.add("rule", f"{key}: {value}", "approximated", "a setting of the old vendor")
+    if source.description:
+        book.add("rule", f"the description “{source.description}”", "equivalent", "a scrip has a name only")
+    base: Native = {"Description": source.name, "ScripCondition": "User Defined", "Stage": "TransactionBatch"}
+    base["Disabled"] = 0 if source.active else 1
+    if source.position is not None:
+        base["SortOrder"] = source.position
+    base["CustomIsApplicableCode"] = applicable(book, source.when)
+    return book.done(*Actions(book, base).scrips())
+
+
+def applicable(book: Notebook, when: Condition) -> str:
+    """Return the Perl of a condition, with a verdict noted on each of its leaves."""
+    tree = _adapted(book, assume(when, lambda leaf: None))
+    code = perl.condition(tree)
+    return f"{perl.PRELUDE}return {code if code is not None else '0'} ? 1 : 0;\n"
+
+
+def _adapted(book: Notebook, node: Condition) -> Condition:
+    if isinstance(node, All | AnyOf):
+        return type(node)(of=tuple(_adapted(book, part) for part in node.of))
+    leaf: Leaf = node  # type: ignore[assignment]
+    made, verdict, note = _leaf(book, leaf)
+    if verdict != "untranslatable" and perl.leaf(made) is None:
+        verdict, note = "untranslatable", "Request Tracker does not know this"
+    book.leaf(leaf, verdict, note)
+    return made if verdict != "untranslatable" else AnyOf()
+
+
+def _leaf(book: Notebook, leaf: Leaf) -> tuple[Leaf, Verdict, str]:
+    if isinstance(leaf, Is):
+        return _is(book, leaf)
+    if isinstance(leaf, Changed):
+        return _changed(book, leaf)
+    at = getattr(leaf, "type", "")
+    if at == "tags":
+        book.need("custom field", "Tags", "a field of many values that holds the tags")
+        return leaf, "equivalent", "given the field Tags"
+    return leaf, "exact", ""
+
+
+def _is(book: Notebook, leaf: Is) -> tuple[Leaf, Verdict, str]:
+    ours = str(leaf.path)
+    if ours == "ticket.status":
+        return book.image(leaf, names.STATUS_TABLE, "status")
+    if ours == "ticket.priority":
+        book.need("setting", "priorities 0, 25, 50, 75, 100", "none, low, normal, high and urgent are numbers there")
+        return leaf, "equivalent", "given these numbers"
+    if ours == "comment.public":
+        seen = [getattr(one, "value", None) for one in leaf.values]
+        values = tuple(Lit(value=str(one is not False).lower()) for one in seen)
+        return leaf.model_copy(update={"values": values}), "equivalent", "a reply is public, a comment is not"
+    if leaf.path.custom or ours == "ticket.type":
+        name = names.field(leaf.path.custom) if leaf.path.custom else "Type"
+        book.need("custom field", name, f"it holds {ours}")
+        return leaf, "equivalent", "given the field is filled there"
+    return leaf, "exact", ""
+
+
+def _changed(book: Notebook, leaf: Changed) -> tuple[Leaf, Verdict, str]:
+    worst: tuple[Verdict, str] = ("exact", "")
+    made: dict[str, Any] = {}
+    for side, values in (("before", leaf.before), ("after", leaf.after)):
+        if values is None:
+            continue
+        asked, verdict, note = _is(book, Is(path=leaf.path, values=values))
+        if verdict in ("approximated", "untranslatable"):
+            return leaf, "untranslatable", note
+        made[side], worst = getattr(asked, "values", values), (verdict, note)
+    merged = str(leaf.path) == "ticket.status"
+    if merged and leaf.before is None and leaf.after is None:
+        return leaf, "approximated", "from hold to pending, or solved to closed, nothing changes there"
+    return leaf.model_copy(update=made), *worst
+
+
+class Actions:
+    """Writes the actions of one rule: all changes in one scrip, each mail in one of its own."""
+
+    def __init__(self, book: Notebook, base: Native) -> None:
+        self.book, self.base = book, base
+        self.code: list[str] = []
+        self.mails: list[Native] = []
+
+    def scrips(self) -> list[Native]:
+        """Return the scrips."""
+        for at, action in enumerate(self.book.rule.do):
+            self._one(at, action)
+        made: list[Native] = []
+        if self.code or not self.mails:
+            commit = "my $t = $self->TicketObj;\n" + "".join(self.code) + "return 1;\n"
+            code = {"CustomPrepareCode": "return 1;\n", "CustomCommitCode": commit}
+            made.append({**self.base, "ScripAction": "User Defined", "Template": "Blank", **code})
+        if len(self.mails) + len(made) > 1:
+            self.book.add("rule", "several actions", "equivalent", "one scrip for the changes, one for each mail")
+        return [*made, *({**self.base, **mail} for mail in self.mails)]
+
+    def _one(self, at: int, action: Action) -> None:
+        if isinstance(action, SetField) and self._set(at, action):
+            return
+        if isinstance(action, SetTags) and action.how != "replace":
+            self.book.need("custom field", "Tags", "a field of many values that holds the tags")
+            verb = "AddCustomFieldValue" if action.how == "add" else "DeleteCustomFieldValue"
+            self.code += [f"$t->{verb}(Field => 'Tags', Value => {perl.quoted(tag)});\n" for tag in action.tags]
+            self.book.action(at, "equivalent", "given the field Tags")
+            return
+        if isinstance(action, Comment):
+            text = translated(self.book, at, action.body, lambda meaning: None)
+            self.code.append(f"$t->{'Correspond' if action.public else 'Comment'}(Content => {perl.quoted(text)});\n")
+            self.book.action(at, "equivalent", "written by the scrip")
+            return
+        if isinstance(action, Mail) and self._mail(at, action):
+            return
+        if not isinstance(action, SetField | Mail):
+            self.book.action(at, "untranslatable", getattr(action, "why", "no scrip does this by itself: write Perl"))
+
+    def _set(self, at: int, action: SetField) -> bool:
+        ours = str(action.path)
+        held, verdict, note = action.value, "exact", ""
+        if ours == "ticket.status":
+            word, verdict, note = self.book.unset(ours, getattr(held, "value", None), names.STATUS_TABLE)
+            held = Lit(value=str(word))
+        value = "$nobody" if held is None and ours == "ticket.assignee" else perl.value(action.path, held)
+        verbs = {"ticket.status": "SetStatus", "ticket.priority": "SetPriority", "ticket.group": "SetQueue"}
+        verbs |= {"ticket.assignee": "SetOwner", "ticket.subject": "SetSubject"}
+        if value is None or verdict == "untranslatable" or not (ours in verbs or action.path.custom):
+            self.book.action(at, "untranslatable", f"Request Tracker cannot set {ours} so")
+            return True
+        if ours in verbs:
+            actors = {"$nobody": "RT->Nobody->id", "$actor": "$self->TransactionObj->Creator"}
+            self.code.append(f"$t->{verbs[ours]}({actors.get(value, value)});\n")
+        else:
+            name = names.field(action.path.custom)
+            self.book.need("custom field", name, f"it holds {ours}")
+            self.code.append(f"$t->AddCustomFieldValue(Field => {perl.quoted(name)}, Value => {value});\n")
+            verdict, note = "equivalent", "given the field is there"
+        self.book.action(at, verdict, note)  # type: ignore[arg-type]
+        return True
+
+    def _mail(self, at: int, action: Mail) -> bool:
+        known = [names.WATCHER_NAMES[one.who] for one in action.to if one.who in names.WATCHER_NAMES]
+        lost = [one.who.replace("_", " ") for one in action.to if one.who not in names.WATCHER_NAMES]
+        stock = {("Requestors",), ("Owner",), ("Ccs",), ("AdminCcs",), ("Requestors", "Ccs"), ("Owner", "AdminCcs")}
+        if tuple(known) not in stock:
+            self.book.action(at, "untranslatable", f"no stock action mails {', '.join(lost or known)}")
+            return True
+        name = f"{self.book.rule.name} ({at + 1})"
+        text = [translated(self.book, at, part, names.placeholder) for part in (action.subject, action.body)]
+        content = f"Subject: {' '.join(text[0].split())}\n\n{text[1]}\n"
+        native = {"Name": name, "Type": "Perl", "Content": content, "Queue": 0}
+        self.book.need("template", name, "the mail's text; Perl templates want the right ExecuteCode", native)
+        verdict: Verdict = "approximated" if lost else "equivalent"
+        note = f"not sent to: {', '.join(lost)}" if lost else "sent with the queue's address"
+        self.book.action(at, verdict, note)
+        joined = " And ".join(known) if known[0] == "Requestors" else " and ".join(known)
+        self.mails.append({"ScripAction": f"Notify {joined}", "Template": name})
+        return True
+
+
+def _own(book: Notebook) -> Native:
+    """Return the scrip that Request Tracker's own reader made the rule from."""
+    source = book.rule
+    (action,) = source.do
+    native: Native = {"Description": source.name}
+    if isinstance(action, Unread):
+        native |= {"ScripAction": action.name, **json.loads(action.text)}
+    else:
+        options = dict(getattr(action, "options", ()))
+        native["ScripAction"] = action.word if isinstance(action, Verb) else json.loads(options["name"])
+    when = source.when
+    if isinstance(when, Opaque):
+        native |= json.loads(when.text)
+    elif isinstance(when, Event):
+        native["ScripCondition"] = names.EVENT_NAMES.get(when.kinds[0], when.kinds[0])
+    elif isinstance(when, Changed):
+        (to,) = when.after or (None,)
+        status = names.STATUS_NAMES.get(str(getattr(to, "value", "")), getattr(to, "id", ""))
+        native["ScripCondition"] = NAMES[(str(when.path), status)]
+    else:
+        native["ScripCondition"] = names.ANYTHING
+    if not isinstance(when, All | AnyOf):
+        book.leaf(when, "exact")  # type: ignore[arg-type]
+    book.action(0, "exact")
+    return native | {key: json.loads(value) for key, value in (*source.options, *source.unknown, *source.kept)}

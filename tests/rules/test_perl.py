@@ -1,0 +1,164 @@
+"""The Perl of a scrip's condition, run by Perl itself on stubs of tickets and transactions, acts as the source's rule.
+
+What it stands on are RT's method names (lib/RT/Ticket.pm, Transaction.pm); the stubs are no Request Tracker.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.support.connectors import connector
+from tests.support.rule_engines import Native, Update, zendesk
+from tests.support.rule_worlds import updates
+
+ZENDESK: Any = connector("zendesk.rules")
+TRACKER: Any = connector("request_tracker.rules")
+UPDATES = updates(120, seed=11)
+PERL = shutil.which("perl")
+
+# Of one update: the ticket as it is now, and one transaction for each thing that happened.
+STUBS = r"""
+use strict; use warnings; use JSON::PP;
+package RT; sub Nobody { return bless { id => 6 }, 'Thing' }
+package Thing; our $AUTOLOAD;
+sub AUTOLOAD {
+    my ($self, @rest) = @_;
+    my ($name) = $AUTOLOAD =~ /(\w+)$/;
+    return if $name eq 'DESTROY';
+    my $value = $self->{$name};
+    return ref $value eq 'CODE' ? $value->(@rest) : $value;
+}
+package main;
+sub thing { return bless { @_ }, 'Thing' }
+my $world = decode_json(join '', <STDIN>);
+sub compiled {
+    my $code = "sub { my \$self = shift;\nno strict; no warnings;\n$_[0]\n}";
+    my $sub = eval $code;
+    die "$@\n$code" if $@;
+    return $sub;
+}
+my @codes = map { compiled($_) } @{ $world->{codes} };
+my @answers;
+for my $code (@codes) {
+    push @answers, join '', map {
+        my $one = $_;
+        my @tags = map { thing(Content => $_) } @{ $one->{tags} };
+        my @batch = map { thing(%$_) } @{ $one->{batch} };
+        my $first = thing(id => $one->{requester});
+        my $ticket = thing(
+            %{ $one->{ticket} }, TransactionBatch => \@batch,
+            Requestors => thing(UserMembersObj => thing(First => $first)),
+            CustomFieldValues => sub { thing(ItemsArrayRef => \@tags) },
+            FirstCustomFieldValue => sub { $one->{type} },
+        );
+        $code->(thing(TicketObj => $ticket)) ? 1 : 0;
+    } @{ $world->{updates} };
+}
+print encode_json(\@answers);
+"""
+STATUSES = {"hold": "stalled", "pending": "stalled", "solved": "resolved", "closed": "resolved"}
+PRIORITIES = {None: 0, "low": 25, "normal": 50, "high": 75, "urgent": 100}
+
+
+def moved(update: Update) -> dict[str, Any]:
+    """Return an update as Request Tracker would have it: people without an owner are Nobody, 6."""
+
+    def value(name: str, held: Any) -> Any:
+        kinds = {"status": STATUSES.get(held, held), "assignee": held or "6"}
+        return PRIORITIES[held] if name == "priority" else kinds[name]
+
+    fields = {"status": "Status", "priority": "Priority", "assignee": "Owner"}
+    batch: list[dict[str, Any]] = []
+    if update["event"] == "created":
+        batch.append({"Type": "Create", "Creator": update["actor"]})
+    elif update["comment"] is not None:
+        batch.append({"Type": "Correspond" if update["comment"]["public"] else "Comment", "Creator": update["actor"]})
+    for name, before in update["before"].items():
+        sides = {"OldValue": value(name, before), "NewValue": value(name, update[name])}
+        batch.append({"Type": "Set", "Field": fields[name], "Creator": update["actor"], **sides})
+    if not batch:
+        batch.append({"Type": "Set", "Field": "Subject", "Creator": update["actor"]})
+    ticket = {field: value(name, update[name]) for name, field in fields.items()}
+    ticket |= {"Queue": update["group"], "Subject": update["subject"]}
+    return {"ticket": ticket, "batch": batch, **{name: update[name] for name in ("tags", "requester", "type")}}
+
+
+def perl(codes: list[str], some: list[Update]) -> list[list[bool]]:
+    """Return for each code on which updates it holds."""
+    assert PERL
+    bare = [code.replace("<user:", "").replace("<queue:", "").replace(">'", "'") for code in codes]
+    world = json.dumps({"codes": bare, "updates": [moved(one) for one in some]})
+    done = subprocess.run([PERL, "-e", STUBS], input=world, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return [[mark == "1" for mark in answer] for answer in json.loads(done.stdout)]
+
+
+def drawn(number: int) -> list[Native]:
+    """Return invented conditions; drawn by ourselves, so that Perl starts once."""
+    dice = random.Random(4)
+    both = ("is", "is_not")
+    within = ("includes", "not_includes")
+    listed: list[tuple[str, tuple[str, ...], tuple[Any, ...]]] = [
+        ("status", (*both, "value", "value_previous"), ("open", "pending", "solved", "new")),
+        ("status", ("less_than", "not_value_previous"), ("solved",)),
+        ("priority", both, ("", "low", "urgent")),
+        ("priority", ("less_than", "greater_than", "value"), ("high",)),
+        ("assignee_id", both, ("", "current_user", "7")),
+        ("assignee_id", ("changed", "not_changed"), (None,)),
+        ("requester_id", both, ("current_user",)),
+        ("type", both, ("", "incident")),
+        ("group_id", ("is_not",), ("21",)),
+        ("current_tags", within, ("vip bug",)),
+        ("update_type", ("is",), ("Create", "Change")),
+        ("comment_is_public", ("is",), ("true", "not_relevant")),
+        ("subject_includes_word", within, ("refund", "late now")),
+    ]
+    leaves: list[Native] = [
+        {"field": field, "operator": operator, "value": value}
+        for field, operators, values in listed
+        for operator in operators
+        for value in values
+    ]
+    singles = [{"all": [leaf], "any": []} for leaf in leaves]
+    return singles + [
+        {"all": dice.sample(leaves, dice.randint(0, 3)), "any": dice.sample(leaves, dice.choice((0, 1, 2, 3)))}
+        for _ in range(number)
+    ]
+
+
+@pytest.mark.skipif(PERL is None, reason="there is no perl")
+def test_no_scrip_called_good_acts_otherwise_than_the_rule() -> None:
+    wanted, codes = [], []
+    some = [one for one in UPDATES if one["event"] == "updated" or one["comment"]["public"]]
+    for conditions in drawn(150):
+        native = {"title": "a rule", "conditions": conditions, "actions": [{"field": "status", "value": "open"}]}
+        made = TRACKER.write(ZENDESK.read(native, "trigger"))
+        if all(one.verdict in ("exact", "equivalent") for one in made.findings if one.place == "when"):
+            wanted.append(conditions)
+            codes.append(made.native[0]["CustomIsApplicableCode"])
+    assert len(wanted) > 60
+    for conditions, code, answers in zip(wanted, codes, perl(codes, some), strict=True):
+        assert answers == [zendesk(conditions, one) for one in some], (conditions, code[-400:])
+
+
+@pytest.mark.skipif(PERL is None, reason="there is no perl")
+def test_no_value_becomes_perl() -> None:
+    evil = "'; die 'broken out'; '\\"
+    conditions = {
+        "all": [{"field": "current_tags", "operator": "includes", "value": evil.replace(" ", "_")}],
+        "any": [],
+    }
+    action = {"field": "comment_value", "value": evil}
+    made = TRACKER.write(ZENDESK.read({"title": "x", "conditions": conditions, "actions": [action]}, "trigger"))
+    codes = [made.native[0][key] for key in ("CustomIsApplicableCode",)]
+    assert perl(codes, UPDATES[:3]) == [[False, False, False]]
+    assert PERL
+    check = f"sub {{ my $self = shift;\n{made.native[0]['CustomCommitCode']}\n}}\n"
+    done = subprocess.run([PERL, "-c", "-e", check], capture_output=True, text=True, timeout=60)
+    assert "syntax OK" in done.stderr
