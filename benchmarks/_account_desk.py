@@ -19,7 +19,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -28,8 +28,9 @@ from urllib.parse import unquote
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from migrator import registry
-from migrator.testing.sandbox import Clock, Native, Quota, Routes, Sandbox
+from migrator.testing.sandbox import Clock, Native, Quota, Routes, Sandbox, serve
 
+FILE_SECONDS = 0.5  # until a file begins to come
 MESSAGES = 5  # a ticket, the first one included
 TICKETS_A_PERSON = 20
 BEGINS = datetime(2024, 1, 1, tzinfo=UTC)
@@ -76,8 +77,9 @@ def people(tickets: int) -> int:
 # ---- the accounts ----------------------------------------------------------------------------------------------------
 
 
-def zendesk(box: Sandbox, tickets: int) -> None:
-    """Fill an account with ``tickets`` tickets of five comments each (none: what a new account has)."""
+def zendesk(box: Sandbox, tickets: int, with_files: int = 0) -> None:
+    """Fill an account with ``tickets`` tickets of five comments each (none: what a new account has), every so many
+    ``with_files`` having a file."""
     module = registry.connector("zendesk").sandbox
     module.furnish(box)
     box.state["job_seconds"] = 10.0
@@ -125,10 +127,24 @@ def zendesk(box: Sandbox, tickets: int) -> None:
                 },
             }  # fmt: skip
             threads[n].append(id)
+        if with_files and n % with_files == 0:
+            made[threads[n][0]]["comment"]["attachments"] = [file(box, n)]
     module.touch(box)
 
 
-def freshdesk(box: Sandbox, tickets: int) -> None:
+def file(box: Sandbox, n: int) -> Native:
+    """Return a ticket's file, whose bytes lie at the address that is served."""
+    registry.connector("zendesk").sandbox.put_bytes(box, f"t{n}", f"file {n}\n".encode() * 2000)
+    url = f"{box.base_url}/attachments/token/t{n}/?name=print.txt"
+    made: Native = {
+        "id": 20_000_000 + n, "file_name": "print.txt", "content_url": url, "mapped_content_url": url,
+        "content_type": "text/plain", "size": len(f"file {n}\n") * 2000, "inline": False, "deleted": False,
+    }  # fmt: skip
+    box.store["attachments"][made["id"]] = box.state["tokens"][f"t{n}"] = made
+    return made
+
+
+def freshdesk(box: Sandbox, tickets: int, with_files: int = 0) -> None:
     """Fill an account with ``tickets`` tickets of a description and four conversations each (none: seats alone)."""
     connector = registry.connector("freshdesk")
     demo = connector.part("demo")
@@ -368,6 +384,16 @@ class Body:
         return len(part)
 
 
+def slow(box: Sandbox, foreign: Any) -> Any:
+    """Return the host of the files as one that takes its time."""
+
+    def answer(environ: dict[str, Any], start: Any) -> Any:
+        box.clock.sleep(FILE_SECONDS)
+        return foreign(environ, start)
+
+    return answer
+
+
 def main() -> None:
     """Serve until stdin ends."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -376,6 +402,7 @@ def main() -> None:
     parser.add_argument("--plan", required=True)
     parser.add_argument("--speed", type=float, required=True)
     parser.add_argument("--origin", type=float, required=True)
+    parser.add_argument("--files", type=int, default=0, help="every so many tickets have a file")
     asked = parser.parse_args()
     box: Sandbox = registry.connector(asked.vendor).sandbox.create(
         clock=Fast(asked.speed, asked.origin), plan=asked.plan
@@ -385,7 +412,11 @@ def main() -> None:
     listening = socket.create_server(("127.0.0.1", 0), backlog=128)
     box.state["served_at"] = f"http://127.0.0.1:{listening.getsockname()[1]}"
     box.state["writes"] = 0
-    ACCOUNTS[asked.vendor](box, asked.tickets)
+    foreign = next(iter(box.state.get("hosts", {}).values()), None)
+    elsewhere = ExitStack()
+    if foreign:
+        box.state["content_base"] = elsewhere.enter_context(serve(slow(box, foreign)))
+    ACCOUNTS[asked.vendor](box, asked.tickets, asked.files)
     swift(box)
     desk = Desk(box)
 

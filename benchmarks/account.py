@@ -157,10 +157,21 @@ class Desk:
 
 
 @contextmanager
-def desk(vendor: str, tickets: int, speed: float, origin: float) -> Iterator[Desk]:
-    """Serve a sandbox from a process of its own."""
+def desk(vendor: str, tickets: int, speed: float, origin: float, files: int = 0) -> Iterator[Desk]:
+    """Serve a sandbox from a process of its own; every so many tickets have a file."""
     command = [sys.executable, str(Path(__file__).with_name("_account_desk.py")), "--vendor", vendor]
-    command += ["--tickets", str(tickets), "--plan", PLANS[vendor], "--speed", str(speed), "--origin", str(origin)]
+    command += [
+        "--files",
+        str(files),
+        "--tickets",
+        str(tickets),
+        "--plan",
+        PLANS[vendor],
+        "--speed",
+        str(speed),
+        "--origin",
+        str(origin),
+    ]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_measure.environment()
     ) as process:
@@ -210,8 +221,10 @@ def way(source: str, tickets: int, speed: float, folder: Path) -> Iterator[Line]
             )
 
 
-def project(folder: Path, addresses: dict[str, str], source: str, destination: str) -> None:
-    """Write migration.yaml (JSON is YAML), and the secrets where it says."""
+def project(
+    folder: Path, addresses: dict[str, str], source: str, destination: str, of_source: dict[str, Any] | None = None
+) -> None:
+    """Write migration.yaml (JSON is YAML), and the secrets where it says; ``of_source``: what else it says there."""
     sys.path.insert(0, str(ROOT))
     from migrator import registry
 
@@ -226,6 +239,7 @@ def project(folder: Path, addresses: dict[str, str], source: str, destination: s
             "plan": PLANS[vendor],
             "workers": WORKERS,
             **({"settings": {"user": module.EMAIL}} if hasattr(module, "EMAIL") else {}),
+            **((of_source or {}) if part == "source" else {}),
         }
     folder.mkdir(parents=True)
     written = {"name": "account", **sides, "thresholds": {"manual": 1.0}}

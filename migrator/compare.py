@@ -77,6 +77,8 @@ def _fate(spec: Field, verb: Verb | None, keep: Keep | None, read: Verb | None, 
     notes = []
     if keep.max:
         notes.append(f"cut at {keep.max} {'items' if spec.type in ('list', 'refs') else 'characters'}")
+    if keep.max_bytes:
+        notes.append(f"cut at {keep.max_bytes} bytes")
     if keep.max_item:
         notes.append(f"each cut at {keep.max_item} characters")
     if read and read.values and verb.values is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from migrator.errors import RefusedError
 
@@ -36,6 +37,7 @@ class Page:
 
     ``also``: records of other streams that came in the same answers. ``whole``: the lists this page holds whole, with
     the ids in them: {stream: {parent: [ids]}}. Such a list is not read again until its parent has changed.
+    ``until``: of a stream in order of time, the moment (as its parents tell theirs) up to which all was handed over.
     """
 
     records: list[Raw]
@@ -43,6 +45,7 @@ class Page:
     done: bool
     also: Mapping[str, list[Raw]] = field(default_factory=dict)
     whole: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
+    until: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,8 +161,16 @@ class Destination(Source, Protocol):
         """Return how many such units one call may carry."""
         ...
 
+    def time(self) -> datetime:
+        """Return the time by the vendor's clock, or the nearest to it that can be known."""
+        ...
+
     def write(self, units: Sequence[Unit]) -> list[Outcome] | Promise:
-        """Carry out one call with these units. Raises RefusedError for the whole, UnknownOutcomeError, AccessError."""
+        """Carry out one call with these units.
+
+        Raises RefusedError for the whole; UnknownOutcomeError where it may have been carried out; RetryError,
+        AccessError or StoppedError where nothing of it was.
+        """
         ...
 
     def outcomes(self, jobs: Mapping[str, Sequence[Unit]]) -> dict[str, list[Outcome] | None]:
@@ -179,4 +190,21 @@ class Destination(Source, Protocol):
 
     def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
         """Return what calls in doubt made, None for what was not carried out; ``known`` ids are accounted for."""
+        ...
+
+
+@runtime_checkable
+class Switched(Protocol):
+    """A destination whose automations and mail would act on what we write, and can be switched off meanwhile."""
+
+    def switches(self) -> Native:
+        """Return how they stand now; JSON, whatever ``restore`` needs."""
+        ...
+
+    def quiet(self) -> None:
+        """Switch them off. May be called when they are off already."""
+        ...
+
+    def restore(self, was: Native) -> None:
+        """Set them to what ``switches`` returned. May be called again after a crash."""
         ...

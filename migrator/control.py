@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec, Protocol, TypeVar
 
-from migrator.errors import MigratorError, StoppedError, WorkspaceError
+from migrator.errors import MigratorError, StoppedError, WorkspaceError, disk_trouble
 
 FILE, LOCK = "run.sqlite", "run.lock"
 BEAT_SECONDS = 1.0
@@ -280,10 +280,11 @@ def holds(command: str) -> Callable[[Callable[Concatenate[H, P], T]], Callable[C
                 result = step(self, *args, **kwargs)
             except BaseException as err:
                 stopped = run.cancelled and isinstance(err, MigratorError)
-                shown = run._stopped() if stopped else err
+                disk = None if isinstance(err, MigratorError) else disk_trouble(err)
+                shown = run._stopped() if stopped else disk or err
                 self.run = None
                 run.end("cancelled" if stopped else "failed", str(shown) or type(shown).__name__)
-                if stopped:
+                if shown is not err:
                     raise shown from err
                 raise
             self.run = None

@@ -312,7 +312,12 @@ class Decider:
                 nobody = quoted(f"not selected: nothing needs a {kind.stands_in} in place of a seat at {title}")
                 cases.append((f"w.id IN ({unselected})", "skip", nobody))
                 return [*cases, ("TRUE", "stand_in", quoted(f"no seat at {title}: stands in as a {kind.stands_in}"))]
-            return [*cases, ("TRUE", "manual", quoted(f"needs a seat at {title}"))]
+            lacks = (
+                f"needs a seat at {title}" if kind.stands_in else f"{title} has none like it, and nothing here adds one"
+            )
+            return [*cases, ("TRUE", "manual", quoted(lacks))]
+        if write.named:
+            cases.append((f"NOT {self._named_by(kind_name)}", "skip", quoted(write.named)))
         inside = self._inside(kind_name)
         if _linked(kind):
             has = quoted(f"{title} has it already")
@@ -320,10 +325,10 @@ class Decider:
         if inside and kind.owner:
             pair = f"{inside} AND w._owner_action = 'keep' AND {self._pair(kind_name, kind)} IS NOT NULL"
             cases.append((pair, "keep", quoted(f"{title} has it already")))
-            of = kind.fields[kind.owner].to[0]
-            by_hand = quoted(f"its {of} was there already; add it by hand")
+        cases += self._missing(kind, write)  # first: it holds whether or not the owner was there
+        if inside and kind.owner:
+            by_hand = quoted(f"its {kind.owner_kind} was there already; add it by hand")
             cases.append((f"{inside} AND w._owner_action IN ('keep', 'merge')", "manual", by_hand))
-        cases += self._missing(kind, write)
         cases.append(("w._variant IS NULL", "manual", quoted(f"{title} takes no such {plural}")))
         return cases
 
@@ -386,6 +391,25 @@ class Decider:
                     uses.append(f"SELECT {value} AS id FROM canonical.{name(other_name)}")
         return f"(w.id IN (SELECT id FROM ({' UNION ALL '.join(uses)}) WHERE id IS NOT NULL))" if uses else "FALSE"
 
+    def _named_by(self, kind_name: str) -> str:
+        """The test for records that a record which is written names: not one that is deleted, or left out."""
+        uses = []
+        for other_name, other in self.kinds.kinds.items():
+            written = {
+                label
+                for _, write in self.writable(other_name)
+                for label, keep in write.fields.items()
+                if keep.write != "never" and (not keep.kinds or kind_name in keep.kinds)
+            }
+            for label, spec in other.references():
+                if kind_name in spec.to and label in written:
+                    value = f"unnest({name(label)})" if spec.type == "refs" else name(label)
+                    uses.append(
+                        f"SELECT {value} AS id FROM canonical.{name(other_name)} o WHERE NOT {flagged(other, 'o')} AND "
+                        f"o.id NOT IN (SELECT id FROM plan.unselected WHERE kind = {quoted(other_name)})"
+                    )
+        return f"(w.id IN (SELECT id FROM ({' UNION ALL '.join(uses)}) WHERE id IS NOT NULL))" if uses else "FALSE"
+
     def _target(self, kind: Kind, write: Write | None) -> str:
         there = "COALESCE(w._known, w._there, w._among)"
         if (write and write.embedded and kind.owner) or _linked(kind):
@@ -417,8 +441,8 @@ class Decider:
             f"{f'w.{name(blob)}' if blob else 'NULL'}, w._known IS NOT NULL AND w._action <> 'stand_in', NULL "
             f"FROM {work} w"
         )
-        if kind.match and kind.stands_in:
-            # Who is merged into somebody without a seat stands where that one stands.
+        if kind.match:
+            # Who is merged into somebody without a seat, or with one, stands where that one stands.
             self.stage.run(
                 "UPDATE plan.decided SET as_kind = t.as_kind FROM plan.decided t WHERE decided.kind = ? AND "
                 "decided.action = 'merge' AND t.kind = decided.kind AND t.id = decided.target",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
@@ -14,7 +14,15 @@ import msgspec
 from requests.utils import parse_header_links
 
 from migrator.connector import Cursor, Finding, Page, Raw, at_path
-from migrator.errors import AbsentError, AccessError, MigratorError, RefusedError, TruncatedError, VendorError
+from migrator.errors import (
+    AbsentError,
+    AccessError,
+    InputError,
+    MigratorError,
+    RefusedError,
+    TruncatedError,
+    VendorError,
+)
 from migrator.http import Client
 from migrator.manifest import Manifest, Stream
 from migrator.mapping import Mapping as VendorMapping
@@ -25,8 +33,16 @@ MOST_PASSES = 10  # of a list without a stable order
 DOUBT_SECONDS = 120  # clocks differ: look back this much before a call was sent
 
 
+def _nothing_given(name: str) -> str:
+    raise InputError(f"the account gives no '{name}'")
+
+
 class Declarative:
-    """One account, played from its manifest. ``hooks`` holds the named functions of a vendor that is odd somewhere."""
+    """One account, played from its manifest. ``hooks`` holds the named functions of a vendor that is odd somewhere.
+
+    A vendor that is odder still brings a class of its own (``connection.py``), which is opened in place of this one;
+    ``channels`` are the ones chosen in ``migration.yaml``, ``given`` returns a setting or a secret by its name.
+    """
 
     def __init__(
         self,
@@ -37,9 +53,12 @@ class Declarative:
         *,
         workers: int = 4,
         options: Mapping[str, str] | None = None,
+        channels: Sequence[str] = (),
+        given: Callable[[str], str] = _nothing_given,
     ) -> None:
         self.vendor, self.manifest, self.mapping, self.client = manifest.vendor, manifest, mapping, client
         self.hooks, self.workers, self.options = hooks, workers, options or {}
+        self.channels, self.given = tuple(channels), given
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 

@@ -7,17 +7,18 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from migrator.connector import Child, Native, Outcome, Promise, Raw, Unit, Written, at_path, place
 from migrator.declarative import Declarative
-from migrator.errors import AbsentError, RefusedError, UnknownOutcomeError, VendorError
+from migrator.errors import AbsentError, MigratorError, RefusedError, RetryError, UnknownOutcomeError, VendorError
 from migrator.manifest import Call, Embed, Find, Jobs, Write
 from migrator.mapping import word
 
-DOUBT_SECONDS = 120  # clocks differ: look back this much before a call was sent
+DOUBT_SECONDS = 120  # look back this much before a call was sent: a vendor's machines differ a little too
 UPLOAD_TRIES = 4  # bytes handed in twice harm nobody: what no record names is thrown away
 
 
@@ -29,6 +30,13 @@ class Deliverer(Declarative):
         write = self.manifest.write(kind, variant)
         call: Call | None = getattr(write, action) if write else None
         return call.many if call else 1
+
+    def time(self) -> datetime:
+        """Return the time by the vendor's clock: ours may be far off, and may be set while nobody looks."""
+        if not self.client.calls:
+            with suppress(MigratorError):  # a vendor out of reach will say so where it matters
+                self.client.read(self.manifest.check.path)
+        return self.client.vendor_now()
 
     def write(self, units: Sequence[Unit]) -> list[Outcome] | Promise:
         """Carry out one call with these units, all of one kind, variant and action."""
@@ -301,7 +309,7 @@ class Deliverer(Declarative):
                 return _need(at_path(answer, embed.answer or ""))
             except (UnknownOutcomeError, ValueError, KeyError) as err:
                 if attempt == UPLOAD_TRIES:
-                    raise VendorError(f"POST {path.split('?')[0]}: {err}; tried {attempt} times") from err
+                    raise RetryError(f"POST {path.split('?')[0]}: {err}; tried {attempt} times") from err
                 self.client.sleep(float(attempt))
         raise AssertionError("unreachable")
 
@@ -323,7 +331,7 @@ class Deliverer(Declarative):
         for child in unit.children:
             embed = write.embeds.get(child.kind)
             if embed is None:  # hangs on another child
-                inner = next(c for c in unit.children if c.id == child.owner)
+                inner = next(c for c in unit.children if c.id == child.owner and self._holds_kind(c, child.kind))
                 counts[child.kind, child.owner] += 1
                 above = children[inner.kind, inner.id]
                 children[child.kind, child.id] = place(above, counts[child.kind, child.owner])
@@ -341,6 +349,10 @@ class Deliverer(Declarative):
                 children[child.kind, child.id] = "".join(text + words[path] for text, path in variant.id_parts())
         key = str(answer[call.key]) if call.key and answer.get(call.key) is not None else None
         return Written(self._named(unit, id), key, children)
+
+    def _holds_kind(self, child: Child, kind: str) -> bool:
+        write = self.manifest.write(child.kind, child.variant)
+        return write is not None and kind in write.embeds
 
 
 def form(body: Native, prefix: str = "") -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -24,24 +25,25 @@ class Document(BaseModel):
 
 
 D = TypeVar("D", bound=Document)
+ODD = re.compile(r"(?:^|[\s\[{,:])[&*!]")  # may be an anchor, an alias, a tag: nothing that is quickly read
 Flag = Annotated[bool, Strict()]  # ``true`` or ``false``; pydantic's own bool takes "yes" and 1 too
 
 
 def read(path: Path, model: type[D]) -> D:
     """Return the file as ``model``. Raises InputError naming file, line and remedy."""
+    with suppress(InputError, YAMLError, ValueError):  # a file with a fault is read again, to tell where it is
+        text = _text(path)
+        if not ODD.search(text):
+            # Without the places of its parts a file is read in half the time, and every command reads three.
+            return model.model_validate(plain(YAML(typ="safe", pure=True).load(text)))
     return parse(tree(path), model, str(path))
 
 
 def tree(path: Path) -> Any:
     """Return the file as plain mappings and lists that remember their lines. Raises InputError."""
+    text = _text(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as err:
-        raise InputError("no such file", file=str(path), remedy="`migrator init` writes one") from err
-    except (OSError, UnicodeDecodeError) as err:
-        raise InputError(f"cannot be read ({err})", file=str(path)) from err
-    try:
-        for event in YAML(typ="safe", pure=True).parse(text):
+        for event in YAML(typ="safe", pure=True).parse(text) if ODD.search(text) else ():
             if isinstance(event, AliasEvent):  # a few lines of them unfold into gigabytes, or into themselves
                 raise InputError("an alias", file=str(path), line=event.start_mark.line + 1, remedy="write it out")
         loaded = YAML(typ="rt", pure=True).load(text)
@@ -56,6 +58,15 @@ def tree(path: Path) -> Any:
     if not isinstance(loaded, dict):
         raise InputError("expected a mapping of keys", file=str(path), line=1)
     return loaded
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as err:
+        raise InputError("no such file", file=str(path), remedy="`migrator init` writes one") from err
+    except (OSError, UnicodeDecodeError) as err:
+        raise InputError(f"cannot be read ({err})", file=str(path)) from err
 
 
 def _no_date(text: str) -> int | None:
@@ -118,6 +129,16 @@ def line_of(loaded: Any, where: Iterable[Any]) -> int | None:
         except (KeyError, TypeError, AttributeError):
             break
     return line
+
+
+def foreign(text: str) -> Any:
+    """Return what somebody else's YAML says, as plain values. Raises ValueError where it is none, or holds an alias."""
+    try:
+        if any(isinstance(event, AliasEvent) for event in YAML(typ="safe", pure=True).parse(text)):
+            raise ValueError("an alias")  # a few lines of them unfold into gigabytes
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as err:
+        raise ValueError("not YAML") from err
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

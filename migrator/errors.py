@@ -16,6 +16,20 @@ MigratorError                 shown to the person, without a traceback; ``exit_c
 
 from __future__ import annotations
 
+import errno
+
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+DISK_SAYS = (
+    "No space left",
+    "Disk quota exceeded",
+    "File too large",
+    "Read-only file system",
+    "Could not write",
+    "database or disk is full",
+    "readonly database",
+    "database has been invalidated",  # DuckDB, after a write that failed
+)
+
 
 class MigratorError(Exception):
     """A failure a person can act on."""
@@ -98,3 +112,17 @@ class WorkspaceError(MigratorError):
     """The workspace cannot be used: locked by another run, full, or read-only."""
 
     exit_code = 7
+
+
+def disk_trouble(err: BaseException | None) -> WorkspaceError | None:
+    """Return what to say where a disk that is full, read-only or broken is behind an error; None for any other."""
+    while err is not None:
+        if isinstance(err, WorkspaceError):
+            return err
+        said = (str(err).splitlines() or [""])[0]
+        if (isinstance(err, OSError) and err.errno in DISK) or any(words in said for words in DISK_SAYS):
+            return WorkspaceError(
+                f"the workspace cannot be written: {said[:300]}; make room, and the same command goes on from here"
+            )
+        err = err.__cause__ or err.__context__
+    return None

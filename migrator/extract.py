@@ -1,7 +1,7 @@
 """The first long run: records into the stage through dlt, whole, page and cursor durable together; then the bytes.
 
 Measured (vendor facts, libraries.md, 2026-11-22): one Arrow table a page, bodies split off unparsed and merged on their
-id, costs a 67th of the CPU of dlt's default; only short runs are durable: one takes ``CHUNK`` pages, again and again.
+id, costs a 67th of the CPU of dlt's default; only short runs are durable: one takes a ``CHUNK``, again and again.
 """
 
 from __future__ import annotations
@@ -12,25 +12,53 @@ import json
 import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from migrator.compile import canonical_sql, name
 from migrator.connector import Raw, Source
-from migrator.errors import ForbiddenError, MigratorError, StoppedError, TruncatedError, VendorError, WorkspaceError
+from migrator.errors import (
+    ForbiddenError,
+    MigratorError,
+    StoppedError,
+    TruncatedError,
+    VendorError,
+    WorkspaceError,
+    disk_trouble,
+)
 from migrator.kinds import Kinds
 from migrator.mapping import Mapping as VendorMapping
 from migrator.project import Workspace
-from migrator.stage import MEMORY, Stage
+from migrator.stage import Stage
 
 log = logging.getLogger(__name__)
 
 WHOLE = "__whole"  # beside a stream's table: which lists were read whole, {parent: ids}, as of which change of it
-CHUNK = 20  # pages a run; a run costs about 0.3 s of its own
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What one run takes before it becomes durable: so many pages and as long as ``seconds``, whichever is more, but
+    no more than ``most_seconds`` or ``most_bytes``. What a death may cost is read again."""
+
+    pages: int = 20
+    seconds: float = 3.0  # a run costs 0.15 to 0.25 CPU s of its own
+    most_seconds: float = 60.0  # at Zendesk's ten exports a minute pages alone would take two minutes
+    most_bytes: int = 2**26  # of bodies; they lie in memory and on the disk meanwhile
+
+    def full(self, pages: int, seconds: float, size: int) -> bool:
+        """Tell whether so much is enough."""
+        enough = pages >= self.pages and seconds >= self.seconds
+        return enough or seconds >= self.most_seconds or size >= self.most_bytes
+
+
+CHUNK = Chunk()
 Progress = Callable[[str, int], None]  # (stream, records so far this run)
 
 
@@ -44,6 +72,29 @@ class Extracted:
     refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+class Arrivals:
+    """What an extract under way has brought to a durable end, for those who use the stage meanwhile.
+
+    ``turn`` is held while rows arrive: who holds it sees every kind as of one moment. ``done``: streams that are at
+    their end; ``until``: of a stream in order of time, up to when it is. ``news`` is set whenever something arrived,
+    which has happened so many ``times``.
+    """
+
+    def __init__(self) -> None:
+        self.turn, self.news = threading.RLock(), threading.Event()
+        self.done: frozenset[str] = frozenset()
+        self.until: Mapping[str, str] = {}
+        self.times = 0
+
+    def reached(self, states: Mapping[str, Mapping[str, Any]], current: int) -> None:
+        """Note how far the streams are in this round."""
+        ours = {stream: state for stream, state in states.items() if state.get("round") == current}
+        self.done = frozenset(stream for stream, state in ours.items() if state.get("done"))
+        self.until = {stream: str(state["until"]) for stream, state in states.items() if state.get("until")}
+        self.times += 1
+        self.news.set()
+
+
 def extract(
     source: Source,
     workspace: Workspace,
@@ -51,10 +102,11 @@ def extract(
     dataset: str = "raw",
     streams: Iterable[str] | None = None,
     progress: Progress = lambda stream, records: None,
-    chunk: int = CHUNK,
+    chunk: Chunk = CHUNK,
     view: Collection[str] | None = None,
     sleep: Callable[[float], None] = time.sleep,
     expects: Callable[[Mapping[str, int]], None] = lambda records: None,
+    arrivals: Arrivals | None = None,
 ) -> Extracted:
     """Bring the streams into ``dataset``. A killed extract goes on from its last durable page when called again.
 
@@ -62,58 +114,68 @@ def extract(
     ``expects`` is told, before the reading, how many records the vendor counts beyond those that are here.
     Raises TruncatedError where the vendor itself counts more records than arrived.
     """
+    from migrator import landing
+
     wanted = list(streams) if streams is not None else source.streams()
-    dlt = _dlt(workspace)
-    pipeline = dlt.pipeline(
-        pipeline_name=dataset,
-        pipelines_dir=str(workspace.folder / ".dlt"),
-        destination=dlt.destinations.duckdb(_credentials(workspace)),
-        dataset_name=dataset,
-    )
+    arrivals = arrivals or Arrivals()
+    workspace.folder.mkdir(parents=True, exist_ok=True)
+    with Stage(workspace.stage) as stage:  # held to the end: opening and closing it again costs 40 ms of CPU
+        pipeline = landing.pipeline(workspace, stage, dataset)
+        with _ours_told():
+            with arrivals.turn:
+                pipeline.sync_destination()
+                if pipeline.has_pending_data:
+                    pipeline.normalize()
+                    pipeline.load()
+            counted = _counted(source, wanted)
+            if counted:
+                expects({stream: count - stage.count(dataset, stream) for stream, count in counted.items()})
+            _round(pipeline, source, stage, dataset, wanted, chunk, view, progress, arrivals)
+            short = _short(stage, dataset, counted)
+            if short and (lag := max(_lag(source, stream) for stream in short)):
+                # What changed a moment ago is counted but not handed over yet: ask once more when it is.
+                sleep(lag + 1)
+                _round(pipeline, source, stage, dataset, list(short), chunk, view, progress, arrivals)
+                short = _short(stage, dataset, counted)
+        if short:
+            lines = ", ".join(f"{stream}: {rows} of {count}" for stream, (rows, count) in short.items())
+            raise TruncatedError(f"{source.vendor} counts more records than it handed over ({lines}); extract again")
+        for stream in wanted:
+            if not _into(source, stream):
+                stage.raw(dataset, stream)  # of a stream without records too
+        rows = {s: stage.count(dataset, s) for s in wanted if not _into(source, s)}
+        states = _states(pipeline)
+    refused = {s: str(said["refused"]) for s, said in states.items() if s in wanted and said.get("refused")}
+    return Extracted(rows, counted, refused=refused)
+
+
+@contextmanager
+def _ours_told() -> Iterator[None]:
+    """Let our own errors out from under dlt's, and a full disk by its name."""
     try:
-        pipeline.sync_destination()
-        if pipeline.has_pending_data:
-            pipeline.load(loader_file_format="parquet")
-        counted = _counted(source, wanted)
-        if counted:
-            expects({stream: count - len(_staged(workspace, dataset, stream)) for stream, count in counted.items()})
-        _round(pipeline, dlt, source, workspace, dataset, wanted, chunk, view, progress)
-        short = _short(workspace, dataset, counted)
-        if short and (lag := max(_lag(source, stream) for stream in short)):
-            # What changed a moment ago is counted but not handed over yet: ask once more when it is.
-            sleep(lag + 1)
-            _round(pipeline, dlt, source, workspace, dataset, list(short), chunk, view, progress)
-            short = _short(workspace, dataset, counted)
+        yield
     except MigratorError:
         raise
     except Exception as err:
         cause = _cause(err)
         if cause is not None:
             raise cause from err
-        if isinstance(err, OSError) or "No space left" in str(err):
-            raise WorkspaceError(f"the workspace cannot be written: {err}") from err
+        trouble = disk_trouble(err)
+        if trouble is not None:
+            raise trouble from err
         raise
-    if short:
-        lines = ", ".join(f"{stream}: {rows} of {count}" for stream, (rows, count) in short.items())
-        raise TruncatedError(f"{source.vendor} counts more records than it handed over ({lines}); extract again")
-    with Stage(workspace.stage) as stage:
-        rows = {
-            s: int(stage.one(f"SELECT count(*) FROM {stage.raw(dataset, s)}")) for s in wanted if not _into(source, s)
-        }
-    refused = {s: str(said["refused"]) for s, said in _states(pipeline).items() if s in wanted and said.get("refused")}
-    return Extracted(rows, counted, refused=refused)
 
 
 def _round(
     pipeline: Any,
-    dlt: Any,
     source: Source,
-    workspace: Workspace,
+    stage: Stage,
     dataset: str,
     wanted: list[str],
-    chunk: int,
+    chunk: Chunk,
     view: Collection[str] | None,
     progress: Progress,
+    arrivals: Arrivals,
 ) -> None:
     """Bring every stream to its end: the rest of a round that was cut off, or, where that was finished, a new one."""
     begun = _states(pipeline)
@@ -124,10 +186,10 @@ def _round(
     current = max(1, current)
     restart = {stream for stream in wanted if rounds[stream] != current}
     follows = {s for s in wanted if _goes_on(begun.get(_parent(source, s) or "", {}))}
-    _empty(workspace, dataset, [s for s in restart - follows if begun.get(s) and not _goes_on(begun[s])])
+    _empty(stage, dataset, [s for s in restart - follows if begun.get(s) and not _goes_on(begun[s])])
     seen: dict[str, int] = {}
     for rank in _ranks(source, wanted):
-        due = _due(workspace, dataset, source, rank)
+        due = _due(stage, dataset, source, rank)
         while True:
             if _stops(source):
                 raise StoppedError("stopped between two pages")
@@ -137,35 +199,20 @@ def _round(
                 break
 
             def staged(stream: str) -> dict[str, str | None]:
-                return _staged(workspace, dataset, stream)
+                return _staged(stage, dataset, stream)
 
             resources = [
-                _resource(dlt, source, stream, due.get(stream, {}), staged, current, chunk, seen, progress, view)
+                _resource(source, stream, due.get(stream, {}), staged, current, chunk, seen, progress, view)
                 for stream in open_streams
             ]
-            pipeline.run(resources, loader_file_format="parquet")
+            pipeline.extract(resources, loader_file_format="parquet")
+            pipeline.normalize()
+            with arrivals.turn:
+                pipeline.load()
+                arrivals.reached(_states(pipeline), current)
             restart -= set(open_streams)
-    _tidy(workspace, dataset, source, wanted)
-
-
-def _dlt(workspace: Workspace) -> Any:
-    """Import dlt, silent and at home in the workspace."""
-    workspace.folder.mkdir(parents=True, exist_ok=True)
-    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
-    os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")
-    os.environ["DLT_DATA_DIR"] = str(workspace.folder / ".dlt")
-    import dlt
-
-    return dlt
-
-
-def _credentials(workspace: Workspace) -> Any:
-    """Return the way to the staging file, with our own limit of memory: DuckDB's is most of the machine's."""
-    from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
-
-    credentials = DuckDbCredentials(str(workspace.stage))
-    credentials.global_config = {"memory_limit": MEMORY}
-    return credentials
+    with arrivals.turn:
+        _tidy(stage, dataset, source, wanted)
 
 
 def _states(pipeline: Any) -> dict[str, dict[str, Any]]:
@@ -188,14 +235,10 @@ def _goes_on(state: Mapping[str, Any]) -> bool:
     return bool(cursor.get("goes_on")) or "cursor" in params or "start_time" in params
 
 
-def _empty(workspace: Workspace, dataset: str, streams: list[str]) -> None:
-    if not streams:
-        return
-    with Stage(workspace.stage) as stage:
-        for stream in streams:
-            stage.run(f"DELETE FROM {stage.raw(dataset, stream)}")
-            if stream + WHOLE in stage.tables_of(dataset):
-                stage.run(f"DELETE FROM {stage.raw(dataset, stream + WHOLE)}")
+def _empty(stage: Stage, dataset: str, streams: list[str]) -> None:
+    there = stage.tables_of(dataset)
+    for table in (each for stream in streams for each in (stream, stream + WHOLE) if each in there):
+        stage.run(f"DELETE FROM {stage.raw(dataset, table)}")
 
 
 def _ranks(source: Source, wanted: list[str]) -> list[list[str]]:
@@ -219,85 +262,68 @@ def _into(source: Source, stream: str) -> str | None:
     return manifest.streams[stream].into if manifest else None
 
 
-def _staged(workspace: Workspace, dataset: str, stream: str) -> dict[str, str | None]:
+def _staged(stage: Stage, dataset: str, stream: str) -> dict[str, str | None]:
     """Return the staged records of a stream: {id: date of change}, in order."""
-    with Stage(workspace.stage) as stage:
-        if stream not in stage.tables_of(dataset):
-            return {}
-        return dict(stage.rows(f"SELECT id, updated_at FROM {stage.raw(dataset, stream)} ORDER BY length(id), id"))
+    if stream not in stage.tables_of(dataset):
+        return {}
+    return dict(stage.rows(f"SELECT id, updated_at FROM {stage.raw(dataset, stream)} ORDER BY length(id), id"))
 
 
-def _due(workspace: Workspace, dataset: str, source: Source, rank: list[str]) -> dict[str, dict[str, str | None]]:
+def _due(stage: Stage, dataset: str, source: Source, rank: list[str]) -> dict[str, dict[str, str | None]]:
     """Return each stream's parents, {id: date of change}, that are new or changed since its list was read."""
     due: dict[str, dict[str, str | None]] = {}
     for stream in rank:
         parent = _parent(source, stream)
         if not parent:
             continue
-        with Stage(workspace.stage) as stage:
-            read = stream + WHOLE in stage.tables_of(dataset)
-            relation = stage.raw(dataset, parent)
-            unread = (
-                f" WHERE NOT EXISTS (SELECT 1 FROM {stage.raw(dataset, stream + WHOLE)} w WHERE w.id = p.id "
-                "AND w.updated_at IS NOT DISTINCT FROM p.updated_at)"
-            )
-            due[stream] = dict(
-                stage.rows(f"SELECT id, updated_at FROM {relation} p{unread if read else ''} ORDER BY length(id), id")
-            )
+        read = stream + WHOLE in stage.tables_of(dataset)
+        relation = stage.raw(dataset, parent)
+        unread = (
+            f" WHERE NOT EXISTS (SELECT 1 FROM {stage.raw(dataset, stream + WHOLE)} w WHERE w.id = p.id "
+            "AND w.updated_at IS NOT DISTINCT FROM p.updated_at)"
+        )
+        due[stream] = dict(
+            stage.rows(f"SELECT id, updated_at FROM {relation} p{unread if read else ''} ORDER BY length(id), id")
+        )
     return due
 
 
-def _tidy(workspace: Workspace, dataset: str, source: Source, wanted: list[str]) -> None:
+def _tidy(stage: Stage, dataset: str, source: Source, wanted: list[str]) -> None:
     """Take out records that a list read whole no longer holds, and those whose parent is gone."""
-    with Stage(workspace.stage) as stage:
-        tables = stage.tables_of(dataset)
-        for stream in wanted:
-            parent = _parent(source, stream)
-            if parent and {stream, stream + WHOLE, parent} <= tables:
-                rows, whole, parents = (stage.raw(dataset, s) for s in (stream, stream + WHOLE, parent))
-                stage.run(f"DELETE FROM {rows} WHERE parent NOT IN (SELECT id FROM {parents})")
-                stage.run(
-                    f"DELETE FROM {rows} r USING {whole} w, {parents} p WHERE r.parent = w.id AND p.id = w.id "
-                    "AND w.updated_at IS NOT DISTINCT FROM p.updated_at "
-                    "AND NOT list_contains(from_json(w.body, '[\"VARCHAR\"]'), r.id)"
-                )
+    tables = stage.tables_of(dataset)
+    for stream in wanted:
+        parent = _parent(source, stream)
+        if parent and {stream, stream + WHOLE, parent} <= tables:
+            rows, whole, parents = (stage.raw(dataset, s) for s in (stream, stream + WHOLE, parent))
+            stage.run(f"DELETE FROM {rows} WHERE parent NOT IN (SELECT id FROM {parents})")
+            stage.run(
+                f"DELETE FROM {rows} r USING {whole} w, {parents} p WHERE r.parent = w.id AND p.id = w.id "
+                "AND w.updated_at IS NOT DISTINCT FROM p.updated_at "
+                "AND NOT list_contains(from_json(w.body, '[\"VARCHAR\"]'), r.id)"
+            )
 
 
 def _resource(
-    dlt: Any,
     source: Source,
     stream: str,
     due: dict[str, str | None],
     staged: Callable[[str], dict[str, str | None]],
     current: int,
-    chunk: int,
+    chunk: Chunk,
     seen: dict[str, int],
     progress: Progress,
     view: Collection[str] | None,
 ) -> Any:
-    """Return dlt's resource of ``chunk`` pages of one stream: Arrow tables of (id, parent, updated_at, body), and the
+    """Return dlt's resource of a ``chunk`` of one stream: Arrow tables of (id, parent, updated_at, body), and the
     cursor in its state. What came along for other streams goes into their tables, durable together with the rest."""
-    hints: dict[str, Any] = {
-        "columns": {
-            "id": {"data_type": "text", "nullable": False, "primary_key": True},
-            "parent": {"data_type": "text"},
-            # A record that changes while its list is read comes twice: the later one stays.
-            "updated_at": {"data_type": "text", "dedup_sort": "desc"},
-            "body": {"data_type": "json"},
-        },
-        "primary_key": "id",
-        "write_disposition": "merge",
-        "schema_contract": {"tables": "evolve", "columns": "freeze", "data_type": "freeze"},
-    }
+    from migrator import landing
+
     manifest = getattr(source, "manifest", None)
     spec = manifest.streams[stream] if manifest else None
     parent = spec.parent if spec else None
 
-    def beside(table: str, records: list[Raw]) -> Any:
-        return dlt.mark.with_hints(arrow(records), dlt.mark.make_hints(table_name=table, **hints), True)
-
     def pages() -> Iterator[Any]:
-        state = dlt.current.resource_state(stream)
+        state = landing.state(stream)
         if state.get("round") != current:
             state["round"], state["done"], state["refused"] = current, False, None
             if not _goes_on(state):
@@ -305,10 +331,11 @@ def _resource(
         how = {} if view is None or stream in view else {"view": False}
         ids = lambda of: due if of == parent else staged(of)  # noqa: E731
         try:
+            began, size = time.monotonic(), 0
             for number, page in enumerate(source.pages(stream, state.get("cursor"), ids, **how), 1):
                 for other, records in page.also.items():
                     if records:
-                        yield beside(other, records)
+                        yield landing.beside(other, records)
                 here = {record.id: record.updated_at for record in page.records}
                 for other, lists in page.whole.items():
                     marks = [
@@ -316,12 +343,14 @@ def _resource(
                         for id, held in lists.items()
                     ]
                     if marks:
-                        yield beside(other + WHOLE, marks)
+                        yield landing.beside(other + WHOLE, marks)
                 state["cursor"], state["done"] = page.cursor, page.done
+                state["until"] = page.until or state.get("until")
                 seen[stream] = seen.get(stream, 0) + len(page.records)
                 progress(stream, seen[stream])
-                yield arrow(page.records)
-                if number >= chunk or _stops(source):
+                yield landing.arrow(page.records)
+                size += sum(len(record.body) for record in page.records)
+                if chunk.full(number, time.monotonic() - began, size) or _stops(source):
                     return
         except StoppedError:
             return  # the pages that came are kept: the next round of this run finds out that there is to be none
@@ -330,23 +359,9 @@ def _resource(
                 raise
             log.warning("stream refused", extra={"stream": stream, "answer": err.answer})
             state["refused"], state["done"] = err.answer or str(err), True
-            yield arrow([])
+            yield landing.arrow([])
 
-    return dlt.resource(pages, name=stream, table_name=(spec.into if spec else None) or stream, **hints)
-
-
-def arrow(records: list[Raw]) -> Any:
-    """Return records as one Arrow table, their bodies as they came."""
-    import pyarrow as pa
-
-    return pa.table(
-        {
-            "id": pa.array([record.id for record in records], pa.string()),
-            "parent": pa.array([record.parent for record in records], pa.string()),
-            "updated_at": pa.array([record.updated_at for record in records], pa.string()),
-            "body": pa.array([record.body for record in records], pa.binary()).cast(pa.string()),
-        }
-    )
+    return landing.resource(stream, (spec.into if spec else None) or stream, pages)
 
 
 def _cause(err: BaseException | None) -> MigratorError | None:
@@ -363,12 +378,9 @@ def _counted(source: Source, streams: list[str]) -> dict[str, int]:
     return {stream: count for stream in streams if (count := source.count(stream)) is not None}
 
 
-def _short(workspace: Workspace, dataset: str, counted: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+def _short(stage: Stage, dataset: str, counted: Mapping[str, int]) -> dict[str, tuple[int, int]]:
     """Return (rows, vendor's count) of the streams that brought fewer than the vendor counted."""
-    if not counted:
-        return {}
-    with Stage(workspace.stage) as stage:
-        rows = {s: int(stage.one(f"SELECT count(*) FROM {stage.raw(dataset, s)}")) for s in counted}
+    rows = {stream: stage.count(dataset, stream) for stream in counted}
     return {stream: (rows[stream], count) for stream, count in counted.items() if rows[stream] < count}
 
 
@@ -377,13 +389,20 @@ def _lag(source: Source, stream: str) -> int:
     return int(manifest.streams[stream].lag_seconds) if manifest else 0
 
 
-def canonicalize(stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str, into: str) -> None:
-    """Read the staged bodies of ``raw`` into the canonical tables of ``into``, and note what could not be read."""
+def canonicalize(
+    stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str, into: str, only: Collection[str] | None = None
+) -> None:
+    """Read the staged bodies of ``raw`` into the canonical tables of ``into``, and note what could not be read.
+
+    ``only`` these kinds, where not all are wanted.
+    """
     from migrator.compile import problems_sql
 
     stage.schema(into, fresh=True)
     stage.run(f"CREATE TABLE {into}.problem (kind VARCHAR, id VARCHAR, field VARCHAR, raw VARCHAR)")
     for kind_name in kinds.in_order():
+        if only is not None and kind_name not in only:
+            continue
         kind, variants = kinds.kinds[kind_name], mapping.read(kind_name)
         relation = f"{into}.{name(kind_name)}"
         if not variants:
@@ -407,6 +426,20 @@ def canonicalize(stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str
                 )
 
 
+def with_bytes(kinds: Kinds) -> list[str]:
+    """Return the kinds whose records have bytes."""
+    return [k for k, kind in kinds.kinds.items() if any(field.type == "blob" for field in kind.fields.values())]
+
+
+def begin_download(stage: Stage, dataset: str) -> None:
+    """Make sure of the table that notes which bytes were asked for, and what came."""
+    stage.schema("blobs")
+    stage.run(
+        f"CREATE TABLE IF NOT EXISTS blobs.{name(dataset)} (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, "
+        "problem VARCHAR)"
+    )
+
+
 def download(
     source: Source,
     workspace: Workspace,
@@ -423,13 +456,9 @@ def download(
     """
     failed = 0
     with Stage(workspace.stage) as stage:
-        stage.schema("blobs")
-        stage.run(
-            f"CREATE TABLE IF NOT EXISTS blobs.{name(dataset)} (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, "
-            "problem VARCHAR)"
-        )
-        for kind_name, kind in kinds.kinds.items():
-            for label, field in kind.fields.items():
+        begin_download(stage, dataset)
+        for kind_name in with_bytes(kinds):
+            for label, field in kinds.kinds[kind_name].fields.items():
                 if field.type != "blob":
                     continue
                 relation = f"{canonical}.{name(kind_name)}"

@@ -10,10 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 from urllib.request import getproxies
 
+import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
@@ -28,7 +30,7 @@ from migrator.errors import (
     UnknownOutcomeError,
     VendorError,
 )
-from migrator.pacer import Call, Pacer
+from migrator.pacer import Call, Pacer, date
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +41,14 @@ POOL = 64  # connections kept open to a host: more than an account may have work
 
 
 class Bearer(AuthBase):
-    """``Authorization: Bearer …``; the token is not shown by ``repr``."""
+    """``Authorization: Bearer …`` (or another scheme); the token is not shown by ``repr``."""
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    def __init__(self, token: str, scheme: str = "Bearer") -> None:
+        self._token, self._scheme = token, scheme
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Put the token into the request."""
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        request.headers["Authorization"] = f"{self._scheme} {self._token}"
         return request
 
 
@@ -64,7 +66,10 @@ def pooled() -> requests.Session:
 
 @dataclass
 class Client:
-    """Talks to one account. ``sleep`` and ``session`` are arguments: tests neither wait nor leave the machine."""
+    """Talks to one account. ``sleep``, ``session`` and ``now`` are arguments: tests neither wait nor leave the machine.
+
+    ``heard``: the vendor's time in its last answer, and when that came by the pacer's ``monotonic``.
+    """
 
     base_url: str
     auth: AuthBase | HTTPBasicAuth | None
@@ -73,6 +78,8 @@ class Client:
     sleep: Callable[[float], None] = time.sleep
     attempts: int = ATTEMPTS
     calls: int = 0
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    heard: tuple[datetime, float] | None = None
     _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def read(self, path: str, params: Mapping[str, Any] | None = None) -> requests.Response:
@@ -80,7 +87,7 @@ class Client:
 
         Raises AccessError, AbsentError, RefusedError, or VendorError when the vendor stays out of reach.
         """
-        return self._again(lambda: self._once("GET", path, params=params))
+        return self._again(lambda: _whole(self._once("GET", path, params=params)))
 
     def write(self, method: str, path: str, **how: Any) -> requests.Response:
         """Carry out one write. Repeated only where the vendor says that nothing was done (429).
@@ -88,6 +95,19 @@ class Client:
         Raises UnknownOutcomeError when no usable answer came: look the record up. Raises RefusedError with the answer.
         """
         return self._again(lambda: self._once(method, path, **how))
+
+    def vendor_now(self) -> datetime:
+        """Return the time by the vendor's clock, whatever ours does; by ours until the vendor has told its own."""
+        if self.heard is None:
+            return self.now()
+        told, at = self.heard
+        return told + timedelta(seconds=max(0.0, self.pacer.monotonic() - at))
+
+    def _hear(self, headers: Mapping[str, str]) -> None:
+        """Note the vendor's time. An answer kept by somebody on the way is older, which is on the safe side."""
+        told = date(headers.get("Date", ""))
+        if told is not None:
+            self.heard = datetime.fromtimestamp(told, UTC), self.pacer.monotonic()
 
     def download(self, url: str, *, most_bytes: int) -> Iterator[bytes]:
         """Yield an attachment's bytes, following redirects; credentials go to the account's own host and nowhere else.
@@ -147,6 +167,7 @@ class Client:
                     raise RefusedError(f"attachment at {here.hostname}: there is no such host") from err
                 raise RetryError(f"attachment at {here.hostname}: {type(err).__name__}") from err
             if mine:
+                self._hear(response.headers)
                 self.pacer.observe(response.headers, call=call)
             if response.is_redirect:
                 url = urljoin(url, response.headers["Location"])
@@ -205,6 +226,7 @@ class Client:
             if method != "GET" and not _never_sent(err):
                 raise UnknownOutcomeError(f"{name}: {type(err).__name__}, the answer never came") from err
             raise RetryError(f"{name}: {type(err).__name__}") from err
+        self._hear(response.headers)
         self.pacer.observe(response.headers, name, call)
         log.debug("call", extra={"call": name, "status": response.status_code})
         self._judge(response, method, name, call)
@@ -253,6 +275,17 @@ class Client:
             with attempt:
                 return call()
         raise VendorError("no attempt was made")  # unreachable: tenacity re-raises the last error
+
+
+def _whole(response: requests.Response) -> requests.Response:
+    """Return an answer that is as whole as it says. Raises RetryError for JSON that somebody on the way cut off."""
+    if "json" in response.headers.get("Content-Type", "") and response.content:
+        try:
+            msgspec.json.decode(response.content, type=msgspec.Raw)
+        except msgspec.MsgspecError as err:
+            path = urlsplit(response.url).path
+            raise RetryError(f"GET {path}: the answer is not the JSON it should be ({err})") from err
+    return response
 
 
 def _pause(state: RetryCallState) -> float:

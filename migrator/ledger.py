@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS identity (
   kind TEXT NOT NULL, source TEXT NOT NULL, destination TEXT NOT NULL, key TEXT, how TEXT NOT NULL,
   as_kind TEXT NOT NULL, unit TEXT, plan TEXT,
   PRIMARY KEY (kind, source)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS switch (one INTEGER PRIMARY KEY CHECK (one = 1), was TEXT NOT NULL, at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS run (plan TEXT, command TEXT, at TEXT, what TEXT);
 """
 
@@ -162,6 +163,19 @@ class Ledger:
     def note(self, plan: str, command: str, at: str, what: str) -> None:
         """Add a line to the history of runs."""
         self._do([("INSERT INTO run VALUES (?, ?, ?, ?)", (plan, command, at, what))])
+
+    def switching(self, was: Any, at: str) -> None:
+        """Note how the vendor's automations stood, before they are switched off."""
+        self._do([("INSERT INTO switch VALUES (1, ?, ?)", (json.dumps(was, ensure_ascii=False), at))])
+
+    def switched(self) -> Any:
+        """Return how the automations stood that are switched off; None where none are."""
+        found = self._rows("SELECT was FROM switch")
+        return json.loads(found[0][0]) if found else None
+
+    def switched_back(self) -> None:
+        """Note that the automations are as they were."""
+        self._do([("DELETE FROM switch", ())])
 
     def find(self, kind: str, source: str) -> Identity | None:
         """Return a record's name at the destination."""

@@ -18,7 +18,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from migrator.connector import Destination, Outcome, Promise, Unit, Written
-from migrator.errors import AccessError, MigratorError, PlanError, RefusedError, RetryError, UnknownOutcomeError
+from migrator.errors import (
+    AccessError,
+    MigratorError,
+    PlanError,
+    RefusedError,
+    RetryError,
+    StoppedError,
+    UnknownOutcomeError,
+)
 from migrator.flight import Flight
 from migrator.kinds import Kinds
 from migrator.ledger import Identity, Ledger
@@ -336,7 +344,7 @@ class Loader:
         except UnknownOutcomeError as err:
             log.warning("looked up", extra={"unit": names[0], "why": str(err)})
             outcomes = [None] * len(units)
-        except (RetryError, AccessError):
+        except (RetryError, AccessError, StoppedError):  # each of them says that nothing was done
             self.ledger.unsent(self.plan, names)
             raise
         settled = self._settled(units, lanes, outcomes)

@@ -63,7 +63,9 @@ def measure_losses(stage: Stage, kinds: Kinds, manifest: Manifest, mapping: Mapp
         variants = [r[0] for r in stage.rows(f"SELECT DISTINCT variant FROM predicted.{name(kind_name)} ORDER BY 1")]
         for variant in variants:
             losses += _of_variant(stage, kind_name, kind, variant, manifest, mapping, kinds)
-        for there in [kind_name, *([kind.stands_in] if kind.stands_in else [])]:
+        write = manifest.write(kind_name)
+        joined = [kind_name, kind.stands_in, *(write.match_among if write else ())]
+        for there in dict.fromkeys(one for one in joined if one):
             losses += _kept(stage, kind_name, kind, there, kinds.kinds[there])
     return _joined(losses)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import model_validator
@@ -22,10 +23,11 @@ class Cited(Document):
 
 class Auth(Document):
     """``basic``: user and password, ``bearer``: a token, which wins where its secret is given; ``{name}`` stands for an
-    account setting or a secret."""
+    account setting or a secret. ``scheme``: the word that stands before the token."""
 
     basic: tuple[str, str] | None = None
     bearer: str | None = None
+    scheme: str = "Bearer"
 
 
 class QuotaRule(Cited):
@@ -186,19 +188,23 @@ class Find(Document):
 class Keep(Document):
     """What the vendor does with one canonical field.
 
-    ``write``: ``always``, ``create`` (only then) or ``never``. ``max``: characters, or items of a list; ``max_item``:
-    characters of each item. ``type_max``: characters of custom values, by field type. ``one_of``: native values it
-    takes. ``default``: what it fills in when there is none; ``fills``: it may fill in something of its own; ``moves``:
-    it changes the value by itself later on.
+    ``write``: ``always``, ``create`` (only then) or ``never``. ``max``: characters, or items of a list; ``max_bytes``:
+    bytes of UTF-8, cut between characters; ``max_item``: characters of each item. ``type_max``: characters of custom
+    values, by field type. ``one_of``: native values it takes. ``default``: what it fills in when there is none;
+    ``fills``: it may fill in something of its own; ``moves``: it changes the value by itself later on.
     ``only_with``: written only where other fields have these values. ``follows``: not written, but read back as this
-    reference's field. ``unique``: a value in a list belongs to one record only. ``trim``/``lower``: the vendor does so
-    itself; ``last_part``: of a path, only what stands after the last slash; ``one_word``: of a text (or each item) one
-    word in lower case; ``adds``: the vendor adds the options chosen in this map. ``loss``/``because``: how a
-    difference is named in the report, and why.
+    reference's field; where it is written too, this is what stands in for nothing. ``kinds``: a reference is written to
+    records of these kinds only. ``bare``: a text without the line of its ``preface``. ``unique``: a value in a list
+    belongs to one record only. ``trim``/``lower``: the vendor does so itself; ``replaces``: characters it cannot take,
+    and what stands in their place; ``last_part``: of a path, only what stands after the last slash; ``one_word``: of a
+    text (or each item) one word in lower case; ``sorted``: a list comes back in the order of its letters, each once;
+    ``adds``: the vendor adds the options chosen in this map.
+    ``loss``/``because``: how a difference is named in the report, and why.
     """
 
     write: Literal["always", "create", "never"] = "always"
     max: int | None = None
+    max_bytes: int | None = None
     max_item: int | None = None
     one_of: tuple[Scalar, ...] = ()
     default: Scalar | None = None
@@ -206,12 +212,16 @@ class Keep(Document):
     fills: Flag = False
     moves: Flag = False
     follows: tuple[str, str] | None = None
+    kinds: tuple[str, ...] = ()
+    bare: Flag = False
     type_max: dict[str, int] = {}
     only_with: dict[str, tuple[str, ...]] = {}
     trim: Flag = False
     lower: Flag = False
+    replaces: dict[str, str] = {}
     last_part: Flag = False
     one_word: Flag = False
+    sorted: Flag = False
     adds: str | None = None
     unique: Flag = False
     loss: Literal["dropped", "truncated", "merged", "reset", "unresolved", "untranslated"] | None = None
@@ -258,7 +268,8 @@ class Write(Document):
     costs money); ``skip``/``manual``: not written, with the reason. ``match_among``: kinds
     whose records at the destination are the same too (an employee who asks and has a seat). ``key_field``: the set-up
     custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
-    ``needs``: the secret without which it is left to a person.
+    ``needs``: the secret without which it is left to a person. ``named``: no call makes it, it is there as soon as a
+    written record names it; what none names is left behind, for this reason.
     """
 
     kind: str
@@ -275,6 +286,7 @@ class Write(Document):
     key_field: str | None = None
     owner_with: dict[str, tuple[str, ...]] = {}
     needs: str | None = None
+    named: str | None = None
     fields: dict[str, Keep] = {}
     embeds: dict[str, Embed] = {}
     constants: dict[str, Scalar] = {}
@@ -287,6 +299,21 @@ class Setup(Document):
     kind: str
     id: str
     fields: dict[str, Scalar | list[str]]
+
+
+class Channel(Document):
+    """A further way to write, which keeps more than the API does: an import file, direct access to the database.
+
+    Chosen in ``migration.yaml``. Its ``writes`` stand in for those of the same kind and variant, and what the channel
+    needs to be told is declared here. ``doc``: what it keeps, and what it asks of the person who opens it. ``setup``:
+    what it needs at the vendor besides.
+    """
+
+    doc: str
+    settings: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    writes: tuple[Write, ...] = ()
+    setup: tuple[Setup, ...] = ()
 
 
 class Manifest(Document):
@@ -305,8 +332,22 @@ class Manifest(Document):
     jobs: Jobs | None = None
     streams: dict[str, Stream]
     writes: tuple[Write, ...] = ()
+    channels: dict[str, Channel] = {}
     setup: tuple[Setup, ...] = ()
     unread: dict[str, str] = {}  # what the vendor has and this connector does not read, with the reason
+
+    def through(self, channels: Sequence[str]) -> Manifest:
+        """Return the manifest with what the named channels keep and need; a later channel wins."""
+        settings, secrets, writes = dict(self.settings), dict(self.secrets), list(self.writes)
+        setup = list(self.setup)
+        for chosen in channels:
+            channel = self.channels[chosen]
+            settings, secrets = {**settings, **channel.settings}, {**secrets, **channel.secrets}
+            replaced = {(write.kind, write.variant) for write in channel.writes}
+            writes = [write for write in writes if (write.kind, write.variant) not in replaced] + list(channel.writes)
+            setup += channel.setup
+        whole = {"settings": settings, "secrets": secrets, "writes": tuple(writes), "setup": tuple(setup)}
+        return self.model_copy(update=whole)
 
     def write(self, kind: str, variant: str | None = None) -> Write | None:
         """Return what is declared for the kind (and variant)."""

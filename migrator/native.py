@@ -52,7 +52,9 @@ class _Writer:
             if keep is None or not verb.path or verb.path.startswith(("@", "^")):
                 continue
             if keep.follows:
-                _plant(tree, verb.path, self._followed(keep.follows))
+                followed = self._followed(keep.follows)
+                own = f"COALESCE({self._field(label, spec, verb, keep)}, {followed})"
+                _plant(tree, verb.path, followed if keep.write == "never" else own)
             elif keep.write != "never" and spec.type == "list" and verb.each:
                 beside.setdefault(verb.path, []).append((verb.each, self._items(label, keep), keep))
             elif keep.write != "never":
@@ -91,20 +93,23 @@ class _Writer:
             expression = f"to_json(strftime({column}, '%Y-%m-%dT%H:%M:%SZ'))"
         elif spec.type == "date":
             expression = f"to_json(CAST({column} AS VARCHAR))"
-        elif spec.type == "html" and verb.preface:
-            expression = f"to_json({self._preface(verb)} || {_limited(column, keep)})"
+        elif spec.type == "html" and verb.preface and not verb.text:
+            expression = f"to_json({'' if keep.bare else self._preface(verb) + ' || '}{_limited(column, keep)})"
         elif spec.type == "boolean" and verb.invert:
             expression = f"to_json(NOT {column})"
         elif verb.not_empty:
             expression = f"CASE WHEN {column} THEN to_json(TRUE) END"
         elif spec.type == "html" and verb.text:
-            expression = f"to_json({_limited(_words(column), keep)})"
+            line = self._preface(verb, words=True) + " || " if verb.preface and not keep.bare else ""
+            expression = f"to_json({line}{_limited(_words(column), keep)})"
         elif spec.type in ("text", "html"):
             expression = f"to_json({_limited(column, keep)})"
             if verb.else_key:
                 expression = f"COALESCE({expression}, to_json({self._own_key()}))"
         else:
             expression = f"to_json({column})"
+        if keep.kinds:
+            expression = f"CASE WHEN {_arrives_as(column, keep.kinds)} THEN {expression} END"
         return self._judged(expression, keep)
 
     def _judged(self, expression: str, keep: Keep) -> str:
@@ -140,16 +145,19 @@ class _Writer:
         if (keep.max_item or keep.one_word or keep.adds) and not keep.default_field:
             # list_distinct loses the order
             limited = f"list_filter({limited}, lambda x, i: list_position({limited}, x) = i)"
-        return limited
+        return f"list_sort(list_distinct({limited}))" if keep.sorted else limited
 
-    def _preface(self, verb: Verb) -> str:
+    def _preface(self, verb: Verb, *, words: bool = False) -> str:
         assert verb.preface is not None
         alias = f"p{len(self.joins)}"
         self.joins.append(f"LEFT JOIN labels {alias} ON {alias}.id = c.{name(verb.preface.by)}")
         person = f"regexp_replace(COALESCE({alias}.label, 'unknown'), '[⟦⟧\\p{{C}}]', '', 'g')"
+        before, after = ("⟦", "⟧") if words else ("<p>⟦", "⟧</p>")
         escaped = f"replace(replace(replace({person}, '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
         at = f"COALESCE(strftime(c.{name(verb.preface.at)}, '%Y-%m-%d %H:%M UTC'), 'no date')"
-        return f"'<p>⟦' || {escaped} || ', ' || {at} || {quoted(f', {self.vendor} ')} || c.id || '⟧</p>'"
+        end = quoted(after) + (" || chr(10) || chr(10)" if words else "")
+        who = person if words else escaped
+        return f"{quoted(before)} || {who} || ', ' || {at} || {quoted(f', {self.vendor} ')} || c.id || {end}"
 
     def _followed(self, follows: tuple[str, str]) -> str:
         """Return what the vendor itself takes from the record a reference names, as it will be there."""
@@ -219,6 +227,13 @@ class _Writer:
         return alias
 
 
+def _arrives_as(column: str, kinds: tuple[str, ...]) -> str:
+    """Return the test that a reference's record is one of these kinds at the destination."""
+    listed = ", ".join(quoted(kind) for kind in kinds)
+    there = "'create', 'keep', 'update', 'merge'"
+    return f"{column} IN (SELECT id FROM plan.decided WHERE as_kind IN ({listed}) AND action IN ({there}))"
+
+
 def _plant(tree: Tree, path: str, expression: str) -> None:
     *way, last = path.split(".")
     for step in way:
@@ -260,6 +275,8 @@ def _limited(column: str, keep: Keep) -> str:
         column = f"NULLIF(regexp_replace({column}, '^\\s+|\\s+$', '', 'g'), '')"
     if keep.last_part:
         column = f"NULLIF(regexp_replace({column}, '^.*[/\\\\]', '', 's'), '')"
+    for taken, given in keep.replaces.items():
+        column = f"replace({column}, {quoted(taken)}, {quoted(given)})"
     if keep.lower:
         column = f"lower({column})"
     if keep.one_word:
@@ -268,4 +285,9 @@ def _limited(column: str, keep: Keep) -> str:
         column = f"left({column}, {keep.max})"
         if keep.trim:
             column = f"regexp_replace({column}, '\\s+$', '')"
+    if keep.max_bytes:
+        fits = f"list_filter(range(0, {keep.max_bytes + 1}), lambda n: strlen(left({column}, n)) <= {keep.max_bytes})"
+        column = (
+            f"CASE WHEN strlen({column}) <= {keep.max_bytes} THEN {column} ELSE left({column}, list_max({fits})) END"
+        )
     return column

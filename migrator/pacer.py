@@ -345,8 +345,8 @@ class Pacer:
         said = headers.get(self.retry_header)
         seconds = _number(said)
         if seconds is None and said:
-            until = _date(said)
-            now = _date(headers.get("Date", "")) or self.wall()  # by the vendor's clock, where it tells it
+            until = date(said)
+            now = date(headers.get("Date", "")) or self.wall()  # by the vendor's clock, where it tells it
             seconds = until - now if until and until > now else None
         return min(seconds, LONGEST_ASKED_SECONDS) if seconds is not None else None
 
@@ -388,7 +388,7 @@ def _number(text: str | None) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
-def _date(text: str) -> float | None:
+def date(text: str) -> float | None:
     """Return an HTTP date as seconds since 1970; None for what is none."""
     try:
         return parsedate_to_datetime(text).timestamp()

@@ -102,12 +102,12 @@ class Planner:
     deleted: Literal["keep", "delete"] = "keep"
     since: str | None = None
     selection: Selection | None = None
+    waiting: str | None = None  # a relation of (kind, id, reason): records that a later plan will take
 
     def make(self, *, quota_plan: str | None = None, files: dict[str, str] | None = None) -> Plan:
         """Plan everything and return the summary."""
         stage = self.stage
-        self._keep_earlier()
-        stage.schema("plan", "predicted", "native", fresh=True)
+        self._begin()
         stage.schema("blobs")
         stage.run(f"CREATE TABLE plan.decided ({DECIDED})")
         stage.run("CREATE TABLE plan.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
@@ -124,6 +124,12 @@ class Planner:
         stage.run(f"CREATE TABLE plan.unselected ({UNSELECTED})")
         if self.selection:
             self.selection.apply(stage)
+        if self.waiting:
+            stage.run(
+                f"INSERT INTO plan.unselected SELECT w.kind, w.id, w.kind, w.reason FROM {self.waiting} w "
+                "WHERE (w.kind, w.id) NOT IN (SELECT (kind, id) FROM plan.known) "
+                "AND (w.kind, w.id) NOT IN (SELECT (kind, id) FROM plan.unselected)"
+            )
         prepare(stage, self.identities)
         stage.run("CREATE TABLE anew.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
         self._labels()
@@ -133,6 +139,7 @@ class Planner:
             decider.decide(kind_name)
             predictor.predict(kind_name)
             delta.compare(kind_name)
+        predictor.predict_joined()
         stage.run(
             "CREATE TABLE plan.planned AS SELECT d.*, p.payload FROM plan.decided d LEFT JOIN plan.payload p "
             "ON p.as_kind = d.as_kind AND p.id = d.id AND d.action IN ('create', 'update')"
@@ -161,8 +168,26 @@ class Planner:
         """Return what earlier loads wrote: kind, id, id there, kind there."""
         return [(k, id, there, as_kind) for k, id, there, _, how, as_kind in self.identities if how == "created"]
 
-    def _keep_earlier(self) -> None:
-        """Put the predictions of what earlier loads wrote aside: they still hold, and are what changes are told by.
+    def _begin(self) -> None:
+        """Put the predictions of what earlier loads wrote aside, and empty the plan: both, or neither.
+
+        Those predictions still hold, and are what changes are told by. After a plan that was cut off (it has no seal)
+        they lie where that one has put them, and nothing was written since.
+        """
+        stage = self.stage
+        cut_off = bool(stage.tables_of("earlier")) and not is_whole(stage)
+        if not cut_off:
+            self._keep()
+        with stage.at_once():
+            if not cut_off:
+                stage.schema("earlier", fresh=True)
+                for kind_name in sorted(stage.tables_of("kept") - {"_undone"}):
+                    stage.run(f"CREATE TABLE earlier.{name(kind_name)} AS SELECT * FROM kept.{name(kind_name)}")
+            stage.schema("plan", "predicted", "native", fresh=True)
+        stage.run("DROP SCHEMA IF EXISTS kept CASCADE")
+
+    def _keep(self) -> None:
+        """Gather in ``kept`` what was predicted of each record that was written.
 
         An update that was planned and not carried out leaves the prediction that came before it.
         """
@@ -181,10 +206,6 @@ class Planner:
             if kind_name in before and stage.columns_of("earlier", kind_name) == wanted:
                 parts.append(f"SELECT {columns} FROM earlier.{name(kind_name)} WHERE {of_undone}")
             stage.run(f"CREATE TABLE kept.{name(kind_name)} AS {' UNION ALL '.join(parts)}")
-        stage.schema("earlier", fresh=True)
-        for kind_name in sorted(stage.tables_of("kept") - {"_undone"}):
-            stage.run(f"CREATE TABLE earlier.{name(kind_name)} AS SELECT * FROM kept.{name(kind_name)}")
-        stage.run("DROP SCHEMA kept CASCADE")
 
     def _labels(self) -> None:
         """Note the names of the people a preface may name."""
@@ -237,7 +258,7 @@ class Planner:
         ):
             write = self.manifest.write(kind_name, variant)
             call = getattr(write, action) if write else None
-            if call:
+            if call and write and not write.named:
                 calls = math.ceil(int(count) / call.many)
                 endpoints[f"{call.method} {call.path}"] += calls
                 jobs += calls if call.job else 0
@@ -257,6 +278,11 @@ class Planner:
             if per_minute and calls:
                 quota.append((rule.name, per_minute, calls, calls / per_minute))
         return Calls(dict(sorted(endpoints.items(), key=lambda line: -line[1])), quota)
+
+
+def is_whole(stage: Stage) -> bool:
+    """Tell whether the plan in the stage was made to its end."""
+    return "seal" in stage.tables_of("plan")
 
 
 def digest(stage: Stage, kinds: Kinds, files: dict[str, str]) -> str:

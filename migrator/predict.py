@@ -82,6 +82,31 @@ class Predictor:
         embeds = (write.embeds.get(kind_name) for write in self.decider.manifest.writes)
         return next((embed.value for embed in embeds if embed and embed.how == "list"), None)
 
+    def predict_joined(self) -> None:
+        """Predict records that are kept as another kind (an employee who asks, and has a seat), and those merged into
+        them. Comes last, when both kinds are decided."""
+        stage, found, kinds = self.decider.stage, self.decider.found, self.decider.kinds.kinds
+        for kind_name in kinds:
+            write = self.decider.manifest.write(kind_name)
+            for other in write.match_among if write and found else ():
+                table, there = f"predicted.{name(other)}", kinds[other]
+                loose = {label for label, spec in there.fields.items() if spec.to or spec.type == "map"}
+                columns = ", ".join("NULL" if label in loose else f"f.{name(label)}" for label in there.fields)
+                stage.run(
+                    f"INSERT INTO {table} SELECT d.id, f.variant, {columns}, d.kind FROM plan.decided d "
+                    f"JOIN {found}.{name(other)} f ON f.id = d.target "
+                    "WHERE d.kind = ? AND d.as_kind = ? AND d.action = 'keep' AND NOT d.known",
+                    kind_name,
+                    other,
+                )
+                columns = ", ".join(f"f.{name(label)}" for label in there.fields)
+                stage.run(
+                    f"INSERT INTO {table} SELECT d.id, f.variant, {columns}, d.kind FROM plan.decided d JOIN {table} f "
+                    "ON f.id = d.target AND f._kind = d.kind WHERE d.kind = ? AND d.as_kind = ? AND d.action = 'merge'",
+                    kind_name,
+                    other,
+                )
+
     def _kept(self, kind_name: str, kind: Kind, table: str) -> None:
         """A kept record stays as it is at the destination, a merged one is what it was merged into, and one that an
         earlier load wrote is what that plan predicted."""

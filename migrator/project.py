@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +31,7 @@ class Account(Document):
 
     ``url`` replaces the vendor's address (a sandbox, a proxy). ``plan``: the vendor's plan, for its quota; ``share``:
     the part of the quota migrator may use; ``per_minute``: a quota the vendor granted. ``options``: the
-    connector's own.
+    connector's own. ``channels``: ways to write beside the vendor's API, which its page describes.
     """
 
     vendor: str
@@ -42,6 +43,7 @@ class Account(Document):
     per_minute: int | None = Option(default=None, gt=0)
     workers: int = Option(default=4, ge=1, le=32)
     options: dict[str, str] = {}
+    channels: tuple[str, ...] = ()
 
     @field_validator("url")
     @classmethod
@@ -136,6 +138,7 @@ class Side:
         session: requests.Session | None = None,
         sleep: Callable[[float], None] | None = None,
         monotonic: Callable[[], float] | None = None,
+        now: Callable[[], datetime] | None = None,
     ) -> Deliverer:
         """Return the account, ready to be read or written. Raises AccessError where a secret is missing."""
         manifest = self.connector.manifest
@@ -169,46 +172,55 @@ class Side:
             client.sleep = pacer.sleep = sleep
         if monotonic is not None:
             pacer.monotonic = monotonic
-        return Deliverer(
-            manifest, self.mapping, client, self.connector.hooks, workers=account.workers, options=account.options
+        if now is not None:
+            client.now = now
+        return self.connector.connection(
+            manifest,
+            self.mapping,
+            client,
+            self.connector.hooks,
+            workers=account.workers,
+            options=account.options,
+            channels=account.channels,
+            given=self.given,
         )
 
     def base_url(self) -> str:
         """Return the account's address. Raises InputError where a setting is missing."""
         if self.account.url:
             url = self.account.url.rstrip("/")
-            path = re.sub(r"^https?://[^/]+", "", self.connector.manifest.base_url).rstrip("/")
+            path = re.sub(r"^(https?://[^/]+|\{\w+\})", "", self.connector.manifest.base_url).rstrip("/")
             return url if url.endswith(path) else url + path
         return self._fill(self.connector.manifest.base_url)
 
-    def _fill(self, template: str) -> str:
-        def word(found: re.Match[str]) -> str:
-            name = found[1]
-            if name in self.account.settings:
-                return self.account.settings[name]
-            if name in self.account.secrets:
-                return secret(self.account.secrets[name], f"{self.account.vendor}'s {name}")
-            manifest = self.connector.manifest
-            if name in manifest.secrets:
-                raise InputError(
-                    f"{self.account.vendor} needs the secret '{name}'",
-                    file=self.file,
-                    remedy=f"add `secrets: {{{name}: env:SOME_VARIABLE}}` ({manifest.secrets[name]})",
-                )
+    def given(self, name: str) -> str:
+        """Return a setting or a secret of the account. Raises InputError, AccessError where it is missing."""
+        if name in self.account.settings:
+            return self.account.settings[name]
+        if name in self.account.secrets:
+            return secret(self.account.secrets[name], f"{self.account.vendor}'s {name}")
+        manifest = self.connector.manifest
+        if name in manifest.secrets:
             raise InputError(
-                f"{self.account.vendor} needs the setting '{name}'",
+                f"{self.account.vendor} needs the secret '{name}'",
                 file=self.file,
-                remedy=f"add `settings: {{{name}: …}}` ({manifest.settings.get(name, '')})",
+                remedy=f"add `secrets: {{{name}: env:SOME_VARIABLE}}` ({manifest.secrets[name]})",
             )
+        raise InputError(
+            f"{self.account.vendor} needs the setting '{name}'",
+            file=self.file,
+            remedy=f"add `settings: {{{name}: …}}` ({manifest.settings.get(name, '')})",
+        )
 
-        return re.sub(r"\{(\w+)\}", word, template)
+    def _fill(self, template: str) -> str:
+        return re.sub(r"\{(\w+)\}", lambda found: self.given(found[1]), template)
 
     def _auth(self) -> AuthBase | None:
         auth = self.connector.manifest.auth
         wanted = re.findall(r"\{(\w+)\}", auth.bearer or "")
         if auth.basic and not (auth.bearer and all(name in self.account.secrets for name in wanted)):
             return HTTPBasicAuth(*(self._fill(part).encode() for part in auth.basic))
-        return Bearer(self._fill(auth.bearer)) if auth.bearer else None
+        return Bearer(self._fill(auth.bearer), auth.scheme) if auth.bearer else None
 
 
 @dataclass(frozen=True)
@@ -281,6 +293,8 @@ def _known(account: Account, file: str, line: Callable[[tuple[str, ...]], int | 
     if account.plan and plans and account.plan not in plans:
         what = f"{account.vendor} has no plan '{account.plan}'{did_you_mean(account.plan, plans)}"
         raise InputError(what, file=file, line=line(("plan",)), remedy=f"it has {', '.join(plans)}")
+    chosen = registry.connector(account.vendor).through(account.channels, file=file, line=line(("channels",)))
+    manifest = chosen.manifest
     for part, held, known in (
         ("settings", account.settings, manifest.settings),
         ("secrets", account.secrets, manifest.secrets),
@@ -300,7 +314,7 @@ def side(
     line: Callable[[Iterable[Any]], int | None] = lambda where: None,
 ) -> Side:
     """Return one side with the customer's overlay applied."""
-    connector = _within_reach(registry.connector(account.vendor), account)
+    connector = _within_reach(registry.connector(account.vendor).through(account.channels), account)
     mapping = connector.mapping
     changes = (migration.overlay if migration else {}).get(account.vendor, {})
     if changes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from migrator import documents
+from migrator.delivery import Deliverer
 from migrator.documents import did_you_mean
 from migrator.errors import InputError
 from migrator.kinds import Kinds
@@ -35,10 +36,25 @@ class Connector:
     mapping: Mapping
     kinds: Kinds
 
+    def through(self, channels: Sequence[str], *, file: str = "", line: int | None = None) -> Connector:
+        """Return the connector with what the named channels keep and need. Raises InputError for an unknown one."""
+        for channel in channels:
+            if channel not in self.manifest.channels:
+                what = f"{self.vendor} has no channel '{channel}'{did_you_mean(channel, self.manifest.channels)}"
+                remedy = f"it has {', '.join(self.manifest.channels) or 'its API only'}"
+                raise InputError(what, file=file, line=line, remedy=remedy)
+        return replace(self, manifest=self.manifest.through(channels))
+
     @property
     def hooks(self) -> ModuleType | None:
         """Return ``hooks.py``, where there is one."""
         return self._module("hooks")
+
+    @property
+    def connection(self) -> type[Deliverer]:
+        """Return the class that opens an account: ``Connection`` of ``connection.py``, or the player of manifests."""
+        found = self._module("connection")
+        return found.Connection if found else Deliverer
 
     @property
     def sandbox(self) -> Any:
@@ -137,7 +153,8 @@ def _agree(manifest: Manifest, mapping: Mapping, known: Kinds, file: str) -> Non
             raise InputError(
                 f"the mapping reads the stream '{stream}'{did_you_mean(stream, manifest.streams)}", file=file
             )
-    for write in manifest.writes:
+    channelled = [write for channel in manifest.channels.values() for write in channel.writes]
+    for write in (*manifest.writes, *channelled):
         if write.kind not in known.kinds:
             raise InputError(f"'{write.kind}' is not a kind{did_you_mean(write.kind, known.kinds)}", file=file)
         fields = known.kinds[write.kind].fields

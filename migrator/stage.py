@@ -4,38 +4,57 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 
 from migrator.compile import name
-from migrator.errors import WorkspaceError
+from migrator.errors import WorkspaceError, disk_trouble
 from migrator.kinds import Kind
 
 RAW = "id VARCHAR, parent VARCHAR, updated_at VARCHAR, body JSON"
 MEMORY = "2GB"
+UNWRITTEN = "256MB"  # kept in the log before it goes into the file: each time whole blocks are written again
 FEW = 100  # rows that are inserted one by one
 SAFE_SCHEMES = ("http:", "https:", "mailto:", "tel:", "cid:", "data:")
 
 
+@dataclass
+class _Held:
+    """The one connection of this process to a staging file, and how many stages share it."""
+
+    connection: duckdb.DuckDBPyConnection
+    stages: int = 0
+
+
+_held: dict[str, _Held] = {}  # DuckDB itself keeps one database a file and process; a second one would not open
+_holding = threading.Lock()
+
+
 class Stage:
-    """One workspace's DuckDB file. One process at a time may hold it."""
+    """One workspace's DuckDB file. One process at a time may hold it.
+
+    Opened again in the same process, also by another thread, it is the same file seen through a connection of its own;
+    the first to open it decides the options, and the file is let go of with the last.
+    """
 
     def __init__(self, path: Path | str, *, read_only: bool = False, threads: int | None = None) -> None:
         options: dict[str, Any] = {"memory_limit": MEMORY, "autoinstall_known_extensions": "false"}
         if threads:
             options["threads"] = threads
-        try:
-            self.connection = duckdb.connect(str(path), read_only=read_only, config=options)
-        except duckdb.IOException as err:
-            if "lock" in str(err).lower():
-                raise WorkspaceError(f"{path} is held by another run of migrator; wait for it or end it") from err
-            raise WorkspaceError(f"{path} cannot be opened: {str(err).splitlines()[0]}") from err
-        self.run("SET TimeZone = 'UTC'")
-        self.run("SET preserve_insertion_order = false")
-        self.connection.create_function("html_form", html_form, ["VARCHAR"], "VARCHAR")
+        self._closed = False
+        self._file = uuid4().hex if str(path) == ":memory:" else str(Path(path).resolve())
+        with _holding:
+            if self._file not in _held:
+                _held[self._file] = _Held(_open(path, read_only=read_only, options=options))
+            _held[self._file].stages += 1
+            self.connection = _held[self._file].connection.cursor()
 
     def __enter__(self) -> Stage:
         return self
@@ -46,17 +65,36 @@ class Stage:
     def close(self) -> None:
         """Let go of the file."""
         self.connection.close()
+        with _holding:
+            held = None if self._closed else _held[self._file]
+            self._closed = True
+            if held:
+                held.stages -= 1
+                if not held.stages:
+                    del _held[self._file]
+                    held.connection.close()
 
     def run(self, sql: str, *values: Any) -> None:
         """Carry out one statement. Raises WorkspaceError where the disk is full or the file read-only."""
-        try:
+        with _told():
             self.connection.execute(sql, list(values) or None)
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as err:
-            raise WorkspaceError(f"the stage cannot be written: {str(err).splitlines()[0]}") from err
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let statements become durable together, or not at all; ``stream`` does not see them before."""
+        self.run("BEGIN TRANSACTION")
+        try:
+            yield
+            self.run("COMMIT")
+        except BaseException:
+            with suppress(duckdb.Error):  # a COMMIT that failed has ended it already
+                self.connection.execute("ROLLBACK")
+            raise
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return all rows."""
-        return self.connection.execute(sql, list(values) or None).fetchall()
+        with _told():
+            return self.connection.execute(sql, list(values) or None).fetchall()
 
     def stream(self, sql: str, *values: Any, size: int = 10_000) -> Iterator[tuple[Any, ...]]:
         """Yield rows, ``size`` at a time, on a cursor of their own."""
@@ -92,15 +130,21 @@ class Stage:
         self.run(f"CREATE TABLE IF NOT EXISTS {name(dataset)}.{name(stream)} ({RAW})")
         return f"{name(dataset)}.{name(stream)}"
 
+    def count(self, dataset: str, stream: str) -> int:
+        """Return how many bodies of a stream are staged."""
+        here = stream in self.tables_of(dataset)
+        return int(self.one(f"SELECT count(*) FROM {name(dataset)}.{name(stream)}")) if here else 0
+
     def put(self, dataset: str, stream: str, rows: Iterable[tuple[str, str | None, str | None, str]]) -> None:
         """Stage bodies directly, in place of those with the same id (small sets; extraction goes through dlt)."""
         relation = self.raw(dataset, stream)
         batch = list(rows)
         if batch:
-            self.connection.executemany(f"DELETE FROM {relation} WHERE id = ?", [[row[0]] for row in batch])
-            self.connection.executemany(
-                f"INSERT INTO {relation} (id, parent, updated_at, body) VALUES (?, ?, ?, ?)", batch
-            )
+            with _told():
+                self.connection.executemany(f"DELETE FROM {relation} WHERE id = ?", [[row[0]] for row in batch])
+                self.connection.executemany(
+                    f"INSERT INTO {relation} (id, parent, updated_at, body) VALUES (?, ?, ?, ?)", batch
+                )
 
     def columns(self, kind: Kind) -> str:
         """Return a kind's columns as DuckDB declares them."""
@@ -124,7 +168,37 @@ class Stage:
                 self.run(f"INSERT INTO {relation} SELECT {picked} FROM ({listed})", part)
         else:
             marks = ", ".join("?" for _ in rows[0])
-            self.connection.executemany(f"INSERT INTO {relation} VALUES ({marks})", [list(row) for row in rows])
+            with _told():
+                self.connection.executemany(f"INSERT INTO {relation} VALUES ({marks})", [list(row) for row in rows])
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what a person can do where the disk is full or read-only, or the memory at its end."""
+    try:
+        yield
+    except duckdb.Error as err:
+        trouble = disk_trouble(err)
+        if trouble is not None:
+            raise trouble from err
+        if isinstance(err, duckdb.IOException | duckdb.OutOfMemoryException):
+            raise WorkspaceError(f"the stage cannot be written: {str(err).splitlines()[0]}") from err
+        raise
+
+
+def _open(path: Path | str, *, read_only: bool, options: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    """Return a connection with our settings and functions. Raises WorkspaceError where the file cannot be had."""
+    try:
+        connection = duckdb.connect(str(path), read_only=read_only, config=options)
+    except duckdb.IOException as err:
+        if "lock" in str(err).lower():
+            raise WorkspaceError(f"{path} is held by another run of migrator; wait for it or end it") from err
+        raise WorkspaceError(f"{path} cannot be opened: {str(err).splitlines()[0]}") from err
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    connection.execute(f"SET GLOBAL checkpoint_threshold = '{UNWRITTEN}'")
+    connection.execute("SET preserve_insertion_order = false")
+    connection.create_function("html_form", html_form, ["VARCHAR"], "VARCHAR")
+    return connection
 
 
 def html_form(html: str) -> str:

@@ -10,7 +10,6 @@ def starter(project: str, source: str, destination: str) -> str:
     sides = []
     for label, vendor in (("source", source), ("destination", destination)):
         manifest = registry.connector(vendor).manifest
-        plans = " | ".join(manifest.quota.rules[0].per_minute)
         lines = [f"{label}:", f"  vendor: {vendor}", "  settings:"]
         lines += [f"    {name}: CHANGE-ME        # {what}" for name, what in manifest.settings.items()]
         lines += [
@@ -19,11 +18,15 @@ def starter(project: str, source: str, destination: str) -> str:
         named = list(manifest.secrets.items())
         lines += [f"    {name}: env:{vendor.upper()}_{name.upper()}   # {what}" for name, what in named[:1]]
         lines += [f"    # {name}: env:{vendor.upper()}_{name.upper()}   # {what}" for name, what in named[1:]]
-        lines += [f"  plan: {manifest.quota.default_plan}                 # {plans}: decides the quota"]
-        lines += [
-            "  share: 0.8                   # the part of the quota migrator may use; "
-            "the rest is for your other integrations"
-        ]
+        if manifest.channels:
+            lines += [f"  # channels: [{', '.join(manifest.channels)}]   # keep more than the API does; see its page"]
+        if manifest.quota.rules:
+            plans = " | ".join(manifest.quota.rules[0].per_minute)
+            lines += [f"  plan: {manifest.quota.default_plan}                 # {plans}: decides the quota"]
+            lines += [
+                "  share: 0.8                   # the part of the quota migrator may use; "
+                "the rest is for your other integrations"
+            ]
         sides.append("\n".join(lines))
     commands = "`migrator check`, `extract`, `plan`, `rehearse`, `load --plan DIGEST`, `verify`"
     return f"""# A migration from {source} to {destination}. Next: {commands}.

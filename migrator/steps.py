@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import requests
 
@@ -20,16 +22,19 @@ from migrator.control import Run, holds
 from migrator.delivery import Deliverer
 from migrator.documents import Document
 from migrator.errors import InputError, PlanError, WorkspaceError
-from migrator.extract import Extracted, canonicalize, download, extract
+from migrator.extract import Arrivals, Extracted, canonicalize, download, extract
 from migrator.ledger import Ledger
 from migrator.load import Loaded, Loader
-from migrator.plan import Plan, Planner
+from migrator.plan import Plan, Planner, is_whole
 from migrator.project import Project, Side, Workspace
 from migrator.stage import Stage
+from migrator.switches import put_back, quiet
 from migrator.undo import READ, Restored, Undo, removed
 from migrator.verify import Verified, compare, discrepancies, read_back
+from migrator.waves import Wave
 
 P = ParamSpec("P")
+T = TypeVar("T")
 Progress = Callable[[str, int], None]
 LoadProgress = Callable[[str, int, int], None]
 
@@ -40,6 +45,17 @@ def _quiet(stream: str, records: int) -> None:
 
 def _quiet_load(kind: str, done: int, total: int) -> None:
     """Show nothing."""
+
+
+def _keeps_stage(step: Callable[Concatenate[Steps, P], T]) -> Callable[Concatenate[Steps, P], T]:
+    """Hold the stage, where there is one, as long as the step lasts: its parts would open it and write it out each."""
+
+    @functools.wraps(step)
+    def kept(self: Steps, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with Stage(self.workspace.stage) if self.workspace.stage.is_file() else nullcontext():
+            return step(self, *args, **kwargs)
+
+    return kept
 
 
 def now() -> str:
@@ -58,7 +74,7 @@ class Steps:
     monotonic: Callable[[], float] | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     run: Run | None = None
-    _opened: list[Deliverer] = field(default_factory=list)
+    _opened: dict[str, Deliverer] = field(default_factory=dict)
 
     def begin(self, command: str) -> Run:
         """Hold the workspace: what ``holds`` asks for."""
@@ -68,7 +84,7 @@ class Steps:
     def waits(self) -> tuple[str, float | None]:
         """Return what is waited for, and how many seconds yet; empty where the run goes on."""
         own = self.run.waits if self.run else ("", None)
-        pacer = self._opened[-1].client.pacer if self._opened else None
+        pacer = list(self._opened.values())[-1].client.pacer if self._opened else None
         if pacer is None or (own[0] and own[1] is None):
             return own
         if pacer.waiting_for:
@@ -88,18 +104,24 @@ class Steps:
 
     def source(self) -> Deliverer:
         """Open the source account."""
-        return self._open(self.project.source, self.source_session)
+        return self._open("source", self.project.source, self.source_session)
 
     def destination(self) -> Deliverer:
         """Open the destination account."""
-        return self._open(self.project.destination, self.destination_session)
+        return self._open("destination", self.project.destination, self.destination_session)
 
-    def _open(self, side: Side, session: requests.Session | None) -> Deliverer:
-        return self._steered(side.open(session=session, sleep=self.sleep, monotonic=self.monotonic))
+    def _open(self, which: str, side: Side, session: requests.Session | None) -> Deliverer:
+        """Open an account; within one run once, because its quota is one."""
+        account = self._opened.pop(which, None) if self.run else None
+        if account is None:
+            account = self._steered(
+                side.open(session=session, sleep=self.sleep, monotonic=self.monotonic, now=self.clock)
+            )
+        self._opened[which] = account  # the last one, whose waits are shown
+        return account
 
     def _steered(self, account: Deliverer) -> Deliverer:
         """Let the run that holds the workspace stop the account's calls and waits."""
-        self._opened.append(account)
         if self.run:
             client, pacer = account.client, account.client.pacer
             pacer.cancelled, pacer.sleep = self.run.stops_reading, self.run.sleeper(pacer.sleep)
@@ -119,39 +141,60 @@ class Steps:
     # ---- extract ----------------------------------------------------------------------------------------------------
 
     @holds("extract")
+    @_keeps_stage
     def extract(self, progress: Progress = _quiet) -> Extracted:
         """Bring the source's records and bytes into the stage."""
-        source, side = self.source(), self.project.source
-        progress, expects = self._told(progress), self.run.expect if self.run else lambda records: None
-        brought = extract(source, self.workspace, progress=progress, sleep=source.client.sleep, expects=expects)
+        source = self.source()
+        brought = self.bring(source, progress)
+        kinds, mapping = self.project.source.connector.kinds, self.project.source.mapping
         with Stage(self.workspace.stage) as stage:
-            canonicalize(stage, side.connector.kinds, side.mapping, raw="raw", into="canonical")
-        failed = download(
+            canonicalize(stage, kinds, mapping, raw="raw", into="canonical")
+        return self.brought(brought, self.fetch(source, "canonical", progress))
+
+    def bring(self, source: Deliverer, progress: Progress, arrivals: Arrivals | None = None) -> Extracted:
+        """Bring the records alone."""
+        expects = self.run.expect if self.run else lambda records: None
+        return extract(
+            source,
+            self.workspace,
+            progress=self._told(progress),
+            sleep=source.client.sleep,
+            expects=expects,
+            arrivals=arrivals,
+        )
+
+    def fetch(self, source: Deliverer, canonical: str, progress: Progress) -> int:
+        """Fetch the bytes that the records of ``canonical`` name and that are not here; return how many failed."""
+        side = self.project.source
+        return download(
             source,
             self.workspace,
             side.connector.kinds,
-            canonical="canonical",
+            canonical=canonical,
             dataset="raw",
             workers=side.account.workers,
-            progress=progress,
+            progress=self._told(progress),
         )
-        self._write(
+
+    def brought(self, extracted: Extracted, failed: int) -> Extracted:
+        """Note what an extract came to, and return it; ``failed`` files could not be fetched."""
+        self.write(
             "extract.json",
             {
                 "at": now(),
-                "rows": dict(brought.rows),
-                "counted": dict(brought.counted),
+                "rows": dict(extracted.rows),
+                "counted": dict(extracted.counted),
                 "bytes_failed": failed,
-                "refused": dict(brought.refused),
+                "refused": dict(extracted.refused),
             },
         )
-        brought = replace(brought, bytes_failed=failed)
-        self._note("", "extract", f"{sum(brought.rows.values())} records")
-        return brought
+        self._note("", "extract", f"{sum(extracted.rows.values())} records")
+        return replace(extracted, bytes_failed=failed)
 
     # ---- plan -------------------------------------------------------------------------------------------------------
 
     @holds("plan")
+    @_keeps_stage
     def plan(
         self,
         *,
@@ -159,38 +202,25 @@ class Steps:
         sample: int | None = None,
         since: str | None = None,
         progress: Progress = _quiet,
+        wave: Wave | None = None,
     ) -> Plan:
         """Decide every write and every loss. Looks at the destination for what is there already, unless ``offline``.
 
-        ``sample`` and ``since`` stand in for those of the selection, this time.
+        ``sample`` and ``since`` stand in for those of the selection, this time. ``wave``: only what has arrived by now.
         """
         selection = self.project.selection.narrowed(sample=sample, since=since)
         side, kinds = self.project.destination, self.project.destination.connector.kinds
         self._need_stage()
-        with Stage(self.workspace.stage):
-            pass  # held by another run? then say so before anything else
         identities, undone, written = self._identities(offline)
-        if not offline:
-            streams = self._streams_to_match()
-            seen = {v.stream for variants in side.mapping.kinds.values() for v in variants if v.each}
-            shutil.rmtree(self.workspace.folder / ".dlt" / "there", ignore_errors=True)
-            with Stage(self.workspace.stage) as stage:
-                stage.schema("there", "there_staging", fresh=True)
-            destination = self.destination()
-            extract(
-                destination,
-                self.workspace,
-                dataset="there",
-                streams=streams,
-                view=seen,
-                progress=self._told(progress),
-                sleep=destination.client.sleep,
-            )
+        if not offline and wave is None:
+            self.look_around(progress)
         with Stage(self.workspace.stage) as stage:
-            if not stage.tables_of("canonical"):
+            if not (stage.tables_of("canonical") or wave):
                 raise InputError("nothing is extracted yet", remedy="run `migrator extract` first")
             source = self.project.source
-            canonicalize(stage, kinds, source.mapping, raw="raw", into="canonical")
+            with wave.arrivals.turn if wave else nullcontext():
+                canonicalize(stage, kinds, source.mapping, raw="raw", into="canonical")
+                waiting = wave.wait(stage) if wave else None
             if offline:
                 stage.schema("there", fresh=True)
             canonicalize(stage, kinds, side.mapping, raw="there", into="found")
@@ -210,7 +240,9 @@ class Steps:
                 policies.deleted,
                 written,
                 selection,
+                waiting,
             )
+            self.workspace.plan.unlink(missing_ok=True)  # a plan cut off from here on is none
             plan = planner.make(quota_plan=side.account.plan, files=self.files())
             covered = coverage.measure(stage, source.mapping)
             unreadable = stage.rows(
@@ -221,8 +253,8 @@ class Steps:
                 f"records are unaccounted for: {plan.unaccounted}; this is a fault of migrator, please report it"
             )
         selected = selection.select.model_dump(mode="json", exclude_defaults=True)
-        self._write("plan.json", plan.as_json() | {"at": now(), "account": self._accounts(), "select": selected})
-        self._write(
+        self.write("plan.json", plan.as_json() | {"at": now(), "account": self._accounts(), "select": selected})
+        self.write(
             "coverage.json",
             asdict(covered)
             | {"unreadable": [dict(zip(("kind", "field", "raw", "count"), row, strict=True)) for row in unreadable]},
@@ -230,6 +262,23 @@ class Steps:
         (self.workspace.folder / "verify.json").unlink(missing_ok=True)
         self._note(plan.digest, "plan", f"{plan.units} units")
         return plan
+
+    def look_around(self, progress: Progress = _quiet) -> None:
+        """Read what the destination holds of the kinds that may be there already."""
+        seen = {v.stream for vs in self.project.destination.mapping.kinds.values() for v in vs if v.each}
+        shutil.rmtree(self.workspace.folder / ".dlt" / "there", ignore_errors=True)
+        with Stage(self.workspace.stage) as stage:
+            stage.schema("there", "there_staging", fresh=True)
+        destination = self.destination()
+        extract(
+            destination,
+            self.workspace,
+            dataset="there",
+            streams=self._streams_to_match(),
+            view=seen,
+            progress=self._told(progress),
+            sleep=destination.client.sleep,
+        )
 
     def _identities(self, offline: bool) -> tuple[list[tuple[Any, ...]], list[tuple[str, str]], str | None]:
         """Return what the ledger knows, the updates of the last plan that were not carried out, and the last write.
@@ -292,14 +341,17 @@ class Steps:
     # ---- load -------------------------------------------------------------------------------------------------------
 
     @holds("load")
+    @_keeps_stage
     def load(self, digest: str, *, accept_losses: bool = False, progress: LoadProgress = _quiet_load) -> Loaded:
         """Carry out the plan with this digest, from wherever an earlier load stopped."""
         plan = self.saved_plan()
         if not accept_losses:
-            self._within_thresholds(plan)
+            self.within_thresholds(plan)
         with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
             files = self.files() | ({"undo": plan["undo"]} if plan.get("undo") else {})
-            loaded = self._loader(stage, ledger, self.destination(), progress).load(digest, files)
+            destination = self.destination()
+            with quiet(destination, ledger, self.clock()):
+                loaded = self._loader(stage, ledger, destination, progress).load(digest, files)
             ledger.note(
                 plan["digest"], "load", now(), f"{loaded.written} units written, {loaded.quarantined} in quarantine"
             )
@@ -323,11 +375,11 @@ class Steps:
             side.account.workers,
             self._told(progress),
             monotonic=destination.client.pacer.monotonic,
-            now=self.clock,
+            now=destination.time,
             **more,
         )
 
-    def _within_thresholds(self, plan: dict[str, Any]) -> None:
+    def within_thresholds(self, plan: dict[str, Any]) -> None:
         """Raise PlanError where more is left over than a person has agreed to."""
         limits, over = self.project.migration.thresholds, []
         for line in plan["dispositions"]:
@@ -347,10 +399,13 @@ class Steps:
     # ---- verify -----------------------------------------------------------------------------------------------------
 
     @holds("verify")
+    @_keeps_stage
     def verify(self, *, progress: Progress = _quiet) -> tuple[Verified, list[dict[str, Any]]]:
         """Read the destination back and compare it with the plan's prediction."""
-        plan = self.saved_plan()
-        return self._verify(self.destination(), self.workspace.ledger, plan["digest"], progress, "back", "verify.json")
+        plan, destination = self.saved_plan(), self.destination()
+        with Ledger(self.workspace.ledger) as ledger:
+            put_back(destination, ledger)
+        return self._verify(destination, self.workspace.ledger, plan["digest"], progress, "back", "verify.json")
 
     def _verify(
         self, destination: Deliverer, ledger_file: Path, digest: str, progress: Progress, dataset: str, result: str
@@ -371,19 +426,23 @@ class Steps:
                 now(),
                 f"{verified.equal} of {verified.records} equal, {verified.discrepancies} differences",
             )
-        self._write(result, asdict(verified) | {"at": now(), "plan": digest, "differences": differences})
+        self.write(result, asdict(verified) | {"at": now(), "plan": digest, "differences": differences})
         return verified, differences
 
     # ---- undo -------------------------------------------------------------------------------------------------------
 
     @holds("undo")
+    @_keeps_stage
     def undo(self, *, last: bool = False, touched: bool = False, progress: Progress = _quiet) -> Plan:
         """Plan the removal of what was written: all of it, or what the ``last`` load wrote. `load` carries it out.
 
         ``touched``: also what people have changed since. Raises InputError where nothing was written.
         """
         self._need_stage()
-        self._identities(offline=False)  # settles what is in doubt
+        with Stage(self.workspace.stage) as stage:
+            if stage.tables_of("plan") and not is_whole(stage):
+                raise InputError("the last plan was cut off before its end", remedy="run `migrator plan` first")
+        _, undone, _ = self._identities(offline=False)  # settles what is in doubt
         side, kinds, destination = (
             self.project.destination,
             self.project.destination.connector.kinds,
@@ -396,15 +455,17 @@ class Steps:
                 raise InputError("nothing was written yet: there is nothing to undo")
             only = ledger.created_by(plan) if last else None
             restored = [Restored(*row) for row in ledger.changed_by(plan)] if last else []
-            undo = Undo(stage, ledger, kinds, side.connector.manifest, side.mapping, only, restored, touched)
-            undo.make()
+            undo = Undo(stage, ledger, kinds, side.connector.manifest, side.mapping, only, restored, touched, undone)
+            self.workspace.plan.unlink(missing_ok=True)
+            with stage.at_once():
+                undo.make()
             ledger.forget(undo.gone())
             counts = dict(stage.rows("SELECT kind, count(*) FROM plan.planned GROUP BY 1"))
             planner = Planner(stage, kinds, side.connector.manifest, side.mapping, self.project.source.account.vendor)
             files = self.files() | {"undo": plan if last else "all"}
             made = planner.summarize(counts, side.account.plan, files)
         extra = {"at": now(), "account": self._accounts(), "undo": files["undo"]}
-        self._write("plan.json", made.as_json() | extra)
+        self.write("plan.json", made.as_json() | extra)
         self._note(made.digest, "undo", f"{made.units} units planned to be taken back")
         return made
 
@@ -433,13 +494,14 @@ class Steps:
         lag = max((stream.lag_seconds for stream in destination.manifest.streams.values()), default=0)
         with Ledger(ledger_file) as ledger:
             last = ledger.last_write()
-        since = (self.clock() - datetime.fromisoformat(last)).total_seconds() if last else lag + 1
+        since = (destination.time() - datetime.fromisoformat(last)).total_seconds() if last else lag + 1
         if since <= lag:
             destination.client.sleep(lag + 1 - max(0.0, since))
 
     # ---- rehearse ---------------------------------------------------------------------------------------------------
 
     @holds("rehearse")
+    @_keeps_stage
     def rehearse(
         self, *, progress: LoadProgress = _quiet_load, reading: Progress = _quiet
     ) -> tuple[Loaded, Verified, list[dict[str, Any]]]:
@@ -473,6 +535,7 @@ class Steps:
         os.environ["MIGRATOR_SANDBOX_TOKEN"] = module.TOKEN
         twin = Side(side.connector, side.mapping, account, side.file)
         destination = self._steered(twin.open(session=mount(box), sleep=clock.sleep, monotonic=clock.monotonic))
+        self._opened["sandbox"] = destination
         with Stage(self.workspace.stage) as stage, Ledger(folder / "ledger.sqlite") as ledger:
             loaded = self._loader(stage, ledger, destination, progress).load(plan["digest"], self.files())
         verified, differences = self._verify(
@@ -490,7 +553,8 @@ class Steps:
         if not self.workspace.stage.is_file():
             raise InputError("nothing is extracted yet", remedy="run `migrator extract` first")
 
-    def _write(self, file: str, data: Any) -> None:
+    def write(self, file: str, data: Any) -> None:
+        """Write a JSON file of the workspace, whole or not at all. Raises WorkspaceError."""
         try:
             self.workspace.folder.mkdir(parents=True, exist_ok=True)
             part = self.workspace.folder / f"{file}.part"

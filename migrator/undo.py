@@ -15,7 +15,7 @@ from typing import Any
 from migrator.compile import flagged, name, quoted
 from migrator.connector import AS_IS
 from migrator.decide import DECIDED
-from migrator.kinds import Kinds
+from migrator.kinds import Kind, Kinds
 from migrator.ledger import Ledger
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping
@@ -39,7 +39,8 @@ class Undo:
     """Plans the removal inside the stage, after the destination was read into ``READ``.
 
     ``only``: the records (kind, id) one load created, where not everything is to go; ``restored``: what it changed.
-    ``touched``: remove also what people have changed since.
+    ``touched``: remove also what people have changed since. ``undone``: updates (kind, id) that the last plan planned
+    and nobody carried out.
     """
 
     stage: Stage
@@ -50,11 +51,14 @@ class Undo:
     only: Sequence[tuple[str, str]] | None = None
     restored: Sequence[Restored] = ()
     touched: bool = False
+    undone: Sequence[tuple[str, str]] = ()
+    swaps: int = 0
 
     def make(self) -> None:
         """Fill ``plan.planned`` with the records to delete, and those that stay with the reason."""
         stage = self.stage
         stage.schema("undo", fresh=True)
+        self._take_back()
         self._ours()
         self._stays("its prediction is gone: nobody can tell whether it was changed", "NOT o.predicted")
         if not self.touched:
@@ -62,6 +66,12 @@ class Undo:
         self._unwanted()
         self._needed()
         self._plan()
+
+    def _take_back(self) -> None:
+        """Let the predictions be of what was written, not of what was only planned."""
+        for of, id in self.undone:
+            found = "SELECT as_kind FROM plan.planned WHERE action = 'update' AND kind = ? AND id = ?"
+            self._swap(self.stage.one(found, of, id), of, id)
 
     # ---- what is ours -----------------------------------------------------------------------------------------------
 
@@ -156,7 +166,7 @@ class Undo:
             for kind_name, kind in self.kinds.kinds.items():
                 leaves = f"SELECT target FROM undo.ours WHERE as_kind = {quoted(kind_name)} AND why IS NULL AND wanted"
                 rest = f"{READ}.{name(kind_name)} f WHERE f.id NOT IN ({leaves})"
-                rest += f" AND NOT {flagged(kind, 'f')}"
+                rest += f" AND NOT ({self._dead(kind, 'f')})"
                 title = kind_name.replace("_", " ")
                 for label, spec in kind.references():
                     used = f"unnest(f.{name(label)})" if spec.type == "refs" else f"f.{name(label)}"
@@ -174,6 +184,15 @@ class Undo:
                 "AND w.why IS NOT NULL AND w.wanted)"
             )
             more += self._stays("what it belongs to stays", owner_stays)
+
+    def _dead(self, kind: Kind, alias: str) -> str:
+        """The test for records that nobody sees any more: deleted, or within something deleted."""
+        test = flagged(kind, alias)
+        if kind.owner:
+            above = self.kinds.kinds[kind.owner_kind]
+            owners = f"SELECT o.id FROM {READ}.{name(kind.owner_kind)} o WHERE {self._dead(above, 'o')}"
+            test += f" OR {alias}.{name(kind.owner)} IN ({owners})"
+        return test
 
     # ---- the plan ---------------------------------------------------------------------------------------------------
 
@@ -216,22 +235,25 @@ class Undo:
             )
             body = json.dumps({AS_IS: one.before}, ensure_ascii=False)
             stage.insert("plan.payload", [[one.as_kind, one.id, body]])
-            self._swap(one)
+            self._swap(one.as_kind, None, one.id)
         stage.run(
             "CREATE OR REPLACE TABLE plan.planned AS SELECT d.*, p.payload FROM plan.decided d "
             "LEFT JOIN plan.payload p ON p.as_kind = d.as_kind AND p.id = d.id AND d.action = 'update'"
         )
 
-    def _swap(self, one: Restored) -> None:
+    def _swap(self, as_kind: str, of: str | None, id: str) -> None:
         """Let the prediction be what it was before the update, and the other way round should nobody carry this out."""
-        if one.as_kind not in self.stage.tables_of("earlier"):
+        if as_kind not in self.stage.tables_of("earlier"):
             return
-        table, earlier = f"predicted.{name(one.as_kind)}", f"earlier.{name(one.as_kind)}"
-        self.stage.run(f"CREATE OR REPLACE TABLE undo.was AS SELECT * FROM {table} WHERE id = ?", one.id)
-        self.stage.run(f"DELETE FROM {table} WHERE id = ?", one.id)
-        self.stage.run(f"INSERT INTO {table} BY NAME SELECT * FROM {earlier} WHERE id = ?", one.id)
-        self.stage.run(f"DELETE FROM {earlier} WHERE id = ?", one.id)
-        self.stage.run(f"INSERT INTO {earlier} BY NAME SELECT * FROM undo.was")
+        table, earlier = f"predicted.{name(as_kind)}", f"earlier.{name(as_kind)}"
+        self.swaps += 1
+        which, wanted = "id = ? AND _kind = COALESCE(?, _kind)", (id, of)
+        was = f"undo.was{self.swaps}"  # a transaction takes no table twice
+        self.stage.run(f"CREATE TABLE {was} AS SELECT * FROM {table} WHERE {which}", *wanted)
+        self.stage.run(f"DELETE FROM {table} WHERE {which}", *wanted)
+        self.stage.run(f"INSERT INTO {table} BY NAME SELECT * FROM {earlier} WHERE {which}", *wanted)
+        self.stage.run(f"DELETE FROM {earlier} WHERE {which}", *wanted)
+        self.stage.run(f"INSERT INTO {earlier} BY NAME SELECT * FROM {was}")
 
 
 def removed(

@@ -97,7 +97,7 @@ class Builder:
         call = getattr(write, main.action) if write else None
         refs: dict[str, str] = {}
         payload = self._resolved(main, refs, within=call.path if call else "")
-        ids = {row.id for row in rows[1:]}
+        inside = {(row.kind, row.id) for row in rows[1:]}  # numbers of two kinds may be the same
         children = []
         for row in rows[1:] if main.action == "create" else ():
             blob = self.workspace.blob(row.blob) if row.blob else None
@@ -105,7 +105,9 @@ class Builder:
                 raise WorkspaceError(
                     f"the bytes {row.blob} of {row.kind} {row.id} are not in the workspace; extract again"
                 )
-            owner = row.owner if row.owner in ids else None
+            own = self.kinds.kinds[row.as_kind]
+            above = own.fields[own.owner].to if own.owner else ()
+            owner = row.owner if any((kind, row.owner) in inside for kind in above) else None
             payload_of = self._resolved(row, {}, inside=main)
             children.append(Child(row.kind, row.id, row.variant, payload_of, blob, owner))
         key = f"{self.source}:{main.as_kind}:{main.id}"

@@ -14,7 +14,7 @@ import pytest
 from migrator import registry
 from migrator.connector import Raw
 from migrator.errors import AccessError, TruncatedError, VendorError
-from migrator.extract import extract
+from migrator.extract import Chunk, extract
 from migrator.sandboxes import serving
 from migrator.stage import Stage
 from migrator.steps import Steps
@@ -424,9 +424,9 @@ def test_an_extract_that_ends_at_a_call_goes_on_without_a_gap(
     again = reading(tmp_path / "again", box, monkeypatch)
     box.fault("reset", at=at, times=10)
     with pytest.raises(VendorError):
-        extract(smaller(again, 7), again.workspace, streams=streams, chunk=3)
+        extract(smaller(again, 7), again.workspace, streams=streams, chunk=Chunk(3, seconds=0))
     box.faults.clear()
-    extract(smaller(again, 7), again.workspace, streams=streams, chunk=3)
+    extract(smaller(again, 7), again.workspace, streams=streams, chunk=Chunk(3, seconds=0))
     assert everything(again) == wanted
 
 

@@ -72,6 +72,30 @@ def test_an_employee_with_a_seat_who_asks_is_that_agent(tmp_path: Path, monkeypa
     assert {t["requester_id"] for t in new.store["tickets"].values()} == {seat}
 
 
+def test_an_employee_who_asks_is_predicted_as_that_agent_and_his_losses_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from migrator import registry
+
+    old, new = tiny_desk()
+    registry.connector("freshdesk").part("demo").furnish(new, ("ada@firm.example",))
+    old.store["users"][1]["phone"] = "+49 30 1234"
+    old.store["users"][4] = {**old.store["users"][1], "id": 4, "name": "Ada once more"}
+    old.store["tickets"][101]["requester_id"] = 4
+    run = steps(tmp_path, old, new, monkeypatch)
+    run.extract()
+    plan = run.plan()
+    lost = {(loss.field, loss.how): loss.count for loss in plan.losses if loss.kind == "contact"}
+    assert lost["name", "merged"] == lost["phone", "merged"] == 2  # the agent keeps his own
+    assert run.load(plan.digest).finished
+    verified, differences = run.verify()
+    assert verified.proven, differences
+    seats = new.store["agents"]
+    seats.pop(next(id for id, a in seats.items() if a["contact"]["email"] == "ada@firm.example"))
+    verified, differences = run.verify()
+    assert {(d["kind"], d["id"], d["field"]) for d in differences} >= {("contact", "1", "(record)")}
+
+
 def test_two_agents_of_one_address_without_a_seat_are_one_contact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

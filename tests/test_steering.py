@@ -175,7 +175,9 @@ def test_a_load_that_waits_for_its_quota_is_cancelled_within_two_seconds(
     with pytest.raises(StoppedError):
         run.load(planned.digest)
     assert sum(slept) <= 2
-    assert run.load(planned.digest).finished
+    again = run.load(planned.digest)
+    assert again.finished
+    assert again.settled == 0  # what was stopped before it was sent is not in doubt
     assert contents(account) == planned.wanted
 
 

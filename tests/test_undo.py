@@ -10,6 +10,7 @@ import pytest
 from migrator import registry
 from migrator.errors import InputError, VendorError
 from migrator.steps import Steps
+from migrator.testing.chaos import Killed
 from migrator.testing.sandbox import Sandbox
 from tests.support.desks import steps, tiny_desk
 from tests.test_delta import again, change, there, writes
@@ -156,6 +157,24 @@ def test_a_load_cut_off_is_taken_back(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(VendorError):
         run.load(plan.digest)
     new.faults.clear()
+    taken_back(run)
+    assert held(new) == before
+
+
+def test_an_undo_planned_anew_after_it_was_cut_off_removes_the_rest(moved: Any) -> None:
+    run, _, new, before = moved
+    deleted = [0]
+
+    def watch(moment: str, name: str) -> None:
+        deleted[0] += moment == "after" and name.startswith("DELETE") and "/tickets/" in name
+        if deleted[0] == 2:
+            raise Killed
+
+    plan = run.undo()
+    new.watchers.append(watch)
+    with pytest.raises(Killed):
+        run.load(plan.digest)
+    new.watchers.clear()
     taken_back(run)
     assert held(new) == before
 

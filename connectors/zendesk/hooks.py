@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -79,7 +80,9 @@ def _by_events(source: Declarative, start: Cursor | None, tickets: set[str]) -> 
                     records.append(Raw(str(child.id), body, child.created_at or event.created_at, ticket))
         done = bool(answer.end_of_stream) or answer.end_time is None or answer.end_time == at.get("start_time")
         at = {"start_time": answer.end_time or at["start_time"]}
-        yield Page(records, {"route": "events", "params": at}, done)
+        # Events come in the order of their time, and a comment's event is never later than its ticket's last change.
+        until = datetime.fromtimestamp(at["start_time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        yield Page(records, {"route": "events", "params": at}, done, until=until)
         if done:
             return
 

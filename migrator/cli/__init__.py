@@ -30,9 +30,10 @@ def main() -> None:
         say("stopped; the same command goes on from here", err=True)
         raise SystemExit(130) from None
     except Exception as err:
-        from migrator.errors import MigratorError
+        from migrator.errors import MigratorError, disk_trouble
 
-        if not isinstance(err, MigratorError):
+        shown = err if isinstance(err, MigratorError) else disk_trouble(err)
+        if shown is None:
             raise
-        say(f"error: {err}", err=True)
-        raise SystemExit(err.exit_code) from None
+        say(f"error: {shown}", err=True)
+        raise SystemExit(shown.exit_code) from None

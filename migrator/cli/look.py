@@ -87,6 +87,7 @@ def _status(folder: Folder, ledger: Ledger | None) -> dict[str, Any]:
         "in_doubt": tally.get("sent", 0),
         "jobs": tally.get("jobs", 0),
         "quarantined": aside,
+        "switched_off": ledger.switched() is not None if ledger else False,
         "run": run,
         "history": [{"at": at, "command": command, "what": what} for _, command, at, what in history],
     }
@@ -106,6 +107,8 @@ def _say_status(found: dict[str, Any], workspace: Path, *, anew: bool) -> None:
             f"load: {found['done']:,} of {found['units']:,} done, {found['in_doubt']} {doubt}{jobs}, "
             f"{found['quarantined']} in quarantine"
         )
+    if found["switched_off"] and not alive:
+        say(f"the destination's automations are still off: `migrator verify -w {workspace}` puts them back")
     if run:
         for line in _run_lines(run, workspace):
             say(line)

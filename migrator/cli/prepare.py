@@ -56,14 +56,19 @@ def connectors(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def compare(source: str, destination: str, as_json: AsJson = False) -> None:
+def compare(
+    source: str,
+    destination: str,
+    channel: Annotated[list[str] | None, typer.Option(help="A channel of the destination, beside its API.")] = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what cannot arrive, from the files alone, before any login."""
     from dataclasses import asdict
 
     from migrator import registry
     from migrator.compare import compare as compared
 
-    one, other = registry.connector(source), registry.connector(destination)
+    one, other = registry.connector(source), registry.connector(destination).through(channel or ())
     lines = compared(one, other)
     if as_json:
         show_json(

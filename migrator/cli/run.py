@@ -97,6 +97,43 @@ def load(
 
 
 @app.command()
+def move(
+    within: Annotated[
+        str | None,
+        typer.Option(metavar="DIGEST", help="A plan you have read: what it loses may be lost, and nothing else."),
+    ] = None,
+    workspace: Workspace = Path("."),
+    accept_losses: Annotated[bool, typer.Option(help="Move although more is lost than migration.yaml allows.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Extract, fetch files and load side by side, in waves; without --within, plan what arrives first, to be read."""
+    from migrator.move import move as moving
+
+    steps = opened(workspace)
+    with Bars(quiet=as_json, waiting=steps.waiting) as bars:
+        moved = moving(steps, within, accept_losses=accept_losses, reading=bars.reading, loading=bars.loading)
+        bars.end()
+    if within is None:
+        if show_plan(steps, moved.plan, as_json=as_json):
+            say(
+                "\nthis is a plan of what arrived first; nothing was written"
+                f"\nnext: read it, then `migrator move -w {workspace} --within {moved.plan.digest[:12]}`"
+            )
+        return
+    report_file, _ = write_report(steps)
+    if as_json:
+        show_json({"waves": moved.waves, "written": moved.written, "quarantined": moved.quarantined})
+    else:
+        say(
+            f"{moved.written:,} calls carried out in {moved.waves} waves; {moved.settled} in doubt looked up; "
+            f"{moved.quarantined} in quarantine"
+        )
+        say(f"report: {report_file}\nnext: `migrator verify -w {workspace}`")
+    if moved.quarantined:
+        raise typer.Exit(1)
+
+
+@app.command()
 def verify(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
     """Read the destination back and compare every record with the prediction; exit code 1 where any differs."""
     steps = opened(workspace)

@@ -21,6 +21,7 @@ import requests
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import http_date
 from werkzeug.routing import Map, Rule
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import EnvironBuilder, run_wsgi_app
@@ -28,7 +29,7 @@ from werkzeug.wrappers import Request, Response
 
 Native = dict[str, Any]
 Handler = Callable[..., Response]
-How = Literal["429", "500", "502", "503", "reset", "unanswered", "timeout", "truncated"]
+How = Literal["429", "500", "502", "503", "reset", "unanswered", "timeout", "truncated", "garbled"]
 
 
 class Clock:
@@ -59,7 +60,8 @@ class Fault:
     """One fault to order: at the ``at``-th request from now (1 is the next), among those whose "METHOD /path" matches.
 
     ``reset``: the connection ends and nothing was done. ``unanswered``: done, but the connection ends before the
-    answer. ``timeout``: as ``reset``, reported as a timeout in process. ``truncated``: done, the body cut in half.
+    answer. ``timeout``: as ``reset``, reported as a timeout in process. ``truncated``: done, and the connection ends
+    within the body. ``garbled``: done, the body cut in half on the way by somebody who says that it is whole.
     """
 
     how: How
@@ -192,6 +194,7 @@ class Sandbox:
             if how in ("reset", "timeout"):
                 raise TimeoutError(how) if how == "timeout" else ConnectionResetError(how)
             response = self._answer(request, name, how)
+            response.headers["Date"] = http_date(self.clock.now())
             self.exchanges.append(
                 Exchange(
                     request.method,
@@ -209,9 +212,12 @@ class Sandbox:
             watch("after", name)
         if how == "unanswered":
             raise ConnectionResetError("done but unanswered")
-        if how == "truncated":
+        if how in ("truncated", "garbled"):
             whole = response.get_data()
             response.set_data(whole[: len(whole) // 2])
+            if how == "truncated":
+                response.headers["Content-Length"] = str(len(whole))
+                response.headers["Connection"] = "close"
         return response(environ, start_response)
 
     def _answer(self, request: Request, name: str, how: str | None) -> Response:

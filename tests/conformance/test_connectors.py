@@ -17,11 +17,13 @@ def small_zendesk(box: Sandbox) -> Any:
     return registry.connector("zendesk").part("demo").fill(box, tickets=12)
 
 
+SERVERS = Path(__file__).parents[1] / "servers"  # where a true server is the judge
 SUITES = {"freshdesk": Suite("freshdesk", records=6, step=1), "zendesk": Suite("zendesk", fill=small_zendesk)}
 
 
 def test_every_connector_has_a_suite() -> None:
-    assert set(SUITES) == set(registry.vendors())
+    here = {folder.name for folder in SERVERS.iterdir() if (folder / "test_conformance.py").is_file()}
+    assert set(SUITES) | here == set(registry.vendors())
 
 
 @pytest.mark.parametrize("check", [pytest.param(c, id=f"{v}: {c}") for v, s in SUITES.items() for c in checks(s)])

@@ -21,17 +21,18 @@ ROOT = Path(__file__).resolve().parents[2]
 VENDORS = sorted(path.parent.name for path in ROOT.glob("connectors/*/connector.yaml"))
 
 FIND = """
-import json
+import importlib.util, json
 from migrator import registry
 found = {}
 for vendor in registry.vendors():
     connector = registry.connector(vendor)
+    box = f"{connector.package}.sandbox"
     found[vendor] = {
         "package": connector.package,
         "folder": str(connector.folder),
         "kinds": sorted(connector.mapping.kinds),
         "hooks": connector.hooks and connector.hooks.__name__,
-        "sandbox": connector.sandbox.__name__,
+        "sandbox": importlib.import_module(box).__name__ if importlib.util.find_spec(box) else None,
     }
 print(json.dumps(found))
 """
@@ -147,7 +148,8 @@ def test_every_connector_and_its_mapping_is_found_from_an_empty_folder(environme
     assert sorted(found) == VENDORS
     for vendor, facts in found.items():
         assert facts["package"] == f"migrator.connectors.{vendor}"
-        assert facts["sandbox"] == f"migrator.connectors.{vendor}.sandbox"
+        has = any((ROOT / "connectors" / vendor).glob("sandbox*"))  # where a true server is the judge there is none
+        assert facts["sandbox"] == (f"migrator.connectors.{vendor}.sandbox" if has else None)
         assert facts["kinds"]
 
 

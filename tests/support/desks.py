@@ -176,3 +176,34 @@ def tiny_desk(clock: Clock | None = None) -> tuple[Sandbox, Sandbox]:
         ],
     )
     return old, new
+
+
+def tiny_freshdesk(clock: Clock | None = None) -> tuple[Sandbox, Sandbox]:
+    """Return a Freshdesk account of a dozen records with one of everything, and a new Zendesk account."""
+    clock = clock or Clock("2026-09-01T00:00:00+00:00")
+    freshdesk, zendesk = registry.connector("freshdesk"), registry.connector("zendesk")
+    old = freshdesk.sandbox.create(clock=clock, limits=False)
+    freshdesk.part("demo").furnish(old, ("admin@zendesk.sandbox", "agent1@desk.example"))
+    with mount(old) as session:
+        session.auth = (freshdesk.sandbox.TOKEN, "X")
+
+        def post(path: str, **how: Any) -> int:
+            clock.sleep(60)
+            answer = session.post(f"{old.base_url}/api/v2{path}", **how)
+            answer.raise_for_status()
+            return int(answer.json()["id"])
+
+        post("/admin/ticket_fields", json={"label": "Order", "label_for_customers": "Order", "type": "custom_text"})
+        firm = post("/companies", json={"name": "Firm", "domains": ["firm.example"]})
+        ada = post("/contacts", json={"name": "Ada", "email": "ada@firm.example", "company_id": firm, "tags": ["a"]})
+        ben = post("/contacts", json={"name": "Ben", "email": "ben@other.example"})
+        for number, asks in ((100, ada), (101, ben)):
+            told = {"subject": f"Question {number}", "description": "<p>ok</p>", "requester_id": asks, "status": 2}
+            ticket = post("/tickets", json=told | {"priority": 1, "custom_fields": {"cf_order": f"A-{number}"}})
+            post(f"/tickets/{ticket}/notes", json={"body": "<p>ok</p>", "private": True})
+            file = {"attachments[]": ("note.txt", b"bytes", "text/plain")}
+            post(f"/tickets/{ticket}/notes", data={"body": "<p>ok</p>", "user_id": str(asks)}, files=file)
+        post(f"/tickets/{ticket}/satisfaction_ratings", json={"ratings": {"default_question": 103}})
+    clock.sleep(3600 * 24 * 61)
+    new = zendesk.sandbox.furnish(zendesk.sandbox.create(clock=clock, limits=False))
+    return old, new

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ConfigDict
 
 from migrator import documents
 from migrator.errors import InputError
@@ -126,75 +127,54 @@ def test_whatever_stands_in_a_file_the_answer_is_an_input_error(
         documents.read(file, Migration)
 
 
-# ---- whatever key is misspelt, its line is named --------------------------------------------------------------------
+class Anything(documents.Document):
+    """A document of any keys."""
 
-WHOLE: dict[str, Any] = {
-    "name": "move",
-    "source": {
-        "vendor": "zendesk",
-        "settings": {"account": "a", "user": "u@example.com"},
-        "secrets": {"token": "env:A"},
-        "plan": "team",
-        "share": 0.5,
-        "workers": 2,
-        "per_minute": 100,
-        "url": "https://example.com",
-        "options": {},
-    },
-    "destination": {"vendor": "freshdesk", "settings": {"account": "b"}, "secrets": {"token": "env:B"}},
-    "policies": {"people_without_seat": "manual", "preface": False},
-    "thresholds": {"manual": 0.1, "dropped": 0.2},
-    "overlay": {
-        "freshdesk": {
-            "ticket": {"status": {"values": {6: "hold"}, "write": {"hold": 6}}, "type": {"otherwise": "none"}},
-            "contact": {"language": {"otherwise": "none"}},
-        },
-        "zendesk": {"ticket": {"priority": {"values": {"p1": "urgent"}}}},
-    },
-}
-FREE = {"values", "write"}  # below these, keys are the customer's own
+    model_config = ConfigDict(extra="allow")
 
 
-def _keys(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    if not isinstance(node, dict) or (path and path[-1] in FREE):
-        return []
-    return [found for key, below in node.items() for found in ((*path, key), *_keys(below, (*path, key)))]
+WORDS = ["yes", "true", "1_0", "0o7", "0x1f", "1e3", ".inf", "~", "''", "2024-01-02", "2024-01-02T03:04:05Z", "é"]
+MARKS = [
+    "a: ",
+    "b: ",
+    "- ",
+    "\n",
+    "  ",
+    "x # y",
+    "[",
+    "]",
+    "{",
+    "}",
+    ", ",
+    "|\n",
+    "&a ",
+    "*a",
+    '"k":',
+    "!!str ",
+    "<<: ",
+]
+PARTS = st.sampled_from([*WORDS, *MARKS, "---\n"])
 
 
-def _text(
-    node: dict[Any, Any],
-    misspelt: tuple[Any, ...],
-    as_: str,
-    path: tuple[Any, ...] = (),
-    lines: list[str] | None = None,
-) -> tuple[list[str], int]:
-    """Return the file's lines with one key misspelt, and that key's line."""
-    lines, at = [] if lines is None else lines, 0
-    for key, below in node.items():
-        here = (*path, key)
-        shown = as_ if here == misspelt else key
-        if here == misspelt:
-            at = len(lines) + 1
-        indent = "  " * len(path)
-        if isinstance(below, dict) and below:
-            lines.append(f"{indent}{shown}:")
-            at = _text(below, misspelt, as_, here, lines)[1] or at
-        else:
-            lines.append(
-                f"{indent}{shown}: {'{}' if below == {} else str(below).lower() if isinstance(below, bool) else below}"
-            )
-    return lines, at
+def said(file: Path) -> Any:
+    """Return what a file says, its places asked for; the error's words where it is faulty."""
+    try:
+        return documents.parse(documents.tree(file), Anything, str(file))
+    except InputError as err:
+        return str(err)
 
 
-def test_the_whole_file_is_good(tmp_path: Path) -> None:
-    (tmp_path / "migration.yaml").write_text("\n".join(_text(WHOLE, (), "")[0]))
-    open_project(tmp_path)
-
-
-@pytest.mark.parametrize("key", _keys(WHOLE), ids=lambda key: ".".join(map(str, key)))
-def test_whatever_key_is_misspelt_the_line_of_the_error_is_that_keys(tmp_path: Path, key: tuple[Any, ...]) -> None:
-    for wrong in (f"{key[-1]}x", f"x{key[-1]}", str(key[-1])[::-1]):
-        lines, at = _text(WHOLE, key, wrong)
-        error = refused(tmp_path, "\n".join(lines))
-        assert error.line == at, str(error)
-        assert wrong in str(error)
+@settings(max_examples=150)
+@given(text=st.lists(PARTS, max_size=10).map("".join))
+def test_a_file_says_the_same_whether_or_not_the_places_of_its_parts_are_asked_for(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "said.yaml"
+    file.write_text(text)
+    told = said(file)
+    if isinstance(told, str):
+        with pytest.raises(InputError) as caught:
+            documents.read(file, Anything)
+        assert str(caught.value) == told
+    else:
+        assert repr(documents.read(file, Anything)) == repr(told)

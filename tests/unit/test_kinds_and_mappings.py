@@ -53,13 +53,14 @@ def test_manifest_and_mapping_of_a_vendor_agree(vendor: str) -> None:
     assert connector.manifest.vendor == connector.mapping.vendor == vendor
     assert connector.manifest.canonical == connector.mapping.canonical
     assert set(connector.mapping.streams()) <= set(connector.manifest.streams)
-    assert connector.manifest.quota.default_plan in connector.manifest.quota.rules[0].per_minute
+    rules = connector.manifest.quota.rules  # none: a server of the customer's own
+    assert not rules or connector.manifest.quota.default_plan in rules[0].per_minute
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_every_rule_of_a_quota_has_every_plan_and_a_source_with_a_date(vendor: str) -> None:
     rules = registry.connector(vendor).manifest.quota.rules
-    assert len({frozenset(rule.per_minute) for rule in rules}) == 1
+    assert len({frozenset(rule.per_minute) for rule in rules}) <= 1
     assert all(rule.source and rule.date for rule in rules)
 
 

@@ -26,11 +26,15 @@ def limited(value: str | None, keep: dict[str, Any]) -> str | None:
         value = value.strip(BLANKS) or None
     if value is not None and keep.get("last_part"):
         value = re.sub(r"^.*[/\\]", "", value, flags=re.DOTALL) or None
+    for taken, given_ in keep.get("replaces", {}).items():
+        value = value.replace(taken, given_) if value is not None else None
     if value is not None and keep.get("lower"):
         value = "".join(c.lower() if len(c.lower()) == 1 else c for c in value)
     if value is not None and keep.get("max"):
         value = value[: keep["max"]]
         value = value.rstrip(BLANKS) if keep.get("trim") else value
+    if value is not None and keep.get("max_bytes"):
+        value = value.encode()[: keep["max_bytes"]].decode(errors="ignore")
     if value is not None and keep.get("one_of") and value not in keep["one_of"]:
         value = None
     value = keep.get("default") if value is None else value
@@ -41,6 +45,8 @@ keeps = st.fixed_dictionaries(
     {},
     optional={
         "max": st.integers(1, 10),
+        "max_bytes": st.integers(1, 12),
+        "replaces": st.dictionaries(st.sampled_from("aßx/"), st.sampled_from(["", "_", "--"]), max_size=1),
         "trim": st.booleans(),
         "lower": st.booleans(),
         "last_part": st.booleans(),

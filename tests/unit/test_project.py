@@ -14,6 +14,7 @@ from keyring.backend import KeyringBackend
 
 from migrator import registry
 from migrator.errors import AccessError, InputError
+from migrator.manifest import Channel
 from migrator.project import Project, Workspace, open_project, secret
 from migrator.starter import starter
 
@@ -221,3 +222,21 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path: Path) ->
     with pytest.raises(InputError, match="holds no user or password") as caught:
         open_project(tmp_path)
     assert "hidden" not in str(caught.value)
+
+
+def test_a_channel_that_the_vendor_has_not_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"migration.yaml:\d+: freshdesk has no channel 'sql'; it has its API only"):
+        project(tmp_path / "w", destination={"channels": ["sql"]})
+
+
+def test_a_channels_writes_stand_in_for_those_of_the_same_kind_and_variant() -> None:
+    freshdesk = registry.connector("freshdesk").manifest
+    message = next(write for write in freshdesk.writes if write.kind == "message")
+    kept = {label: keep.model_copy(update={"write": "always", "loss": None}) for label, keep in message.fields.items()}
+    sql = Channel(doc="dates too", secrets={"dsn": "an address"}, writes=(message.model_copy(update={"fields": kept}),))
+    manifest = freshdesk.model_copy(update={"channels": {"sql": sql}})
+    through = manifest.through(["sql"])
+    assert manifest.through([]).writes == freshdesk.writes
+    assert through.write("message", message.variant) == sql.writes[0]
+    assert [w for w in through.writes if w.kind != "message"] == [w for w in freshdesk.writes if w.kind != "message"]
+    assert set(through.secrets) == {*freshdesk.secrets, "dsn"}

@@ -1,0 +1,271 @@
+"""Writing Request Tracker: numbers in a header, keys as links, files as multipart, and what belongs to a call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from migrator.connector import Child, Finding, Native, Outcome, Unit, Written
+from migrator.errors import MigratorError, RefusedError, UnknownOutcomeError
+from migrator.manifest import Call
+
+from .database import Database
+from .initialdata import Initialdata
+from .reading import MOST, Reader, where
+
+NEW = ("new", "open", "resolved")  # statuses a ticket may be made with; the others are set at once afterwards
+
+
+class Connection(Reader):
+    """One Request Tracker that is written too, through its API and the channels chosen."""
+
+    def __init__(self, *args: Any, **how: Any) -> None:
+        super().__init__(*args, **how)
+        self._statuses: dict[str, str] = {}  # of tickets written here: a reply would open them
+        self._database: Database | None = None
+
+    def write(self, units: Sequence[Unit]) -> list[Outcome]:
+        """Carry out one call (and what belongs to it); one unit at a time."""
+        unit = units[0]
+        if unit.action != "create":
+            return super().write(units)  # type: ignore[return-value]
+        if unit.kind == "custom_field":
+            return [self._field_made(unit)]
+        if unit.kind == "ticket_link":
+            return [self._linked(unit)]
+        write, call = self._declared(unit)
+        body = _worded(self._body(write, call, unit))
+        if unit.kind in ("contact", "agent"):
+            body["Name"] = _login(unit, body)
+        aside = {name: body.pop(name, None) for name in ("Author", "Dated", "Type")} if unit.kind != "group" else {}
+        path = call.path.replace("{ticket}", unit.refs.get("ticket", ""))
+        if unit.kind == "ticket":
+            aside["Status"] = body["Status"]
+            body = self._ticket_body(unit, body)
+        if unit.kind == "message":
+            path, body = self._message_body(unit, path, body, aside)
+        number = self._posted(call, path, body, _uploads(unit))
+        return [self._finished(unit, number, aside)]
+
+    def _posted(self, call: Call, path: str, body: Native, files: list[Any]) -> str:
+        """Post, and return the new record's number, which only the header Location has."""
+        how: dict[str, Any] = {"json": body}
+        if files:
+            how = {"data": {"JSON": json.dumps(body)}, "files": files}
+        response = self.client.write(call.method, path, **how)
+        number = response.headers.get("Location", "").rsplit("/", 1)[-1]
+        if not number.isdecimal():
+            raise UnknownOutcomeError(f"{call.method} {path}: {response.status_code}, and no address of what was made")
+        return number
+
+    def _ticket_body(self, unit: Unit, body: Native) -> Native:
+        if body["Status"] not in NEW:
+            body["Status"] = "open"
+        body.setdefault("Queue", self.options.get("queue", "General"))
+        body["RefersTo"] = [_key(unit)]
+        if "Content" in body:
+            body["ContentType"] = "text/html"
+        if self.options.get("ticket_ids") == "keep" and unit.id.isdecimal() and int(unit.id) < 2**31:
+            body["id"] = int(unit.id)
+        return body
+
+    def _message_body(self, unit: Unit, path: str, body: Native, aside: Native) -> tuple[str, Native]:
+        body["ContentType"] = "text/html"
+        ticket = unit.refs["ticket"]
+        if aside.get("Type") == "Comment":
+            return f"/ticket/{ticket}/comment", body
+        if ticket not in self._statuses:
+            self._statuses[ticket] = str(self.client.read(f"/ticket/{ticket}").json()["Status"])
+        if self._statuses[ticket] != "open":
+            body["Status"] = self._statuses[ticket]  # in the same call, after the scrip that opens it
+        return path, body
+
+    def _finished(self, unit: Unit, number: str, aside: Native) -> Written:
+        """Do what belongs to a call once it is carried out; doing it twice harms nothing."""
+        children: dict[tuple[str, str], str] = {}
+        files = [child for child in unit.children if child.kind == "attachment" and child.blob]
+        said: str | None = number if unit.kind == "message" else None
+        if unit.kind == "ticket":
+            self._statuses[number] = aside["Status"]
+            if aside["Status"] not in NEW:
+                self.client.write("PUT", f"/ticket/{number}", json={"Status": aside["Status"]})
+            for child in unit.children:
+                if child.kind == "message":
+                    children[child.kind, child.id] = f"description:{number}"
+        if files:
+            children.update(self._attached(number, said, files))
+        if unit.kind in ("ticket", "message") and "sql" in self.channels:
+            self._sql().back_fill(number if unit.kind == "ticket" else None, said, aside["Author"], aside["Dated"])
+        return Written(number, None, children)
+
+    def _attached(self, number: str, said: str | None, files: Sequence[Child]) -> dict[tuple[str, str], str]:
+        """Return the numbers of the files that went along: the last parts of their message, in order."""
+        if said:
+            links = self.client.read(f"/transaction/{said}").json()["_hyperlinks"]
+            ids = sorted(int(link["_url"].rsplit("/", 1)[-1]) for link in links if link.get("ref") == "attachment")
+        else:
+            parts = self._parts(number)
+            ids = [int(part["id"]) for part in parts[min(parts, key=int)]]
+        if len(ids) < len(files):
+            raise UnknownOutcomeError(f"{len(files)} files went along, and {len(ids)} are there")
+        return {(c.kind, c.id): str(id) for c, id in zip(files, ids[-len(files) :], strict=True)}
+
+    def _linked(self, unit: Unit) -> Written:
+        ticket, other, how = unit.refs["ticket"], unit.refs["other"], str(unit.payload["how"])
+        said = self.client.write("PUT", f"/ticket/{ticket}", json={f"Add{how}": [other]}).text
+        if not self._has_link(unit):
+            raise RefusedError(f"ticket {ticket}: no link {how} to {other}", status=200, answer=said[:4000])
+        return Written(f"{ticket}:{how}:{other}")
+
+    def _has_link(self, unit: Unit) -> bool:
+        record = self._one("tickets", unit.refs["ticket"])
+        links = json.loads(record.body)["_links"] if record else []
+        return any(one["how"] == unit.payload["how"] and one["other"] == unit.refs["other"] for one in links)
+
+    def _field_made(self, unit: Unit) -> Written:
+        write, call = self._declared(unit)
+        self._initialdata().field(self._body(write, call, unit), unit.variant)
+        found = self._field_there(unit)
+        if found is None:
+            raise RefusedError(f"custom field {unit.payload['Name']}: not there after the import", status=200)
+        return found
+
+    def _field_there(self, unit: Unit) -> Written | None:
+        query = where("Name", "=", unit.payload["Name"])
+        params = {"query": query, "fields": "id,LookupType", "find_disabled_rows": 1, "per_page": MOST}
+        of = {"ticket": "RT::Queue-RT::Ticket", "contact": "RT::User"}[unit.variant]
+        found = self.client.read("/customfields", params).json()["items"]
+        ids = [str(one["id"]) for one in found if one.get("LookupType") == of]
+        return Written(ids[-1], ids[-1]) if ids else None
+
+    # ---- doubt ------------------------------------------------------------------------------------------------------
+
+    def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
+        """Look up what calls in doubt made, and do what belongs to them."""
+        found: list[Written | None] = []
+        for unit in units:
+            if unit.action != "create":
+                found += super().find([unit], known)
+                continue
+            written = self._found(unit, known)
+            known = known | {written.id} if written else known
+            found.append(written)
+        return found
+
+    def _found(self, unit: Unit, known: set[str]) -> Written | None:
+        if unit.kind == "custom_field":
+            return self._field_there(unit)
+        if unit.kind == "ticket_link":
+            link = f"{unit.refs['ticket']}:{unit.payload['how']}:{unit.refs['other']}"
+            return Written(link) if self._has_link(unit) else None
+        write, call = self._declared(unit)
+        body = _worded(self._body(write, call, unit, send=False))
+        aside = {name: body.get(name) for name in ("Author", "Dated", "Type", "Status")}
+        if unit.kind == "ticket":
+            params = {"query": f"RefersTo = '{_key(unit)}'", "fields": "id", "orderby": "id"}
+            ids = [str(one["id"]) for one in self.client.read("/tickets", params).json()["items"]]
+        elif unit.kind == "message":
+            ids = self._said(unit, body, known)
+        elif unit.kind == "group":
+            ids = self._by_name("/queues", str(body["Name"]))
+        else:
+            ids = self._by_name("/users", _login(unit, body))
+        return self._finished(unit, ids[0], aside) if ids else None
+
+    def _by_name(self, path: str, name: str) -> list[str]:
+        params = {"query": where("Name", "=", name), "fields": "id", "find_disabled_rows": 1}
+        return [str(one["id"]) for one in self.client.read(path, params).json()["items"]]
+
+    def _said(self, unit: Unit, body: Native, known: set[str]) -> list[str]:
+        """Return the message on the ticket that says the same and belongs to no other record of ours."""
+        from migrator.stage import html_form
+
+        wanted = html_form(str(body.get("Content") or ""))
+        for record in self.child(self.manifest.streams["messages"], unit.refs["ticket"]):
+            native = json.loads(record.body)
+            if record.id not in known and native["Type"] == body["Type"] and html_form(native["Content"]) == wanted:
+                return [record.id]
+        return []
+
+    # ---- automations ------------------------------------------------------------------------------------------------
+
+    def switches(self) -> Native:
+        """Return the scrips that are on; nothing where only the API is open, which does not show them."""
+        if "sql" in self.channels:
+            return {"scrips": self._sql().scrips()}
+        return {"scrips": self._initialdata().scrips()} if "initialdata" in self.channels else {}
+
+    def quiet(self) -> None:
+        """Switch every scrip off: they mail customers, and open tickets again."""
+        self._switch(None)
+
+    def restore(self, was: Native) -> None:
+        """Switch the scrips on that were on."""
+        if was.get("scrips"):
+            self._switch(was["scrips"])
+
+    def _switch(self, on: list[int] | None) -> None:
+        if "sql" in self.channels:
+            self._sql().switch(on)
+        elif "initialdata" in self.channels:
+            self._initialdata().switch(on)
+
+    def _sql(self) -> Database:
+        if self._database is None:
+            self._database = Database(self.given("database"), lambda: self.given("database_password"))
+        return self._database
+
+    def _initialdata(self) -> Initialdata:
+        return Initialdata(self.given("setup_command"))
+
+    def check(self) -> list[Finding]:
+        """Try the credentials and the rights, then what the channels need."""
+        findings = super().check()
+        if "sql" in self.channels and findings[0].ok:
+            try:
+                findings.append(Finding("the database", True, f"{len(self._sql().scrips())} scrips are on"))
+            except MigratorError as err:
+                findings.append(Finding("the database", False, str(err)))
+        return findings
+
+
+# ---- shapes ----------------------------------------------------------------------------------------------------------
+
+
+def _key(unit: Unit) -> str:
+    """Return migrator's own key as the address a ticket refers to."""
+    return "migrator:" + quote(unit.key, safe=":.-_")
+
+
+def _login(unit: Unit, body: Native) -> str:
+    """Return the name a user signs in with: it must be there, and nobody else's."""
+    return str(body.get("EmailAddress") or f"migrator {unit.key}")
+
+
+def _moment(text: str) -> str:
+    return text.replace("T", " ").removesuffix("Z")[:19]
+
+
+def _uploads(unit: Unit) -> list[Any]:
+    """Return the files that go along, as multipart: JSON would turn a name in other letters into question marks."""
+    return [
+        ("Attachments", (c.payload["Filename"].replace('"', "'"), c.blob.read_bytes(), c.payload["ContentType"]))
+        for c in unit.children
+        if c.kind == "attachment" and c.blob
+    ]
+
+
+def _worded(body: Native) -> Native:
+    """Return a payload as Request Tracker takes it: dates without a zone, custom values as text."""
+    body = {k: _moment(v) if k in ("Created", "Due") and v else v for k, v in body.items()}
+    held = body.get("CustomFields")
+    if not isinstance(held, dict):
+        return body
+
+    def text(value: Any) -> str:
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    worded = {k: [text(v) for v in value] if isinstance(value, list) else text(value) for k, value in held.items()}
+    return {**body, "CustomFields": worded}

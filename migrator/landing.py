@@ -1,0 +1,162 @@
+"""Where pages land: dlt's pipeline into the stage, which replaces rows by their id. The only module that imports dlt.
+
+Importing it costs half a second, so `extract` does so when it begins. What dlt is told stands here: it looks neither at
+the environment nor for files of settings, which took a third of a small extract's time and let a stray file steer it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # read while dlt is imported
+
+import dlt
+import pyarrow as pa
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers.provider import ConfigProvider
+from dlt.common.configuration.specs.config_providers_context import ConfigProvidersContainer
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
+from dlt.common.destination.client import FollowupJobRequest, LoadJob
+from dlt.common.destination.configuration import ParquetFormatConfiguration
+from dlt.common.schema import Schema
+from dlt.destinations import duckdb
+from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration, DuckDbCredentials
+from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
+
+from migrator.connector import Raw
+from migrator.project import Workspace
+from migrator.stage import Stage
+
+SETTINGS = {"dlthub_telemetry": False, "log_level": "CRITICAL"}
+HINTS: dict[str, Any] = {
+    "columns": {
+        "id": {"data_type": "text", "nullable": False, "primary_key": True},
+        "parent": {"data_type": "text"},
+        "updated_at": {"data_type": "text"},
+        "body": {"data_type": "json"},
+    },
+    "primary_key": "id",
+    "write_disposition": "merge",
+    "schema_contract": {"tables": "evolve", "columns": "freeze", "data_type": "freeze"},
+}
+
+
+def pipeline(workspace: Workspace, stage: Stage, dataset: str) -> dlt.Pipeline:
+    """Return a dataset's pipeline: its packages lie in the workspace, and it loads over a connection of ``stage``."""
+    os.environ["DLT_DATA_DIR"] = str(workspace.folder / ".dlt")
+    context = Container()[PluggableRunContext]
+    if not any(isinstance(each, _Settings) for each in context.providers.providers):
+        context.providers = ConfigProvidersContainer([_Settings()])
+        context.initialize_runtime()
+    return dlt.pipeline(
+        pipeline_name=dataset,
+        pipelines_dir=str(workspace.folder / ".dlt"),
+        destination=_InPlace(DuckDbCredentials(stage.connection.cursor())),
+        dataset_name=dataset,
+    )
+
+
+def resource(stream: str, table: str, pages: Callable[[], Iterator[Any]]) -> Any:
+    """Return dlt's resource of a stream, whose pages are Arrow tables of (id, parent, updated_at, body)."""
+    return dlt.resource(pages, name=stream, table_name=table, **HINTS)
+
+
+def state(stream: str) -> dict[str, Any]:
+    """Return what is kept of a stream, durable together with the pages that were yielded before it was changed."""
+    return dlt.current.resource_state(stream)
+
+
+def arrow(records: list[Raw]) -> pa.Table:
+    """Return records as one Arrow table, their bodies as they came."""
+    return pa.table(
+        {
+            "id": pa.array([record.id for record in records], pa.string()),
+            "parent": pa.array([record.parent for record in records], pa.string()),
+            "updated_at": pa.array([record.updated_at for record in records], pa.string()),
+            "body": pa.array([record.body for record in records], pa.binary()).cast(pa.string()),
+        }
+    )
+
+
+def beside(table: str, records: list[Raw]) -> Any:
+    """Return records for the table of another stream than the one that brings them."""
+    return dlt.mark.with_hints(arrow(records), dlt.mark.make_hints(table_name=table, **HINTS), True)
+
+
+class _Settings(ConfigProvider):
+    """All that dlt's configuration may ask for, whatever its section; the rest stays as dlt has it."""
+
+    name, supports_secrets, supports_sections = "migrator", True, False
+
+    def get_value(self, key: str, hint: type[Any], pipeline_name: str | None, *sections: str) -> tuple[Any, str]:
+        """Return the value and the name it is known by."""
+        return SETTINGS.get(key), key
+
+
+class _Replacement(DuckDbCopyJob):
+    """Puts a file's rows in the place of those with their ids, at once or not at all.
+
+    A file that is loaded again after a crash leaves the same rows. Of an id that comes twice the latest by date of
+    change stays, and of equals the later one: a record that changes while its list is read is handed over twice.
+    """
+
+    def run(self) -> None:
+        """Load the file in one transaction."""
+        client, file = self._job_client.sql_client, self._file_path
+        table = client.make_qualified_table_name(self.load_table_name)
+        rows = "SELECT * FROM read_parquet(%s)"
+        [(twice,)] = client.execute_sql("SELECT count(*) <> count(DISTINCT id) FROM read_parquet(%s)", file) or ()
+        if twice:
+            rows = (
+                "SELECT * EXCLUDE (file_row_number) FROM read_parquet(%s, file_row_number = true) QUALIFY row_number() "
+                "OVER (PARTITION BY id ORDER BY updated_at DESC NULLS LAST, file_row_number DESC) = 1"
+            )
+        with client.begin_transaction():
+            client.execute_sql(f"DELETE FROM {table} WHERE id IN (SELECT id FROM read_parquet(%s))", file)
+            client.execute_sql(f"INSERT INTO {table} BY NAME {rows}", file)
+
+
+class _Client(DuckDbClient):
+    """dlt's client of DuckDB, merging in one statement a file instead of through a second table.
+
+    That is what a merge costs there: every row is written twice, and a chunk of twenty pages takes twice the time.
+    """
+
+    def __init__(
+        self, schema: Schema, config: DuckDbClientConfiguration, capabilities: DestinationCapabilitiesContext
+    ) -> None:
+        super().__init__(schema, config, capabilities)
+        self.sql_client._global_config = {}  # the stage has its own settings
+
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        """Return the job that loads a file."""
+        if table.get("write_disposition") == "merge" and file_path.endswith(".parquet"):
+            return _Replacement(file_path)
+        return super().create_load_job(table, file_path, load_id, restore)
+
+    def should_load_data_to_staging_dataset(self, table_name: str) -> bool:
+        """Tell that no second table is needed."""
+        return False
+
+    def _create_merge_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
+        return []
+
+
+class _InPlace(duckdb):
+    """dlt's destination with that client. Files of one table come after each other; they live for seconds, unpacked."""
+
+    def _raw_capabilities(self) -> DestinationCapabilitiesContext:
+        capabilities = super()._raw_capabilities()
+        capabilities.loader_parallelism_strategy = "table-sequential"
+        capabilities.parquet_format = ParquetFormatConfiguration(compression="none")
+        return capabilities
+
+    @property
+    def client_class(self) -> type[DuckDbClient]:
+        """Return the client's class."""
+        return _Client

@@ -1,0 +1,164 @@
+"""One made-up account on its way into an empty one: planned, loaded, read back."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from migrator.compile import name
+from migrator.connector import Raw
+from migrator.delivery import Deliverer
+from migrator.errors import ForbiddenError, VendorError
+from migrator.extract import canonicalize
+from migrator.kinds import Kinds
+from migrator.ledger import Ledger
+from migrator.load import Loaded, Loader
+from migrator.plan import Plan, Planner
+from migrator.project import Workspace
+from migrator.stage import Stage
+from migrator.switches import quiet
+from migrator.testing.conformance.ground import Ground
+from migrator.testing.conformance.made_up import BLOB, account
+from migrator.testing.conformance.suite import Suite
+from migrator.verify import Verified, compare, discrepancies
+
+_numbers = itertools.count()
+Made = Callable[[Stage, Kinds, Workspace], None]  # fills the stage's ``canonical`` schema
+
+
+@dataclass
+class Run:
+    """One made-up account on its way into an empty one."""
+
+    suite: Suite
+    folder: Path
+    ground: Ground
+    stage: Stage
+    ledger: Ledger
+    workspace: Workspace
+    plan: Plan
+    destination: Deliverer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.destination = self.ground.open()
+
+    def load(self) -> Loaded:
+        """Load the plan, resuming as often as a fault ends the run, as a person would."""
+        connector = self.suite.connector
+        for _ in range(4):
+            loader = Loader(
+                self.stage,
+                self.ledger,
+                self.workspace,
+                connector.kinds,
+                connector.manifest,
+                connector.mapping,
+                self.destination,
+                "conformance",
+                workers=1,
+                sleep=self.ground.clock.sleep,
+                now=self.ground.clock.now,
+                monotonic=self.ground.clock.monotonic,
+            )
+            try:
+                with quiet(self.destination, self.ledger, self.ground.clock.now()):
+                    return loader.load(self.plan.digest, {})
+            except VendorError:
+                continue
+        raise AssertionError("the load did not come to an end after four attempts")
+
+    def verify(self) -> tuple[Verified, list[dict[str, Any]]]:
+        """Read the account back and compare."""
+        connector = self.suite.connector
+        self.ground.clock.sleep(1 + max(stream.lag_seconds for stream in connector.manifest.streams.values()))
+        stage_all(self.destination, self.stage, "back")
+        canonicalize(self.stage, connector.kinds, connector.mapping, raw="back", into="back_canonical")
+        self._bytes()
+        verified = compare(self.stage, self.ledger, connector.kinds, connector.manifest, connector.mapping)
+        return verified, discrepancies(self.stage, connector.kinds)
+
+    def _bytes(self) -> None:
+        for kind_name, kind in self.suite.connector.kinds.kinds.items():
+            for label, spec in kind.fields.items():
+                if spec.type == "blob":
+                    for id, url in self.stage.rows(
+                        f"SELECT id, url FROM back_canonical.{name(kind_name)} WHERE url IS NOT NULL"
+                    ):
+                        digest = hashlib.sha256(b"".join(self.destination.blob(url))).hexdigest()
+                        self.stage.run(
+                            f"UPDATE back_canonical.{name(kind_name)} SET {name(label)} = ? WHERE id = ?", digest, id
+                        )
+
+    def held(self) -> dict[str, int]:
+        """Return how many records the account holds, by its own count."""
+        return self.ground.held(self.destination.streams())
+
+    def again(self) -> Run:
+        """Return the same plan, about to be loaded into another empty account."""
+        ledger = Ledger(self.folder / f"ledger{next(_numbers)}.sqlite")
+        return Run(self.suite, self.folder, self.suite.empty(), self.stage, ledger, self.workspace, self.plan)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.stage.close()
+        self.ledger.close()
+
+
+def begin(suite: Suite, folder: Path, made: Made | None = None) -> Run:
+    """Make up an account (or let ``made`` do it) and plan it against the connector."""
+    folder = folder / f"run{next(_numbers)}"
+    folder.mkdir(parents=True)
+    workspace, connector = Workspace(folder), suite.connector
+    stage, ledger = Stage(workspace.stage), Ledger(workspace.ledger)
+    if made:
+        made(stage, connector.kinds, workspace)
+    else:
+        _made_up(suite, stage, workspace)
+    ground = suite.empty()
+    source = ground.open()
+    stage_all(source, stage, "there")
+    canonicalize(stage, connector.kinds, connector.mapping, raw="there", into="found")
+    plan = Planner(stage, connector.kinds, connector.manifest, connector.mapping, "conformance", "found").make()
+    assert not plan.unaccounted, f"records without a disposition: {plan.unaccounted}"
+    return Run(suite, folder, ground, stage, ledger, workspace, plan)
+
+
+def _made_up(suite: Suite, stage: Stage, workspace: Workspace) -> None:
+    account(stage, suite)
+    held = hashlib.sha256(BLOB).hexdigest()
+    workspace.blob(held).parent.mkdir(parents=True, exist_ok=True)
+    workspace.blob(held).write_bytes(BLOB)
+    for kind_name, kind in suite.connector.kinds.kinds.items():
+        for label, spec in kind.fields.items():
+            if spec.type == "blob":
+                stage.run(f"UPDATE canonical.{name(kind_name)} SET {name(label)} = ?", held)
+
+
+def read_all(source: Deliverer) -> dict[str, list[Raw]]:
+    """Return every record of every stream, as they came."""
+    came: dict[str, list[Raw]] = {}
+
+    def ids(parent: str) -> list[str]:
+        return sorted({record.id for record in came[parent]}, key=lambda id: (len(id), id))
+
+    for stream in source.streams():
+        try:
+            came[stream] = [record for page in source.pages(stream, None, ids) for record in page.records]
+        except ForbiddenError:
+            if not source.manifest.streams[stream].optional:
+                raise
+            came[stream] = []
+    return came
+
+
+def stage_all(source: Deliverer, stage: Stage, dataset: str) -> None:
+    """Stage every stream without dlt (small accounts only)."""
+    stage.schema(dataset, fresh=True)
+    for stream, records in read_all(source).items():
+        once = {record.id: record for record in records}
+        relation = stage.raw(dataset, stream)
+        stage.insert(relation, [(r.id, r.parent, r.updated_at, r.body.decode()) for r in once.values()])

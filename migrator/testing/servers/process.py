@@ -1,0 +1,111 @@
+"""A server's process: started, waited for, its log kept, stopped by its id with everything it started."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+POLL_SECONDS = 0.05
+STOP_SECONDS = 10.0
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return int(asked.getsockname()[1])
+
+
+def until(true: Callable[[], object], *, seconds: float, what: str) -> None:
+    """Ask until ``true()`` holds. Raises AssertionError after ``seconds``, naming ``what`` was waited for."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not after {seconds:.0f} s")
+        time.sleep(POLL_SECONDS)
+
+
+class Process:
+    """A process group of its own, running from construction on; a context manager that stops it.
+
+    ``ready`` is asked until it holds (an OSError counts as no); the output goes to ``log``.
+    Raises RuntimeError with the end of the log where the process ends first or ``seconds`` pass.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        ready: Callable[[], bool] = lambda: True,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        seconds: float = 60.0,
+    ) -> None:
+        self.command, self.log = [str(word) for word in command], log
+        with log.open("ab") as written:
+            self._ran = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=written,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+                cwd=folder,
+                start_new_session=True,
+            )
+        self.id = self._ran.pid
+        atexit.register(self.stop)
+        self._wait(ready, seconds)
+
+    def _wait(self, ready: Callable[[], bool], seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(OSError):
+                if ready():
+                    return
+            if not self.running or time.monotonic() > end:
+                how = f"not ready after {seconds:.0f} s" if self.running else f"ended with {self._ran.returncode}"
+                self.stop()
+                raise RuntimeError(f"{self.command[0]} {how}:\n{self.tail()}")
+            time.sleep(POLL_SECONDS)
+
+    @property
+    def running(self) -> bool:
+        """Tell whether the process itself still runs."""
+        return self._ran.poll() is None
+
+    def tail(self, most: int = 4000) -> str:
+        """Return the end of the log, at most so many bytes."""
+        return self.log.read_bytes()[-most:].decode(errors="replace") if self.log.is_file() else ""
+
+    def wait(self, seconds: float) -> int:
+        """Return the exit code (negative: the signal). Raises subprocess.TimeoutExpired."""
+        return self._ran.wait(seconds)
+
+    def stop(self, *, how: signal.Signals = signal.SIGTERM) -> None:
+        """End the whole group: asked first, made to after ten seconds. Stopping twice harms nothing."""
+        atexit.unregister(self.stop)
+        self._signal(how)
+        try:
+            self._ran.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        self._signal(signal.SIGKILL)  # children that outlive their parent
+        self._ran.wait(STOP_SECONDS)
+
+    def _signal(self, how: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.id, how)
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

@@ -1,0 +1,58 @@
+"""The staging file: one a process, however often it is opened in it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from migrator.errors import WorkspaceError
+from migrator.stage import Stage
+
+OPEN = "import sys; from migrator.stage import Stage; Stage(sys.argv[1]).close()"
+
+
+def opens_elsewhere(file: Path) -> bool:
+    """Tell whether another process gets the file."""
+    return not subprocess.run([sys.executable, "-c", OPEN, str(file)], capture_output=True, check=False).returncode
+
+
+def test_opened_again_in_one_process_it_is_the_same_file_and_is_let_go_of_with_the_last(tmp_path: Path) -> None:
+    file = tmp_path / "stage.duckdb"
+    first = Stage(file)
+    second = Stage(tmp_path / "." / "stage.duckdb")
+    first.run("CREATE TABLE t AS SELECT html_form('<p>a  b</p>') AS text")
+    assert second.rows("SELECT text, html_form('<i>c</i>') FROM t") == [("a b[]", "c[]")]
+    first.close()
+    first.close()
+    assert second.one("SELECT html_form('<b>d</b>')") == "d[]"
+    assert not opens_elsewhere(file)
+    second.close()
+    assert opens_elsewhere(file)
+
+
+def test_a_transaction_of_one_is_not_seen_by_the_other_before_it_ends(tmp_path: Path) -> None:
+    with Stage(tmp_path / "stage.duckdb") as first, Stage(tmp_path / "stage.duckdb") as second:
+        first.run("CREATE TABLE t (x INTEGER)")
+        first.run("BEGIN TRANSACTION")
+        first.run("INSERT INTO t VALUES (1)")
+        assert second.one("SELECT count(*) FROM t") == 0
+        first.run("COMMIT")
+        assert second.one("SELECT count(*) FROM t") == 1
+
+
+def test_stages_in_memory_are_apart() -> None:
+    with Stage(":memory:", threads=1) as first, Stage(":memory:", threads=1) as second:
+        first.run("CREATE SCHEMA here")
+        assert second.rows("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'here'") == []
+
+
+def test_a_file_that_could_not_be_opened_can_be_tried_again(tmp_path: Path) -> None:
+    file = tmp_path / "stage.duckdb"
+    file.write_text("this is no database, and long enough to be taken for one " * 200)
+    with pytest.raises(WorkspaceError):
+        Stage(file)
+    file.unlink()
+    Stage(file).close()
