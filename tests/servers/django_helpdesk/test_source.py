@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from migrator import registry
+from migrator.plan import Plan
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox
@@ -26,6 +27,7 @@ class Read(NamedTuple):
     channel: str
     steps: Steps
     new: Sandbox
+    plan: Plan
 
 
 @pytest.fixture(scope="module", params=["api", "fixtures"])
@@ -39,7 +41,7 @@ def read(
     with pytest.MonkeyPatch.context() as patch:
         run = away(tmp_path_factory.mktemp("source"), account(server, *channels), new, patch)
         run.extract()
-        yield Read(request.param, run, new)
+        yield Read(request.param, run, new, run.plan())
 
 
 def rows(read: Read, sql: str) -> list[tuple[Any, ...]]:
@@ -99,9 +101,8 @@ def test_every_leaf_is_accounted_for_and_no_secret_is_staged(read: Read) -> None
 
 
 def test_the_desk_moves_on_to_another_vendor_and_is_verified_there(read: Read) -> None:
-    plan = read.steps.plan()
-    assert plan.unaccounted == {}
-    loaded = read.steps.load(plan.digest)
+    assert read.plan.unaccounted == {}
+    loaded = read.steps.load(read.plan.digest)
     assert loaded.quarantined == 0
     verified, differences = read.steps.verify()
     assert differences == []
