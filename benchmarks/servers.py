@@ -1,6 +1,6 @@
 """How fast a load goes into a true server, beside a bare loop of ``requests`` that posts the very same bodies.
 
-    python benchmarks/servers.py [request_tracker] [--tickets 120] [--workers 1 8] [--repeat 3] [--json FILE]
+    python benchmarks/servers.py [VENDOR] [--tickets 120] [--workers 1 8] [--repeat 3] [--json FILE]
 
 A first load is recorded at the client: every request that writes, with its body. Then, on a server brought back to its
 beginning each time and by turns, the recording is posted again by plain ``requests`` sessions, and the plan is loaded

@@ -1,4 +1,4 @@
-"""The conformance suite, judged by a true Request Tracker: through the API alone, and through every channel."""
+"""The conformance suite, judged by a true Request Tracker: by its API alone, with its database, with every channel."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from migrator.testing.servers.request_tracker import RequestTracker
 
 from .grounds import ground
 
-CHANNELS: dict[str, tuple[str, ...]] = {"api": (), "all": ("initialdata", "sql")}
-HARMS = ("503", "reset", "unanswered", "failed", "truncated")
+# The import command takes seconds a field: faults are swept without it (test_killed has it).
+CHANNELS: dict[str, tuple[str, ...]] = {"api": (), "sql": ("sql",), "all": ("initialdata", "sql")}
+HARMS = {"api": ("truncated",), "sql": ("503", "reset", "unanswered", "failed"), "all": ()}
 _here: dict[str, tuple[RequestTracker, Proxy]] = {}
 
 
@@ -39,7 +40,7 @@ def small(server: RequestTracker) -> None:
         call("POST", "/queue", Name="Rechnungen ü")
         for n in range(9):
             call("POST", "/user", Name=f"user {n}", EmailAddress=f"u{n}@x.example", Privileged=n % 2, Disabled=n == 8)
-        for n in range(17):
+        for n in range(11):
             text = {"Content": f"<p>{n}", "ContentType": "text/html"}
             made = call(
                 "POST", "/ticket", Queue="General", Subject=f"日本 {n}", Requestor=f"u{n % 8}@x.example", **text
@@ -57,10 +58,10 @@ def suite(name: str) -> Suite:
         "request_tracker",
         ground=lambda: ground(*_here["now"], channels),
         fill=small if name == "api" else None,
-        records=6,
-        step=17 if name == "all" else 29,
+        records=5 if name == "all" else 6,
+        step=13,
         channels=channels,
-        harms=HARMS if name == "all" else ("unanswered",),
+        harms=HARMS[name],
     )
 
 
