@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from migrator import landing
 from migrator.connector import Raw
+from migrator.extract import Chunk
 from migrator.project import Workspace
 from migrator.stage import Stage
 
@@ -75,6 +76,15 @@ def test_an_id_has_one_row_and_it_is_the_latest_also_where_a_chunk_is_loaded_twi
                 shutil.rmtree(kept)
             found = stage.rows("SELECT id, body FROM raw.things") if any(map(any, chunks)) else []
     assert sorted(found) == sorted(latest(chunks).items())
+
+
+def test_a_chunk_has_its_pages_and_its_seconds_but_is_ended_by_its_bounds() -> None:
+    chunk = Chunk(pages=20, seconds=3, most_seconds=60, most_bytes=1000)
+    assert not chunk.full(500, 2.9, 999)
+    assert not chunk.full(19, 59.9, 999)
+    assert chunk.full(20, 3, 0)
+    assert chunk.full(1, 60, 0)
+    assert chunk.full(1, 0, 1000)
 
 
 def test_neither_the_environment_nor_a_file_of_settings_steers_what_lands(
