@@ -248,7 +248,9 @@ class Decider:
                 f"CAST(w.{name(label)} AS VARCHAR) = {quoted(word(v))}" for label, v in variant.constants().items()
             ]
             if own.embedded and kind.owner and any(not other.embedded for _, other in choices):
-                agree.append("w._owner_action NOT IN ('keep', 'merge')")  # what is there already takes them one by one
+                agree.append(
+                    "w._owner_action NOT IN ('keep', 'update', 'merge')"
+                )  # what is there already takes them one by one
                 agree += self._first_ones(kind_name, kind)
             if own.embedded and variant.each and kind.owner and len(choices) > 1:
                 owners = self.mapping.kinds[kind.fields[kind.owner].to[0]]
@@ -323,12 +325,12 @@ class Decider:
             has = quoted(f"{title} has it already")
             cases.append((f"{self._pair(kind_name, kind)} IS NOT NULL", "keep", has))
         if inside and kind.owner:
-            pair = f"{inside} AND w._owner_action = 'keep' AND {self._pair(kind_name, kind)} IS NOT NULL"
+            pair = f"{inside} AND w._owner_action IN ('keep', 'update') AND {self._pair(kind_name, kind)} IS NOT NULL"
             cases.append((pair, "keep", quoted(f"{title} has it already")))
         cases += self._missing(kind, write)  # first: it holds whether or not the owner was there
         if inside and kind.owner:
             by_hand = quoted(f"its {kind.owner_kind} was there already; add it by hand")
-            cases.append((f"{inside} AND w._owner_action IN ('keep', 'merge')", "manual", by_hand))
+            cases.append((f"{inside} AND w._owner_action IN ('keep', 'update', 'merge')", "manual", by_hand))
         cases.append(("w._variant IS NULL", "manual", quoted(f"{title} takes no such {plural}")))
         return cases
 

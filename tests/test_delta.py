@@ -11,7 +11,7 @@ from migrator import registry
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Sandbox
-from tests.support.desks import steps, tiny_desk
+from tests.support.desks import steps, tiny_desk, tiny_freshdesk
 
 LATER = "2024-03-01T08:00:00Z"
 Moved = tuple[Steps, Sandbox, Sandbox]
@@ -199,3 +199,29 @@ def test_a_changed_note_is_changed(moved: Moved) -> None:
     assert verified.proven, differences
     with Stage(run.workspace.stage) as stage:
         assert stage.one("SELECT count(*) FROM back_canonical.message WHERE contains(body, 'redacted')") >= 3
+
+
+def test_a_new_message_of_a_ticket_that_changed_too_is_written_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = tiny_freshdesk()
+    run = steps(tmp_path, old, new, monkeypatch)
+    run.extract()
+    assert run.load(run.plan().digest).finished
+    now = old.now()
+    note = next(c for c in old.store["conversations"].values() if c["ticket_id"] == 1)
+    said = {
+        **note,
+        "id": 990001,
+        "attachments": [],
+        "created_at": now,
+        "updated_at": now,
+        "body": "<div>and this</div>",
+    }
+    registry.connector("freshdesk").sandbox.seed(old, "conversations", [said])
+    old.store["tickets"][1] |= {"subject": "Another matter", "updated_at": now}
+    new.clock.sleep(120)
+    before = len(new.store["ticket_comments"])
+    assert run.load(again(run).digest).finished
+    assert len(new.store["ticket_comments"]) == before + 1
+    assert again(run).units == 0

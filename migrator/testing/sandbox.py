@@ -194,7 +194,7 @@ class Sandbox:
             if how in ("reset", "timeout"):
                 raise TimeoutError(how) if how == "timeout" else ConnectionResetError(how)
             response = self._answer(request, name, how)
-            response.headers["Date"] = http_date(self.clock.now())
+            response.headers.setdefault("Date", http_date(self.clock.now()))
             self.exchanges.append(
                 Exchange(
                     request.method,
