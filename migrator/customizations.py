@@ -70,7 +70,7 @@ def read(file: Path, vendor: str) -> list[tuple[Kind, Native]]:
 def explain(file: Path, source: str, destination: str, workspace: Path | None = None) -> dict[str, Any]:
     """Return everything the report shows about the rules of a file."""
     old, new = registry.dialect(source), registry.dialect(destination)
-    rules = [old.read(native, kind) for kind, native in read(file, source)]
+    rules = [_rule(old, source, native, kind) for kind, native in read(file, source)]
     made = [translated(new, rule) for rule in rules]
     back = [_back(new, one) for one in made]
     counted = _compared(workspace, made, back) if workspace else [None] * len(made)
@@ -94,6 +94,17 @@ def explain(file: Path, source: str, destination: str, workspace: Path | None = 
         "sequence": sequence(old.POLICY, new.POLICY),
         "compared": workspace is not None,
     }
+
+
+def _rule(of: Dialect, vendor: str, native: Native, kind: Kind) -> Rule:
+    """Return a rule; what has not the shape of one becomes an unreadable one, and the others go on."""
+    try:
+        return of.read(native, kind)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as err:
+        text = json.dumps(native, ensure_ascii=False, default=str)
+        label = native.get("title") or native.get("name") or native.get("Description")
+        broken = Opaque(text=text, why=f"not the shape of a rule: {type(err).__name__}")
+        return Rule(vendor=vendor, kind=kind, name=str(label or ""), when=All(of=(broken,)))
 
 
 def translated(to: Dialect, rule: Rule) -> Translation:
@@ -208,7 +219,8 @@ def tickets(stage: Stage, conditions: Sequence[Condition]) -> tuple[str, list[st
             literal = json_path(at.custom.replace(".", "")).replace("'", "''")
             columns[str(at)] = f"json_extract_string(custom, '{literal}')"
     shown = ", ".join(f"{expression} AS {name(path)}" for path, expression in columns.items())
-    return f"WITH ticket AS (SELECT id, {shown} FROM canonical.ticket) ", list(columns)
+    moved = "WHERE NOT COALESCE(deleted, FALSE)" if "deleted" in there else ""
+    return f"WITH ticket AS (SELECT id, {shown} FROM canonical.ticket {moved}) ", list(columns)
 
 
 def summary(data: Mapping[str, Any]) -> str:

@@ -59,6 +59,8 @@ class Chunk:
 
 
 CHUNK = Chunk()
+NOTES = 50  # of bytes that came, in one commit
+Fetched = tuple[str, str | None, int | None, str | None]  # id, digest, bytes, what went wrong
 Progress = Callable[[str, int], None]  # (stream, records so far this run)
 
 
@@ -467,9 +469,9 @@ def download(
                     f"(SELECT 1 FROM blobs.{name(dataset)} b WHERE b.id = a.id AND b.digest IS NOT NULL) "
                     "ORDER BY length(id), id"
                 )
-                with ThreadPoolExecutor(workers) as pool:
+                with ThreadPoolExecutor(workers) as pool, _noting(stage, dataset) as note:
                     for at, found in enumerate(pool.map(lambda row: _fetch(source, workspace, row), todo), 1):
-                        stage.run(f"INSERT OR REPLACE INTO blobs.{name(dataset)} VALUES (?, ?, ?, ?)", *found)
+                        note(found)
                         failed += found[1] is None
                         progress(f"{kind_name} bytes", at)
                 stage.run(
@@ -479,9 +481,31 @@ def download(
     return failed
 
 
-def _fetch(
-    source: Source, workspace: Workspace, row: tuple[str, str]
-) -> tuple[str, str | None, int | None, str | None]:
+@contextmanager
+def _noting(stage: Stage, dataset: str) -> Iterator[Callable[[Fetched], None]]:
+    """Give what notes which bytes came, some at a time: a note is a commit. Those of the last second a death forgets,
+    and their bytes are fetched again."""
+    notes: list[Fetched] = []
+    noted = time.monotonic()
+
+    def write() -> None:
+        nonlocal noted
+        stage.replace(f"blobs.{name(dataset)}", notes)
+        notes.clear()
+        noted = time.monotonic()
+
+    def note(found: Fetched) -> None:
+        notes.append(found)
+        if len(notes) >= NOTES or time.monotonic() - noted >= 1:
+            write()
+
+    try:
+        yield note
+    finally:
+        write()
+
+
+def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetched:
     id, url = row
     if _stops(source):
         raise StoppedError(f"{id}: stopped before its bytes were fetched")

@@ -120,10 +120,8 @@ class _Replacement(DuckDbCopyJob):
 
 
 class _Client(DuckDbClient):
-    """dlt's client of DuckDB, merging in one statement a file instead of through a second table.
-
-    That is what a merge costs there: every row is written twice, and a chunk of twenty pages takes twice the time.
-    """
+    """dlt's client of DuckDB, merging in one transaction a file instead of through a second table, which costs twice
+    the time (decision 0021)."""
 
     def __init__(
         self, schema: Schema, config: DuckDbClientConfiguration, capabilities: DestinationCapabilitiesContext

@@ -198,6 +198,7 @@ class Loader:
         over = self._over if any(kind in members for kind, _ in begun) else lambda unit: False
         phase = _Phase(root, int(total), min(counted, int(total)))
         self.progress(root, phase.counted, phase.total)
+        self.now()  # whoever has to ask for the time does so once, before the workers begin
         lanes = (
             _Lane(deque(rows for rows in lane if not over(rows[0].unit)))
             for lane in self.builder.lanes(members, actions)

@@ -146,6 +146,19 @@ class Stage:
                     f"INSERT INTO {relation} (id, parent, updated_at, body) VALUES (?, ?, ?, ?)", batch
                 )
 
+    def replace(self, relation: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert a few rows in place of those with their primary keys, all or none."""
+        if not rows:
+            return
+        self.run("BEGIN TRANSACTION")
+        try:
+            for row in rows:
+                self.run(f"INSERT OR REPLACE INTO {relation} VALUES ({', '.join('?' for _ in row)})", *row)
+        except BaseException:
+            self.run("ROLLBACK")
+            raise
+        self.run("COMMIT")
+
     def columns(self, kind: Kind) -> str:
         """Return a kind's columns as DuckDB declares them."""
         return ", ".join(f"{name(label)} {field.column}" for label, field in kind.fields.items())

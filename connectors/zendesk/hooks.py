@@ -72,9 +72,11 @@ def _by_events(source: Declarative, start: Cursor | None, tickets: set[str]) -> 
         for event in answer.ticket_events or []:
             ticket = str(event.ticket_id)
             for raw in (event.child_events or []) if ticket in tickets else []:
+                body = bytes(raw)  # whole and as it came; a comment without a date of its own has its event's
+                if b"Comment" not in body:
+                    continue  # most events are changes of fields
                 child = CHILD.decode(raw)
                 if child.event_type == "Comment":
-                    body = bytes(raw)  # whole and as it came; a comment without a date of its own has its event's
                     if child.created_at is None and event.created_at:
                         body = b'{"created_at":' + msgspec.json.encode(event.created_at) + b"," + body.lstrip()[1:]
                     records.append(Raw(str(child.id), body, child.created_at or event.created_at, ticket))

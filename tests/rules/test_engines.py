@@ -17,7 +17,7 @@ FRESHDESK: Any = connector("freshdesk.rules")
 CHATWOOT: Any = connector("chatwoot.rules")
 GOOD = ("exact", "equivalent")
 UPDATES = updates(300)
-many = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def translated(to: Any, conditions: Native, kind: str) -> Translation:

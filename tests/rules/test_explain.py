@@ -110,6 +110,24 @@ def test_a_file_that_holds_no_rules_is_refused_by_name(tmp_path: Path, text: str
     assert str(file) in str(caught.value)
 
 
+@pytest.mark.parametrize("to", ["zendesk", "zammad", "freshdesk", "chatwoot", "request_tracker"])
+def test_a_rule_that_has_not_the_shape_of_one_is_unreadable_and_the_others_go_on(tmp_path: Path, to: str) -> None:
+    good = {"title": "Good", "conditions": {"all": [], "any": []}, "actions": [{"field": "status", "value": "open"}]}
+    odd: list[dict[str, Any]] = [
+        {"title": "Odd", "conditions": {"all": 7}, "actions": []},
+        {"title": ["Odd"], "conditions": {"all": [], "any": []}},
+        {"title": "Odd", "conditions": {"all": [{"field": "status"}], "any": [None]}, "actions": "x"},
+        {"title": "Odd", "conditions": {"all": [], "any": []}, "actions": [{"field": "set_tags", "value": {"a": 1}}]},
+    ]
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps({"triggers": [*odd, good]}), encoding="utf-8")
+    data = customizations.explain(file, "zendesk", to)
+    verdicts = [rule["verdict"] for rule in data["rules"]]
+    assert verdicts[:3] == ["unreadable"] * 3
+    assert data["rules"][-1]["name"] == "Good"
+    assert "not the shape of a rule" in rules_html(data)
+
+
 def test_an_unknown_vendor_is_refused_with_those_that_are_known(desk: Path) -> None:
     with pytest.raises(InputError, match=r"zamad.*did you mean.*zammad"):
         customizations.explain(desk, "zendesk", "zamad")

@@ -63,7 +63,7 @@ for my $code (@codes) {
 print encode_json(\@answers);
 """
 STATUSES = {"hold": "stalled", "pending": "stalled", "solved": "resolved", "closed": "resolved"}
-PRIORITIES = {None: 0, "low": 25, "normal": 50, "high": 75, "urgent": 100}
+PRIORITIES = {None: 0, "low": 0, "normal": 50, "high": 100, "urgent": 100}
 
 
 def moved(update: Update) -> dict[str, Any]:
@@ -81,7 +81,8 @@ def moved(update: Update) -> dict[str, Any]:
         batch.append({"Type": "Correspond" if update["comment"]["public"] else "Comment", "Creator": update["actor"]})
     for name, before in update["before"].items():
         sides = {"OldValue": value(name, before), "NewValue": value(name, update[name])}
-        batch.append({"Type": "Set", "Field": fields[name], "Creator": update["actor"], **sides})
+        if sides["OldValue"] != sides["NewValue"]:  # of two values that are one there, no transaction comes
+            batch.append({"Type": "Set", "Field": fields[name], "Creator": update["actor"], **sides})
     if not batch:
         batch.append({"Type": "Set", "Field": "Subject", "Creator": update["actor"]})
     ticket = {field: value(name, update[name]) for name, field in fields.items()}

@@ -22,7 +22,7 @@ ZENDESK: Any = connector("zendesk.rules")
 ZAMMAD: Any = connector("zammad.rules")
 FRESHDESK: Any = connector("freshdesk.rules")
 UPDATES = updates(250, seed=7)
-some = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+some = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,7 @@ def source_counts(account: Account) -> dict[str, int]:
         "message": len(account["ticket_comments"]),
         "attachment": sum(len(c["attachments"]) for c in account["ticket_comments"]),
         "satisfaction": len(account["satisfaction_ratings"]),
-        "ticket_link": 0,
+        **dict.fromkeys(("ticket_link", "canned_response", "article"), 0),  # Zendesk gives none of them
     }
 
 

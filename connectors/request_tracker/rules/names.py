@@ -20,13 +20,15 @@ CHANGES = {  # stock conditions about one field to (path, changed to)
     "On Resolve": ("ticket.status", "resolved"),
     "On Reject": ("ticket.status", "rejected"),
 }
-EVENTS = {"On Create": "created", "On Correspond": "replied", "On Comment": "noted"}
+EVENTS = {"On Create": "created"}
+SAID = {"On Correspond": True, "On Comment": False}  # is what comes in for the requester?
+SAID_NAMES = {public: name for name, public in SAID.items()}
 EVENT_NAMES = {ours: theirs for theirs, ours in EVENTS.items()}
 ANYTHING = "On Transaction"
 
-STATUSES = {"new": "new", "open": "open", "stalled": "pending", "resolved": "solved"}
+STATUSES = {"new": "new", "open": "open", "stalled": "pending", "resolved": "solved", "rejected": "closed"}
 STATUS_NAMES = {ours: theirs for theirs, ours in STATUSES.items()}
-# The default lifecycle: one status for waiting, one for done.
+# As mappings/vendors/request_tracker.yaml moves tickets: one status for waiting, one for done.
 STATUS_TABLE: dict[str | None, str | None] = {
     "new": "new",
     "open": "open",
@@ -35,7 +37,14 @@ STATUS_TABLE: dict[str | None, str | None] = {
     "solved": "solved",
     "closed": "solved",
 }
-PRIORITIES = {None: 0, "low": 25, "normal": 50, "high": 75, "urgent": 100}
+PRIORITIES = {"low": 0, "normal": 50, "high": 100}  # as PriorityAsString has them
+PRIORITY_TABLE: dict[str | None, str | None] = {
+    None: "low",
+    "low": "low",
+    "normal": "normal",
+    "high": "high",
+    "urgent": "high",
+}
 
 WATCHERS = {  # in the names of stock actions to ours
     "Requestors": "requester",

@@ -75,7 +75,7 @@ def value(at: Path, one: Value | None) -> str | None:
     if str(at) == "ticket.status":
         held = names.STATUS_NAMES.get(str(held))
     elif str(at) == "ticket.priority":
-        held = str(names.PRIORITIES[held]) if held in names.PRIORITIES else None
+        held = str(names.PRIORITIES[held]) if held and held in names.PRIORITIES else None
     elif one is not None and one.type == "ref":
         held = f"<{'queue' if one.kind == 'group' else one.kind}:{held}>"
     return None if held is None else quoted(held)
@@ -116,11 +116,7 @@ def leaf(one: Leaf) -> str | None:
 
 def _is(one: Is) -> str | None:
     at, null, negated = read(one.path), int(one.null), int(one.negated)
-    if str(one.path) == "ticket.priority":  # nothing is 0 there, and never missing
-        missing = one.null is not one.negated
-        listed = values(one.path, (*one.values, None) if missing else one.values)
-    else:
-        listed = values(one.path, one.values)
+    listed = values(one.path, one.values)
     return None if at is None or listed is None else f"$is->({at}, {null}, {negated}, {listed or '()'})"
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.rules.conditions import All, Changed, Condition, Event, Lit, Opaque, Ref, path
+from migrator.rules.conditions import All, Changed, Condition, Event, Is, Lit, Opaque, Ref, path
 from migrator.rules.rule import Action, Kind, Mail, Recipient, Rule, Unread, Verb
 from migrator.rules.template import Template, Var
 
@@ -50,6 +50,9 @@ def when(native: Mapping[str, Any]) -> Condition:
         at, to = names.CHANGES[name]
         status = Lit(value=names.STATUSES[to]) if to in names.STATUSES else Ref(kind="status", id=to)
         return Changed(path=path(at), after=(status,) if to else None)
+    if name in names.SAID:
+        public = Is(path=path("comment.public"), values=(Lit(value=names.SAID[name]),))
+        return All(of=(Event(kinds=("updated",)), public))
     return All() if name == names.ANYTHING else Event(kinds=(names.EVENTS.get(name, name),))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from migrator.rules.conditions import All, Changed, Condition, Event, Is, Leaf, Lit, Opaque
+from migrator.rules.conditions import All, Changed, Condition, Event, Is, Leaf, Lit, Opaque, leaves
 from migrator.rules.conditions import Any as AnyOf
-from migrator.rules.normal_forms import assume
+from migrator.rules.normal_forms import assume, created_only
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import translated
 from migrator.rules.rule import Action, Comment, Mail, Rule, SetField, SetTags, Unread, Verb
@@ -50,9 +50,20 @@ def rule(source: Rule) -> Translation:
 
 def applicable(book: Notebook, when: Condition) -> str:
     """Return the Perl of a condition, with a verdict noted on each of its leaves."""
-    tree = _adapted(book, assume(when, lambda leaf: None))
+    new = created_only(when)
+    for leaf in leaves(when) if new else ():
+        if _privacy(leaf) is not None:
+            book.leaf(leaf, "equivalent", "a new ticket's first message is public there")
+    tree = _adapted(book, assume(when, _privacy if new else lambda leaf: None))
     code = perl.condition(tree)
     return f"{perl.PRELUDE}return {code if code is not None else '0'} ? 1 : 0;\n"
+
+
+def _privacy(leaf: Leaf) -> bool | None:
+    """Say what a new ticket answers when it is asked whether it is public."""
+    if isinstance(leaf, Is) and str(leaf.path) == "ticket.privacy":
+        return (Lit(value="public") in leaf.values) is not leaf.negated
+    return None
 
 
 def _adapted(book: Notebook, node: Condition) -> Condition:
@@ -83,8 +94,7 @@ def _is(book: Notebook, leaf: Is) -> tuple[Leaf, Verdict, str]:
     if ours == "ticket.status":
         return book.image(leaf, names.STATUS_TABLE, "status")
     if ours == "ticket.priority":
-        book.need("setting", "priorities 0, 25, 50, 75, 100", "none, low, normal, high and urgent are numbers there")
-        return leaf, "equivalent", "given these numbers"
+        return book.image(leaf, names.PRIORITY_TABLE, "priority")
     if ours == "comment.public":
         seen = [getattr(one, "value", None) for one in leaf.values]
         values = tuple(Lit(value=str(one is not False).lower()) for one in seen)
@@ -106,9 +116,9 @@ def _changed(book: Notebook, leaf: Changed) -> tuple[Leaf, Verdict, str]:
         if verdict in ("approximated", "untranslatable"):
             return leaf, "untranslatable", note
         made[side], worst = getattr(asked, "values", values), (verdict, note)
-    merged = str(leaf.path) == "ticket.status"
+    merged = str(leaf.path) in ("ticket.status", "ticket.priority")
     if merged and leaf.before is None and leaf.after is None:
-        return leaf, "approximated", "from hold to pending, or solved to closed, nothing changes there"
+        return leaf, "approximated", "between two values that are one there, nothing changes"
     return leaf.model_copy(update=made), *worst
 
 
@@ -155,8 +165,9 @@ class Actions:
     def _set(self, at: int, action: SetField) -> bool:
         ours = str(action.path)
         held, verdict, note = action.value, "exact", ""
-        if ours == "ticket.status":
-            word, verdict, note = self.book.unset(ours, getattr(held, "value", None), names.STATUS_TABLE)
+        tables = {"ticket.status": names.STATUS_TABLE, "ticket.priority": names.PRIORITY_TABLE}
+        if ours in tables:
+            word, verdict, note = self.book.unset(ours, getattr(held, "value", None), tables[ours])
             held = Lit(value=str(word))
         value = "$nobody" if held is None and ours == "ticket.assignee" else perl.value(action.path, held)
         verbs = {"ticket.status": "SetStatus", "ticket.priority": "SetPriority", "ticket.group": "SetQueue"}
@@ -215,7 +226,9 @@ def _own(book: Notebook) -> Native:
         status = names.STATUS_NAMES.get(str(getattr(to, "value", "")), getattr(to, "id", ""))
         native["ScripCondition"] = NAMES[(str(when.path), status)]
     else:
-        native["ScripCondition"] = names.ANYTHING
+        said = [part for part in getattr(when, "of", ()) if isinstance(part, Is)]
+        public = getattr(said[0].values[0], "value", None) if said else None
+        native["ScripCondition"] = names.SAID_NAMES[bool(public)] if said else names.ANYTHING
     if not isinstance(when, All | AnyOf):
         book.leaf(when, "exact")  # type: ignore[arg-type]
     book.action(0, "exact")
