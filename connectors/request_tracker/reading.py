@@ -107,7 +107,10 @@ class Reader(Deliverer):
             native = self._field(native)
         elif stream == "tickets":
             native = self._ticket_read(native)
-        return Raw(id, json.dumps(native, ensure_ascii=False).encode(), native.get("LastUpdated"))
+        if "_hyperlinks" in native:  # like every key, in another order each time it is asked for
+            native["_hyperlinks"] = sorted(native["_hyperlinks"], key=lambda link: json.dumps(link, sort_keys=True))
+        body = json.dumps(native, ensure_ascii=False, sort_keys=True).encode()
+        return Raw(id, body, native.get("LastUpdated"))
 
     def _field(self, native: Native) -> Native:
         native["Kind"] = f"{native['Type']}-{1 if str(native.get('MaxValues')) == '1' else 0}"
