@@ -7,14 +7,13 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from migrator.connector import Child, Native, Outcome, Promise, Raw, Unit, Written, at_path, place
 from migrator.declarative import Declarative
-from migrator.errors import AbsentError, MigratorError, RefusedError, RetryError, UnknownOutcomeError, VendorError
+from migrator.errors import AbsentError, RefusedError, RetryError, UnknownOutcomeError, VendorError
 from migrator.manifest import Call, Embed, Find, Jobs, Write
 from migrator.mapping import word
 
@@ -34,8 +33,7 @@ class Deliverer(Declarative):
     def time(self) -> datetime:
         """Return the time by the vendor's clock: ours may be far off, and may be set while nobody looks."""
         if not self.client.calls:
-            with suppress(MigratorError):  # a vendor out of reach will say so where it matters
-                self.client.read(self.manifest.check.path)
+            self.client.listen(self.manifest.check.path)  # a vendor out of reach will say so where it matters
         return self.client.vendor_now()
 
     def write(self, units: Sequence[Unit]) -> list[Outcome] | Promise:

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from migrator.errors import (
     AbsentError,
     AccessError,
     ForbiddenError,
+    MigratorError,
     RefusedError,
     RetryError,
     UnknownOutcomeError,
@@ -95,6 +97,11 @@ class Client:
         Raises UnknownOutcomeError when no usable answer came: look the record up. Raises RefusedError with the answer.
         """
         return self._again(lambda: self._once(method, path, **how))
+
+    def listen(self, path: str) -> None:
+        """Ask once, whatever the answer is, for the vendor's time that comes with it."""
+        with suppress(MigratorError):
+            self._once("GET", path)
 
     def vendor_now(self) -> datetime:
         """Return the time by the vendor's clock, whatever ours does; by ours until the vendor has told its own."""
