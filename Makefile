@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # A company's network may sign with its own certificate.
 export UV_SYSTEM_CERTS := 1
 # An hour and more each; peers also installs other people's tools.
-LONG := benchmarks/account.py benchmarks/crashes.py benchmarks/peers.py
+LONG := benchmarks/overlap.py benchmarks/account.py benchmarks/crashes.py benchmarks/peers.py
 BENCHMARKS := $(filter-out $(LONG),$(wildcard benchmarks/[a-z]*.py))
 AS_INSTALLED := $(BIN)/python scripts/as_installed.py
 

@@ -17,7 +17,7 @@ from typing import Any
 from migrator.control import holds
 from migrator.delivery import Deliverer
 from migrator.errors import InputError, PlanError, StoppedError
-from migrator.extract import Arrivals, Extracted, begin_download, canonicalize, with_bytes
+from migrator.extract import Arrivals, Chunk, Extracted, begin_download, canonicalize, with_bytes
 from migrator.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stage import Stage
@@ -26,6 +26,7 @@ from migrator.waves import ASIDE, WAITS, Wave
 
 LEAST = 100  # records at the top that make a wave worth its plan
 SHARE = 0.02  # of all of them, where these are many: the last wave, which nothing overlaps, is not larger
+OFTEN = Chunk(pages=1, most_seconds=15.0)  # what is durable sooner can be written sooner
 LOOK_SECONDS = 1.0  # between two looks for a wish, while nothing arrives
 FILE = "terms.json"
 
@@ -237,7 +238,7 @@ class _Arriving:
 
     def _bring(self) -> None:
         try:
-            self._records = self.steps.bring(self.source, self.progress, self.arrivals)
+            self._records = self.steps.bring(self.source, self.progress, self.arrivals, chunk=OFTEN)
         finally:
             self._over.set()
 

@@ -22,7 +22,7 @@ from migrator.control import Run, holds
 from migrator.delivery import Deliverer
 from migrator.documents import Document
 from migrator.errors import InputError, PlanError, WorkspaceError
-from migrator.extract import Arrivals, Extracted, canonicalize, download, extract
+from migrator.extract import CHUNK, Arrivals, Chunk, Extracted, canonicalize, download, extract
 from migrator.ledger import Ledger
 from migrator.load import Loaded, Loader
 from migrator.plan import Plan, Planner, is_whole
@@ -151,7 +151,9 @@ class Steps:
             canonicalize(stage, kinds, mapping, raw="raw", into="canonical")
         return self.brought(brought, self.fetch(source, "canonical", progress))
 
-    def bring(self, source: Deliverer, progress: Progress, arrivals: Arrivals | None = None) -> Extracted:
+    def bring(
+        self, source: Deliverer, progress: Progress, arrivals: Arrivals | None = None, *, chunk: Chunk = CHUNK
+    ) -> Extracted:
         """Bring the records alone."""
         expects = self.run.expect if self.run else lambda records: None
         return extract(
@@ -161,6 +163,7 @@ class Steps:
             sleep=source.client.sleep,
             expects=expects,
             arrivals=arrivals,
+            chunk=chunk,
         )
 
     def fetch(self, source: Deliverer, canonical: str, progress: Progress) -> int:
