@@ -121,8 +121,8 @@ def extract(
     wanted = list(streams) if streams is not None else source.streams()
     arrivals = arrivals or Arrivals()
     workspace.folder.mkdir(parents=True, exist_ok=True)
-    with Stage(workspace.stage) as stage:  # held to the end: opening and closing it again costs 40 ms of CPU
-        pipeline = landing.pipeline(workspace, stage, dataset)
+    # The stage is held to the end: opening and closing it again costs 40 ms of CPU.
+    with Stage(workspace.stage) as stage, landing.pipeline(workspace, stage, dataset) as pipeline:
         with _ours_told():
             with arrivals.turn:
                 pipeline.sync_destination()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # read while dlt is imported
@@ -44,19 +45,29 @@ HINTS: dict[str, Any] = {
 }
 
 
-def pipeline(workspace: Workspace, stage: Stage, dataset: str) -> dlt.Pipeline:
-    """Return a dataset's pipeline: its packages lie in the workspace, and it loads over a connection of ``stage``."""
+@contextmanager
+def pipeline(workspace: Workspace, stage: Stage, dataset: str) -> Iterator[dlt.Pipeline]:
+    """Yield a dataset's pipeline: its packages lie in the workspace, and it loads over a connection of ``stage``.
+
+    The connection ends with the ``with``: dlt would keep it until something else is loaded, and the file with it.
+    """
     os.environ["DLT_DATA_DIR"] = str(workspace.folder / ".dlt")
     context = Container()[PluggableRunContext]
     if not any(isinstance(each, _Settings) for each in context.providers.providers):
         context.providers = ConfigProvidersContainer([_Settings()])
         context.initialize_runtime()
-    return dlt.pipeline(
-        pipeline_name=dataset,
-        pipelines_dir=str(workspace.folder / ".dlt"),
-        destination=_InPlace(DuckDbCredentials(stage.connection.cursor())),
-        dataset_name=dataset,
-    )
+    with closing(stage.connection.cursor()) as connection:
+        made = dlt.pipeline(
+            pipeline_name=dataset,
+            pipelines_dir=str(workspace.folder / ".dlt"),
+            destination=_InPlace(DuckDbCredentials(connection)),
+            dataset_name=dataset,
+        )
+        try:
+            yield made
+        finally:
+            if made.is_active:
+                made.deactivate()
 
 
 def resource(stream: str, table: str, pages: Callable[[], Iterator[Any]]) -> Any:

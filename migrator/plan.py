@@ -18,6 +18,7 @@ from typing import Any, Literal
 from migrator.compile import name
 from migrator.decide import DECIDED, WRITES, Decider
 from migrator.delta import Change, Delta, Look, changes, prepare
+from migrator.errors import PlanError
 from migrator.kinds import Kinds
 from migrator.losses import Loss, measure_losses
 from migrator.manifest import Manifest
@@ -286,7 +287,12 @@ def is_whole(stage: Stage) -> bool:
 
 
 def digest(stage: Stage, kinds: Kinds, files: dict[str, str]) -> str:
-    """Return the sha256 over every decision, payload, prediction and source record, and the files that made them."""
+    """Return the sha256 over every decision, payload, prediction and source record, and the files that made them.
+
+    Raises PlanError where the plan was cut off before its end.
+    """
+    if not is_whole(stage):
+        raise PlanError("the plan in the workspace was cut off before its end; run `migrator plan` again")
     whole = hashlib.sha256(json.dumps(files, sort_keys=True).encode())
     whole.update(stage.one("SELECT records FROM plan.seal").encode())
     decided = (

@@ -60,21 +60,21 @@ def test_an_id_has_one_row_and_it_is_the_latest_also_where_a_chunk_is_loaded_twi
     with tempfile.TemporaryDirectory() as made:
         workspace = Workspace(Path(made) / "w")
         with Stage(Path(made) / "stage.duckdb") as stage:
-            pipeline = landing.pipeline(workspace, stage, "raw")
-            for number, pages in enumerate(chunks):
-                pipeline.extract(chunk(number, pages), loader_file_format="parquet")
-                pipeline.normalize()
-                waiting, kept = workspace.folder / ".dlt" / "raw" / "load" / "normalized", Path(made) / "kept"
-                shutil.copytree(waiting, kept)
-                pipeline.load()
-                if twice:  # as after a death between the rows' commit and dlt's note of it
-                    for package in waiting.with_name("loaded").iterdir():
-                        shutil.rmtree(package)
-                    shutil.copytree(kept, waiting, dirs_exist_ok=True)
-                    assert pipeline.has_pending_data
+            with landing.pipeline(workspace, stage, "raw") as pipeline:
+                for number, pages in enumerate(chunks):
+                    pipeline.extract(chunk(number, pages), loader_file_format="parquet")
+                    pipeline.normalize()
+                    waiting, kept = workspace.folder / ".dlt" / "raw" / "load" / "normalized", Path(made) / "kept"
+                    shutil.copytree(waiting, kept)
                     pipeline.load()
-                shutil.rmtree(kept)
-            found = stage.rows("SELECT id, body FROM raw.things") if any(map(any, chunks)) else []
+                    if twice:  # as after a death between the rows' commit and dlt's note of it
+                        for package in waiting.with_name("loaded").iterdir():
+                            shutil.rmtree(package)
+                        shutil.copytree(kept, waiting, dirs_exist_ok=True)
+                        assert pipeline.has_pending_data
+                        pipeline.load()
+                    shutil.rmtree(kept)
+                found = stage.rows("SELECT id, body FROM raw.things") if any(map(any, chunks)) else []
     assert sorted(found) == sorted(latest(chunks).items())
 
 
@@ -97,7 +97,7 @@ def test_neither_the_environment_nor_a_file_of_settings_steers_what_lands(
     (tmp_path / ".dlt" / "config.toml").write_text('[normalize.data_writer]\ndisable_compression = "not a truth"\n')
     monkeypatch.chdir(tmp_path)
     with Stage(tmp_path / "stage.duckdb") as stage:
-        pipeline = landing.pipeline(Workspace(tmp_path / "w"), stage, "raw")
-        pipeline.run(chunk(0, [[("a", None)]]), loader_file_format="parquet")
-        assert stage.rows("SELECT id, body FROM raw.things") == [("a", '{"at":"0.0"}')]
+        with landing.pipeline(Workspace(tmp_path / "w"), stage, "raw") as pipeline:
+            pipeline.run(chunk(0, [[("a", None)]]), loader_file_format="parquet")
+            assert stage.rows("SELECT id, body FROM raw.things") == [("a", '{"at":"0.0"}')]
     assert not (tmp_path / "elsewhere.duckdb").exists()
