@@ -18,6 +18,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -249,7 +250,11 @@ def shared(benches: list[Bench], points: list[Point], folder: Path, processes: i
         scratch.mkdir()
         child = os.fork()
         if child == 0:
-            sweep(benches, points[number::processes], scratch)
+            try:  # whatever happens, the folder is the parent's to clear
+                sweep(benches, points[number::processes], scratch)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
             os._exit(0)
         children.append((child, scratch / "lines"))
     lines = []
