@@ -59,8 +59,7 @@ class Wave:
         if self._seen != self.arrivals.times:
             self._seen = self.arrivals.times
             canonicalize(stage, self.kinds, self.mapping, raw="raw", into=HERE, only=self._chain(files))
-        unread = {kind: ids for kind, ids in self._unread(stage)}
-        waits = [*unread.values(), *(ids for _, ids in self._without_bytes(HERE))]
+        waits = ["SELECT NULL AS id", *(ids for _, ids in self._waiting(stage, HERE))]
         return self.listed(stage)[1] - int(stage.one(f"SELECT count(DISTINCT id) FROM ({' UNION ALL '.join(waits)})"))
 
     def _chain(self, kinds: Iterable[str]) -> set[str]:
@@ -78,10 +77,15 @@ class Wave:
         stage.run(f"CREATE TABLE {WAITING} (kind VARCHAR, id VARCHAR, reason VARCHAR)")
         if self.last:
             return None
-        for kind_name, ids in (*self._unread(stage), *self._without_bytes("canonical")):
+        for kind_name, ids in self._waiting(stage, "canonical"):
             stage.run(f"INSERT INTO {WAITING} SELECT DISTINCT {quoted(kind_name)}, id, ? FROM ({ids})", WAITS)
         stage.insert(WAITING, [[kind, id, ASIDE] for kind, id in self.aside])
         return WAITING
+
+    def _waiting(self, stage: Stage, schema: str) -> Iterator[tuple[str, str]]:
+        """Yield (kind at the top, ids) of what is not whole, its files looked for in ``schema``."""
+        yield from self._unread(stage)
+        yield from self._without_bytes(schema)
 
     def _tops(self) -> Iterator[tuple[str, list[str]]]:
         """Yield each stream that is read with lists of its own, and those lists."""
