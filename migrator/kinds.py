@@ -81,13 +81,16 @@ class Field(Document):
 class Kind(Document):
     """One kind of record. ``match``: fields that make a record the same as one at the destination, whatever the case.
 
-    ``stands_in``: the kind a record is written as where the destination cannot take it (a person without a seat).
+    ``exact``: in these, case counts. ``role``: fields that make it the same where it has them all, before ``match`` is
+    asked (the folder for sent mail, whatever it is called). ``stands_in``: the kind a record is written as where the destination cannot take it (a person without a seat).
     ``label``: the field a person knows the record by.
     """
 
     doc: str = ""
     label: str | None = None
     match: tuple[str, ...] = ()
+    exact: Flag = False
+    role: tuple[str, ...] = ()
     stands_in: str | None = None
     fields: dict[str, Field]
 
@@ -138,7 +141,7 @@ class Kinds(Document):
             targets |= {kind.stands_in} if kind.stands_in else set()
             for target in targets - set(self.kinds):
                 raise ValueError(f"{name} refers to the kind '{target}', which does not exist")
-            for match in kind.match:
+            for match in (*kind.match, *kind.role):
                 if match not in kind.fields:
                     raise ValueError(f"{name} is matched by '{match}', which is not a field of it")
         return self
