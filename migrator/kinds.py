@@ -82,8 +82,9 @@ class Kind(Document):
     """One kind of record. ``match``: fields that make a record the same as one at the destination, whatever the case.
 
     ``exact``: in these, case counts. ``role``: fields that make it the same where it has them all, before ``match`` is
-    asked (the folder for sent mail, whatever it is called). ``stands_in``: the kind a record is written as where the destination cannot take it (a person without a seat).
-    ``label``: the field a person knows the record by.
+    asked (the folder for sent mail, whatever it is called). ``same``: fields in which a record that is there already must
+    be equal; where it is not, a person decides. ``stands_in``: the kind a record is written as where the destination
+    cannot take it (a person without a seat). ``label``: the field a person knows the record by.
     """
 
     doc: str = ""
@@ -91,6 +92,7 @@ class Kind(Document):
     match: tuple[str, ...] = ()
     exact: Flag = False
     role: tuple[str, ...] = ()
+    same: tuple[str, ...] = ()
     stands_in: str | None = None
     fields: dict[str, Field]
 
@@ -141,7 +143,7 @@ class Kinds(Document):
             targets |= {kind.stands_in} if kind.stands_in else set()
             for target in targets - set(self.kinds):
                 raise ValueError(f"{name} refers to the kind '{target}', which does not exist")
-            for match in (*kind.match, *kind.role):
+            for match in (*kind.match, *kind.role, *kind.same):
                 if match not in kind.fields:
                     raise ValueError(f"{name} is matched by '{match}', which is not a field of it")
         return self

@@ -23,11 +23,13 @@ class Cited(Document):
 
 class Auth(Document):
     """``basic``: user and password, ``bearer``: a token, which wins where its secret is given; ``{name}`` stands for an
-    account setting or a secret. ``scheme``: the word that stands before the token."""
+    account setting or a secret. ``scheme``: the word that stands before the token. ``header``: where it is not
+    ``Authorization``; no word stands before the token then."""
 
     basic: tuple[str, str] | None = None
     bearer: str | None = None
     scheme: str = "Bearer"
+    header: str | None = None
 
 
 class QuotaRule(Cited):
@@ -126,7 +128,7 @@ class Call(Document):
     ``hooks.py`` that finds the written record in the answer. ``headers``: sent along, filled like the path.
     """
 
-    method: Literal["POST", "PUT", "DELETE"] = "POST"
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST"
     path: str
     many: int = 1
     job: Flag = False
@@ -189,7 +191,8 @@ class Keep(Document):
     """What the vendor does with one canonical field.
 
     ``write``: ``always``, ``create`` (only then) or ``never``. ``max``: characters, or items of a list; ``max_bytes``:
-    bytes of UTF-8, cut between characters; ``max_item``: characters of each item. ``type_max``: characters of custom
+    bytes of UTF-8, cut between characters; ``max_item``: characters of each item. ``least``/``most``: of a number, which
+    is raised or lowered. ``type_max``: characters of custom
     values, by field type. ``one_of``: native values it takes. ``default``: what it fills in when there is none;
     ``fills``: it may fill in something of its own; ``moves``: it changes the value by itself later on.
     ``only_with``: written only where other fields have these values. ``follows``: not written, but read back as this
@@ -206,6 +209,8 @@ class Keep(Document):
     max: int | None = None
     max_bytes: int | None = None
     max_item: int | None = None
+    least: int | None = None
+    most: int | None = None
     one_of: tuple[Scalar, ...] = ()
     default: Scalar | None = None
     default_field: str | None = None
@@ -268,7 +273,8 @@ class Write(Document):
     costs money); ``skip``/``manual``: not written, with the reason. ``match_among``: kinds
     whose records at the destination are the same too (an employee who asks and has a seat). ``key_field``: the set-up
     custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
-    ``needs``: the secret without which it is left to a person. ``named``: no call makes it, it is there as soon as a
+    ``takes``: written only where its own fields have these values (regular expressions). ``needs``: the secret without which it is left to a
+    person. ``named``: no call makes it, it is there as soon as a
     written record names it; what none names is left behind, for this reason.
     """
 
@@ -285,6 +291,7 @@ class Write(Document):
     manual: str | None = None
     key_field: str | None = None
     owner_with: dict[str, tuple[str, ...]] = {}
+    takes: dict[str, tuple[str, ...]] = {}
     needs: str | None = None
     named: str | None = None
     fields: dict[str, Keep] = {}

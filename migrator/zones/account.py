@@ -20,7 +20,7 @@ from migrator.delivery import Deliverer
 from migrator.errors import AbsentError, ForbiddenError, RefusedError, RetryError, UnknownOutcomeError
 from migrator.manifest import Stream
 from migrator.zones.records import RecordSet, from_body, known, parts
-from migrator.zones.wire import Key, Server
+from migrator.zones.wire import Server
 
 PAGE = 2000  # record sets
 SERIAL_LOOKS = 30  # a second apart: until every server has the zone as the first one has it
@@ -116,9 +116,8 @@ class ZoneAccount(Deliverer):
 
     @cached_property
     def servers(self) -> list[Server]:
-        """Return the authoritative servers the option ``servers`` names, with the key of the option ``servers_key``."""
-        key = Key.read(self.given("servers_key")) if self.options.get("servers_signed") == "yes" else None
-        return [Server.read(one, key) for one in self.options.get("servers", "").replace(",", " ").split()]
+        """Return the authoritative servers the option ``servers`` names."""
+        return [Server.read(one) for one in self.options.get("servers", "").replace(",", " ").split()]
 
     def seen(self, zone: str) -> Iterator[RecordSet]:
         """Yield a zone's record sets as its servers serve them; as the account tells them where none are named."""

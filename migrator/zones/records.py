@@ -54,7 +54,7 @@ class RecordSet:
         if self.pieces:
             told["pieces"] = list(self.pieces)
         if self.type in APEX and self.name == self.zone:
-            told["apex"] = True
+            told["provided"] = True
         if self.type in SIGNING:
             told["signing"] = True
         return {**told, **(self.beside or {})}
@@ -217,7 +217,7 @@ def _made(
 
 def from_body(body: Native) -> RecordSet:
     """Return the record set of a payload, or of a staged body."""
-    own = ("id", "zone", "name", "type", "ttl", "values", "pieces", "apex", "signing")
+    own = ("id", "zone", "name", "type", "ttl", "values", "pieces", "provided", "signing")
     beside = {key: value for key, value in body.items() if key not in own}
     return RecordSet(
         str(body["zone"]),
