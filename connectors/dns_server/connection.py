@@ -8,7 +8,7 @@ from functools import cached_property
 from migrator.connector import Finding, Native
 from migrator.errors import AccessError, InputError, MigratorError
 from migrator.zones.account import Change, ZoneAccount
-from migrator.zones.records import RecordSet, absolute
+from migrator.zones.records import RecordSet, absolute, parts
 from migrator.zones.wire import Key, Server
 
 
@@ -51,7 +51,7 @@ class Connection(ZoneAccount):
         wanted = list(ids)
         if len(wanted) > 64:
             return super().named(wanted)
-        asked = [self.server.asked(*id.split(" ")) for id in wanted]
+        asked = [self.server.asked(*parts(id)) for id in wanted]
         return {one.id: one for one in asked if one}
 
     def change(self, zone: str, changes: Sequence[Change]) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from migrator.connector import Native
 from migrator.errors import AbsentError, InputError
 from migrator.zones.account import Change, ZoneAccount
-from migrator.zones.records import RecordSet, absolute, normal, parsed, record_set
+from migrator.zones.records import RecordSet, absolute, normal, parsed, parts, record_set
 
 ZONES = "/servers/localhost/zones"
 
@@ -37,7 +37,7 @@ class Connection(ZoneAccount):
             return super().named(wanted)
         found = {}
         for id in wanted:
-            zone, name, type = id.split(" ")
+            zone, name, type = parts(id)
             query = {"rrset_name": name, "rrset_type": type}
             try:
                 rrsets = self.client.read(_address(zone), query).json()["rrsets"]
@@ -76,7 +76,7 @@ def _address(zone: str) -> str:
 
 def _told(zone: str, rrset: Native) -> RecordSet:
     served = [record["content"] for record in rrset["records"] if not record.get("disabled")]
-    off = [normal(rrset["type"], r["content"], zone)[0] for r in rrset["records"] if r.get("disabled")]
+    off = [normal(rrset["type"], r["content"])[0] for r in rrset["records"] if r.get("disabled")]
     notes = [note["content"] for note in rrset.get("comments") or () if note.get("content")]
     beside: dict[str, Any] = {}
     if off:
@@ -100,7 +100,7 @@ def _rrset(was: RecordSet | None, becomes: RecordSet | None) -> Native:
     one = becomes or was
     assert one is not None
     if becomes is None:
-        return {"name": one.name, "type": one.type, "changetype": "DELETE"}
+        return {"name": one.name, "type": one.type, "ttl": one.ttl, "changetype": "DELETE", "records": []}
     beside = becomes.beside or {}
     off = replace(becomes, values=tuple(beside.get("disabled") or ()), pieces=())
     records = [{"content": _worded(one.type, text), "disabled": False} for text in becomes.texts()]

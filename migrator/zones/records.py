@@ -19,7 +19,7 @@ import dns.rdatatype
 import dns.rdtypes.txtbase
 
 from migrator.connector import Native
-from migrator.errors import VendorError
+from migrator.errors import RefusedError, VendorError
 
 STRING_BYTES = 255  # of one string of a TXT (RFC 1035 3.3)
 MOST_TTL = 2**31 - 1  # RFC 2181 8
@@ -32,6 +32,7 @@ IDNA = dns.name.IDNA_2008_Practical
 class RecordSet:
     """The records of one name and type. ``values``: normal forms, sorted, each once. ``pieces``: texts of those TXT
     records whose strings are not cut the usual way, as they are cut. ``beside``: what else the vendor says of it.
+    ``apart``: tells it from others of the same name and type, where the vendor has several.
     """
 
     zone: str
@@ -41,11 +42,12 @@ class RecordSet:
     values: tuple[str, ...]
     pieces: tuple[str, ...] = ()
     beside: Native | None = None
+    apart: str = ""
 
     @property
     def id(self) -> str:
         """Return the name it has in every account: blanks are escaped in names."""
-        return set_id(self.zone, self.name, self.type)
+        return set_id(self.zone, self.name, self.type) + (f"|{self.apart}" if self.apart else "")
 
     def body(self) -> Native:
         """Return it as every connector stages it; what is none is left out."""
@@ -66,13 +68,13 @@ class RecordSet:
 
 
 def set_id(zone: str, name: str, type: str) -> str:
-    """Return the id of a record set."""
-    return f"{zone} {name} {type}"
+    """Return the id of a record set. Addresses come first in their order: servers refuse an MX to a host without one."""
+    return f"{zone} {type} {name}"
 
 
 def parts(id: str) -> tuple[str, str, str]:
     """Return zone, name and type of a record set's id."""
-    zone, name, type = id.split(" ")
+    zone, type, name = id.split(" ")
     return zone, name, type
 
 
@@ -108,14 +110,14 @@ def known(type: str) -> bool:
 
 
 def parsed(type: str, text: str, zone: str = ".") -> dns.rdata.Rdata:
-    """Return one value as dnspython has it. Raises VendorError for what is none of this type."""
+    """Return one value as dnspython has it. Raises RefusedError for what is none of this type."""
     try:
         if type in ("TXT", "SPF"):
             return text_rdata(type, strings(text))
         origin = dns.name.from_text(zone)
         return dns.rdata.from_text(dns.rdataclass.IN, type, text, origin, relativize=False, idna_codec=IDNA)
     except (dns.exception.DNSException, ValueError) as err:
-        raise VendorError(f"{text[:120]!r} is not the value of a record {type}: {err}") from err
+        raise RefusedError(f"{text[:120]!r} is not the value of a record {type}: {err}") from err
 
 
 def text_rdata(type: str, some: Sequence[bytes]) -> dns.rdata.Rdata:
@@ -197,9 +199,18 @@ def of_plain_text(said: str) -> str:
 def record_set(
     zone: str, name: str, type: str, ttl: Any, texts: Iterable[str], beside: Native | None = None
 ) -> RecordSet:
-    """Return a record set of values in master file form. Raises VendorError for what cannot be read."""
-    told = [normal(type, text, zone) for text in texts]
+    """Return a record set of values in master file form; names in values are absolute, with or without a dot at their
+    end, as APIs have them. A value that cannot be read stays as it came. Raises VendorError for what is no name.
+    """
+    told = [_readable(type, text) for text in texts]
     return _made(absolute(zone), absolute(name, zone), type, ttl, told, beside)
+
+
+def _readable(type: str, text: str) -> tuple[str, str | None]:
+    try:
+        return normal(type, text)
+    except RefusedError:
+        return text, None
 
 
 def of_rdatas(zone: str, name: dns.name.Name, type: str, ttl: int, rdatas: Iterable[dns.rdata.Rdata]) -> RecordSet:

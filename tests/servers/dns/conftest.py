@@ -78,6 +78,6 @@ def on(server: NameServer, *, address: str = "") -> tuple[Account, dict[str, str
 
 def filed(folder: Path) -> tuple[Account, dict[str, str]]:
     """Return an account that is a folder of zone files."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     options = {"name_servers": "ns1.new.example. ns2.new.example."}
     return Account(vendor="zone_file", settings={"folder": str(folder)}, options=options), {}
