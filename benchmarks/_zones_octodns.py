@@ -1,4 +1,4 @@
-"""One zone from a PowerDNS to another by octoDNS as a library, the way its documentation has it; run in its own environment."""
+"""One zone from a PowerDNS to another by octoDNS as a library, as its documentation has it, in its own environment."""
 
 from __future__ import annotations
 

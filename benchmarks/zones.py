@@ -3,8 +3,9 @@
     python benchmarks/zones.py [--sets 20000] [--repeat 3] [--only migrator octodns] [--json FILE]
 
 Two true PowerDNS servers (Debian's). By turns each contender, a process of its own, copies the zone into the emptied
-second server and reads it back its own way: octoDNS by planning again over the API, migrator by a transfer on port 53.
-Nothing counts that did not arrive: after every run the two zones are transferred and compared here, with dnspython alone.
+second server and reads it back its own way: octoDNS by planning again over the API, migrator by a transfer.
+Nothing counts that did not arrive: after every run the two zones are transferred and compared here, with dnspython
+alone.
 """
 
 from __future__ import annotations

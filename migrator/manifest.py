@@ -191,9 +191,9 @@ class Keep(Document):
     """What the vendor does with one canonical field.
 
     ``write``: ``always``, ``create`` (only then) or ``never``. ``max``: characters, or items of a list; ``max_bytes``:
-    bytes of UTF-8, cut between characters; ``max_item``: characters of each item. ``least``/``most``: of a number, which
-    is raised or lowered. ``type_max``: characters of custom
-    values, by field type. ``one_of``: native values it takes. ``default``: what it fills in when there is none;
+    bytes of UTF-8, cut between characters; ``max_item``: characters of each item. ``least``/``most``: of a number,
+    which is raised or lowered. ``type_max``: characters of custom values, by field type. ``one_of``: native values it
+    takes. ``default``: what it fills in when there is none;
     ``fills``: it may fill in something of its own; ``moves``: it changes the value by itself later on.
     ``only_with``: written only where other fields have these values. ``follows``: not written, but read back as this
     reference's field; where it is written too, this is what stands in for nothing. ``kinds``: a reference is written to
@@ -273,9 +273,9 @@ class Write(Document):
     costs money); ``skip``/``manual``: not written, with the reason. ``match_among``: kinds
     whose records at the destination are the same too (an employee who asks and has a seat). ``key_field``: the set-up
     custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
-    ``takes``: written only where its own fields have these values (regular expressions). ``needs``: the secret without which it is left to a
-    person. ``named``: no call makes it, it is there as soon as a
-    written record names it; what none names is left behind, for this reason.
+    ``takes``: written only where its own fields have these values (regular expressions). ``needs``: the secret without
+    which it is left to a person. ``named``: no call makes it, it is there as soon as a written record names it; what
+    none names is left behind, for this reason.
     """
 
     kind: str

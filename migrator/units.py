@@ -75,7 +75,7 @@ class Builder:
             yield [list(unit) for _, unit in groupby(lane, key=lambda row: row.unit)]
 
     def units(self, names: Sequence[str]) -> Iterator[list[Row]]:
-        """Yield the rows of units by their names, in that order. Workers may ask side by side: no connection is shared."""
+        """Yield the rows of units by their names, in that order. Workers may ask side by side."""
         rows = self._rows(
             self.stage.stream(
                 f"SELECT {COLUMNS} FROM plan.planned WHERE action IN {WRITES} AND unit IN (SELECT unnest(?)) "

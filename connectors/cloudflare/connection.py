@@ -192,4 +192,3 @@ def _in_parts(type: str, rdata: Any) -> Native:
     if type in ("HTTPS", "SVCB"):
         data["value"] = " ".join(words[2:])
     return data
-

@@ -1,4 +1,4 @@
-"""Zones of a server on port 53: transferred whole, and changed by dynamic updates that say what must be there before."""
+"""Zones of a server on port 53: transferred whole, changed by dynamic updates that say what must be there."""
 
 from __future__ import annotations
 

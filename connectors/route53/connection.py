@@ -186,9 +186,7 @@ def _quoted_octal(part: str) -> str:
 
 def set_of(one: RecordSet) -> str:
     """Return a record set as the API takes it."""
-    values = "".join(
-        f"<ResourceRecord><Value>{escape(_octal(text))}</Value></ResourceRecord>" for text in one.texts()
-    )
+    values = "".join(f"<ResourceRecord><Value>{escape(_octal(text))}</Value></ResourceRecord>" for text in one.texts())
     return (
         f"<ResourceRecordSet><Name>{escape(_octal(one.name))}</Name><Type>{one.type}</Type><TTL>{one.ttl}</TTL>"
         f"<ResourceRecords>{values}</ResourceRecords></ResourceRecordSet>"

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 of a request, as docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request."""
+"""AWS Signature Version 4 (docs.aws.amazon.com/IAM, Create a signed AWS API request, read 2026-11-26)."""
 
 from __future__ import annotations
 

@@ -77,7 +77,9 @@ class ZoneAccount(Deliverer):
             records = self._records(zone)
             for begin in range(skip, max(len(records), skip + 1), PAGE):
                 some = records[begin : begin + PAGE]
-                yield Page(some, {"after": [len(zone), zone], "in": begin + PAGE}, last and begin + PAGE >= len(records))
+                yield Page(
+                    some, {"after": [len(zone), zone], "in": begin + PAGE}, last and begin + PAGE >= len(records)
+                )
 
     def _records(self, zone: str) -> list[Raw]:
         found = [Raw(one.id, _json(one.body()), None, zone) for one in self.seen(zone)]
@@ -169,7 +171,9 @@ class ZoneAccount(Deliverer):
             return replace(first, beside=beside)
         zone, name, type = parts(id)
         said = tuple(
-            f"({server.name} serves {one.ttl} {' / '.join(one.values)})" if one else f"({server.name} does not serve it)"
+            f"({server.name} serves {one.ttl} {' / '.join(one.values)})"
+            if one
+            else f"({server.name} does not serve it)"
             for server, one in zip(self.servers, served, strict=True)
         )
         ttl = own.ttl if own else next(one.ttl for one in served if one)
@@ -195,7 +199,9 @@ class ZoneAccount(Deliverer):
             except (RefusedError, UnknownOutcomeError, RetryError) as err:
                 if len(by_zone) == 1:
                     raise
-                for place, outcome in zip(places, self._singled_out(zone, [units[p] for p in places], err), strict=True):
+                for place, outcome in zip(
+                    places, self._singled_out(zone, [units[p] for p in places], err), strict=True
+                ):
                     outcomes[place] = outcome
                 continue
             for place in places:

@@ -68,7 +68,7 @@ class RecordSet:
 
 
 def set_id(zone: str, name: str, type: str) -> str:
-    """Return the id of a record set. Addresses come first in their order: servers refuse an MX to a host without one."""
+    """Return the id of a record set. Addresses come first in their order: BIND refuses an MX to a host without one."""
     return f"{zone} {type} {name}"
 
 
@@ -124,7 +124,8 @@ def text_rdata(type: str, some: Sequence[bytes]) -> dns.rdata.Rdata:
     """Return a TXT of these strings; longer ones are cut."""
     cut = [one[at : at + STRING_BYTES] for one in some for at in range(0, max(1, len(one)), STRING_BYTES)]
     of = dns.rdata.get_rdata_class(dns.rdataclass.IN, dns.rdatatype.from_text(type))
-    made: dns.rdata.Rdata = of(dns.rdataclass.IN, dns.rdatatype.from_text(type), cut or [b""])  # type: ignore[misc,operator]
+    make: Any = of
+    made: dns.rdata.Rdata = make(dns.rdataclass.IN, dns.rdatatype.from_text(type), cut or [b""])
     return made
 
 

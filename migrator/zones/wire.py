@@ -25,7 +25,6 @@ from migrator.errors import (
     AbsentError,
     AccessError,
     ForbiddenError,
-    InputError,
     RefusedError,
     RetryError,
     UnknownOutcomeError,
@@ -48,13 +47,13 @@ class Key:
 
     @classmethod
     def read(cls, text: str) -> Key:
-        """Return the key. Raises InputError, which does not show the secret."""
+        """Return the key. Raises AccessError, which does not show the secret."""
         try:
             algorithm, name, secret = text.split(":")
             said = dns.name.from_text(algorithm)
             return cls(dns.name.from_text(name), said, dns.tsigkeyring.from_text({name: (said, secret)}))
         except (ValueError, dns.exception.DNSException) as err:
-            raise InputError("a TSIG key is written algorithm:name:secret, such as hmac-sha256:migrator:…") from err
+            raise AccessError("a TSIG key is written algorithm:name:secret, such as hmac-sha256:migrator:…") from err
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A zone with everything that has broken a DNS migration, and our own look at port 53, with nothing of migrator in it."""
+"""A zone with everything that has broken a DNS migration, and our own look at port 53, without anything of ours."""
 
 from __future__ import annotations
 
@@ -100,8 +100,11 @@ def served(zone: dns.zone.Zone, apex: str) -> Served:
         if name.to_text().lower() == apex and type in ("SOA", "NS"):
             continue
         values = sorted(
-            b"".join(one.strings).hex() if type == "TXT" else one.to_wire(origin=None, canonicalize=True).hex()
-            if not hasattr(one, "target") else one.to_text().lower()
+            b"".join(one.strings).hex()
+            if type == "TXT"
+            else one.to_wire(origin=None, canonicalize=True).hex()
+            if not hasattr(one, "target")
+            else one.to_text().lower()
             for one in rdataset
         )
         found[name.to_text().lower(), type] = (rdataset.ttl, tuple(values))

@@ -24,7 +24,7 @@ def test_units_are_found_by_many_workers_at_once(tmp_path: Path) -> None:
         stage.run(
             "CREATE TABLE plan.planned AS SELECT 'zone' AS kind, 'z' || n AS id, 'zone' AS as_kind, 'zone' AS variant, "
             "'create' AS action, NULL AS target, 'zone:z' || n AS unit, 'l' AS lane, NULL AS owner, NULL AS blob, "
-            "NULL AS stamp, '{\"name\": \"x.\"}' AS payload, n AS place FROM range(2000) t(n)"
+            'NULL AS stamp, \'{"name": "x."}\' AS payload, n AS place FROM range(2000) t(n)'
         )
         builder = Builder(stage, ledger, workspace, connector.kinds, connector.manifest, connector.mapping, "x")
         names = [[f"zone:z{n}" for n in range(at, 2000, 50)] for at in range(50)]

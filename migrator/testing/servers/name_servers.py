@@ -40,14 +40,15 @@ class NameServer:
 
 
 def bind(folder: Path, *, zones: Sequence[str], transfers: str = "key migrator", names: str = "ignore") -> NameServer:
-    """Start a BIND in the folder. ``transfers``: whom it lets transfer; ``names``: what it does with host names that are
-    none (BIND's own default is ``fail``). Raises Unavailable."""
+    """Start a BIND in the folder. ``transfers``: whom it lets transfer; ``names``: what it does with host names that
+    are none (BIND's own default is ``fail``). Raises Unavailable."""
     need(["bind9"], programs=["named"])
     port, (_, _, secret) = free_port(), KEY.split(":")
     lines = [
         f'options {{ directory "{folder}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};',
         f'pid-file "{folder}/named.pid"; session-keyfile "{folder}/session.key"; managed-keys-directory "{folder}";',
-        f"recursion no; notify no; dnssec-validation no; check-names primary {names}; allow-transfer {{ {transfers}; }}; minimal-responses yes; }};",
+        f"recursion no; notify no; dnssec-validation no; check-names primary {names};",
+        f"allow-transfer {{ {transfers}; }}; minimal-responses yes; }};",
         f'key migrator {{ algorithm hmac-sha256; secret "{secret}"; }};',
         "controls { };",
     ]

@@ -31,10 +31,10 @@ def new_session(running: Callable[..., Any]) -> PowerDNS:
 
 
 @pytest.fixture
-def new(new_session: PowerDNS) -> Iterator[PowerDNS]:
+def new(new_session: PowerDNS) -> PowerDNS:
     """Return the PowerDNS they go to, empty."""
     new_session.reset()
-    yield new_session
+    return new_session
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The awkward zone from server to server: equal at the end of every leg by our own comparison, nothing lost unpredicted."""
+"""The awkward zone from server to server: equal after every leg by our own comparison, nothing lost unpredicted."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 
+from migrator.errors import VendorError
 from migrator.ledger import Ledger
 from migrator.steps import Steps
 from migrator.testing.conformance.ground import HastyClock
@@ -84,12 +86,10 @@ def test_a_fault_at_any_write_to_powerdns_doubles_and_loses_nothing(
         run = begun(tried, WIDE, at(new, url=proxy.url, servers=new.address), monkeypatch)
         for nth in range(1, 5):
             proxy.order(how, nth, "^(POST|PATCH) ")
-        for _ in range(5):
-            try:
+        for _ in range(5):  # as a person would: again
+            with contextlib.suppress(VendorError):
                 loaded(run)
                 break
-            except Exception as err:  # as a person would: again
-                assert "AssertionError" not in repr(err), err
         proxy.calm()
         verified, differences = run.verify()
     assert verified.proven, differences[:3]
@@ -200,7 +200,11 @@ def test_a_set_that_came_up_at_the_server_since_the_plan_is_not_written_over(
 def test_another_set_that_is_there_already_is_left_to_a_person_and_an_equal_one_is_kept(
     new: PowerDNS, tried: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded(begun(tried.with_name("other"), APEX + "www 60 IN A 198.51.100.7\nmail 600 IN A 192.0.2.2\n", at(new), monkeypatch))
+    loaded(
+        begun(
+            tried.with_name("other"), APEX + "www 60 IN A 198.51.100.7\nmail 600 IN A 192.0.2.2\n", at(new), monkeypatch
+        )
+    )
     run = begun(tried, SMALL, at(new, servers=new.address), monkeypatch)
     fates = {line["action"]: line for line in run.saved_plan()["dispositions"] if line["kind"] == "record_set"}
     assert fates["manual"]["count"] == 1

@@ -62,7 +62,9 @@ def test_the_awkward_zone_goes_to_route53_and_back(
     back.extract()
     loaded = back.load(back.plan().digest)
     assert loaded.finished
-    wanted = {key: one for key, one in of_text(AWKWARD).items() if not any(reason.endswith(f" {key[1]}") for reason in left)}
+    wanted = {
+        key: one for key, one in of_text(AWKWARD).items() if not any(reason.endswith(f" {key[1]}") for reason in left)
+    }
     assert of_file(tmp_path / "new" / f"{ZONE}zone") == wanted
     there.undo()
     assert there.load(there.saved_plan()["digest"]).finished
