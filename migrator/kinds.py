@@ -82,7 +82,8 @@ class Kind(Document):
     """One kind of record. ``match``: fields that make a record the same as one at the destination, whatever the case.
 
     ``exact``: in these, case counts. ``role``: fields that make it the same where it has them all, before ``match`` is
-    asked (the folder for sent mail, whatever it is called). ``stands_in``: the kind a record is written as where the destination cannot take it (a person without a seat).
+    asked (the folder for sent mail, whatever it is called). ``stands_in``: the kind a record is written as where the
+    destination cannot take it (a person without a seat).
     ``label``: the field a person knows the record by.
     """
 

@@ -17,12 +17,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import requests
 
 from migrator import coverage
+from migrator.blobs import download
 from migrator.compile import name
 from migrator.control import Run, holds
 from migrator.delivery import Deliverer
 from migrator.documents import Document
 from migrator.errors import InputError, PlanError, WorkspaceError
-from migrator.extract import CHUNK, Arrivals, Chunk, Extracted, canonicalize, download, extract
+from migrator.extract import CHUNK, Arrivals, Chunk, Extracted, canonicalize, extract
 from migrator.ledger import Ledger
 from migrator.load import Loaded, Loader
 from migrator.plan import Plan, Planner, is_whole
