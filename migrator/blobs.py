@@ -137,9 +137,7 @@ def _fetch_many(source: Bundling, workspace: Workspace, rows: list[tuple[str, st
                 came[url] = _kept(workspace, chunks, parts)
         except VendorError as err:
             log.warning("asked for one by one", extra={"why": str(err)})
-        for (
-            part
-        ) in parts.values():  # all of them written, then each made durable: the disk is asked once, not each time
+        for part in parts.values():  # all were written before the first is made durable: one wait for the disk
             with open(part, "rb") as file:
                 os.fsync(file.fileno())
         for digest, part in parts.items():

@@ -200,10 +200,19 @@ class Destination(Source, Protocol):
 
 @runtime_checkable
 class Marking(Protocol):
-    """A destination that tells what a call in doubt made by how things stood before it (the next number of a folder)."""
+    """A destination that tells what a call in doubt made by how things stood before it (a folder's next number)."""
 
     def marks(self, units: Sequence[Unit]) -> list[str]:
         """Return each unit's mark, which is durable before the call and stands in the unit that ``find`` is given."""
+        ...
+
+
+@runtime_checkable
+class Trying(Protocol):
+    """A destination that can tell beforehand whether it would take a record."""
+
+    def complaint(self, kind: str, payload: Native) -> str | None:
+        """Return what it has against a payload, whose references are still the source's; None where it takes it."""
         ...
 
 
