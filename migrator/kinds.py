@@ -84,8 +84,7 @@ class Kind(Document):
     ``exact``: in these, case counts. ``role``: fields that make it the same where it has them all, before ``match`` is
     asked (the folder for sent mail, whatever it is called). ``same``: fields in which a record that is there already
     must be equal; where it is not, a person decides. ``stands_in``: the kind a record is written as where the
-    destination
-    cannot take it (a person without a seat). ``label``: the field a person knows the record by.
+    destination cannot take it (a person without a seat). ``label``: the field a person knows the record by.
     """
 
     doc: str = ""

@@ -275,7 +275,8 @@ class Write(Document):
     custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
     ``takes``: written only where its own fields have these values (regular expressions). ``needs``: the secret without
     which it is left to a person. ``named``: no call makes it, it is there as soon as a written record names it; what
-    none names is left behind, for this reason.
+    none names is left behind, for this reason. ``tried``: a plan asks the destination whether it would take the record
+    (its ``complaint``), and leaves what it would not to a person.
     """
 
     kind: str
@@ -294,6 +295,7 @@ class Write(Document):
     takes: dict[str, tuple[str, ...]] = {}
     needs: str | None = None
     named: str | None = None
+    tried: Flag = False
     fields: dict[str, Keep] = {}
     embeds: dict[str, Embed] = {}
     constants: dict[str, Scalar] = {}
