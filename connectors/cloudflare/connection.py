@@ -40,7 +40,7 @@ class Connection(ZoneAccount):
     def __init__(self, *args: Any, **how: Any) -> None:
         super().__init__(*args, **how)
         self._ids: dict[str, str] = {}  # of zones, by name
-        self._records: dict[str, list[str]] = {}  # ids of the records of a set, as they were when last read
+        self._record_ids: dict[str, list[str]] = {}  # ids of the records of a set, as they were when last read
 
     def zones(self) -> Iterable[Native]:
         """Return the zones."""
@@ -73,12 +73,12 @@ class Connection(ZoneAccount):
         for record in self._all(f"{self._address(zone)}/dns_records"):
             gathered[set_id(zone, absolute(record["name"]), record["type"])].append(record)
         for id, records in gathered.items():
-            self._records[id] = [record["id"] for record in records]
+            self._record_ids[id] = [record["id"] for record in records]
             yield _told(zone, records)
 
     def change(self, zone: str, changes: Sequence[Change]) -> None:
         """Carry changes out in one batch: what was is deleted, what shall be is made."""
-        gone = [{"id": id} for was, _ in changes if was for id in self._records.get(was.id, ())]
+        gone = [{"id": id} for was, _ in changes if was for id in self._record_ids.get(was.id, ())]
         made = [record for _, becomes in changes if becomes for record in records_of(becomes)]
         # Deletes come first (developers.cloudflare.com, Batch record changes, read 2026-11-22).
         self._posted(f"{self._address(zone)}/dns_records/batch", {"deletes": gone, "posts": made})

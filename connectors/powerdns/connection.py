@@ -35,7 +35,7 @@ class Connection(ZoneAccount):
         wanted = list(ids)
         if len(wanted) > 8:
             return super().named(wanted)
-        found = {}
+        found: dict[str, RecordSet] = {}
         for id in wanted:
             zone, name, type = parts(id)
             query = {"rrset_name": name, "rrset_type": type}

@@ -37,11 +37,11 @@ class Connection(ZoneAccount):
 
     def zones(self) -> Iterable[Native]:
         """Return the zones that have a file."""
-        for zone, path in sorted(self._files().items()):
+        for zone, path in sorted(self._paths().items()):
             signed = any(one.type == "DNSKEY" for one in self._read(zone, path))
             yield {"id": zone, "name": zone, "dnssec": signed}
 
-    def _files(self) -> dict[str, Path]:
+    def _paths(self) -> dict[str, Path]:
         found: dict[str, Path] = {}
         for path in sorted(self.folder.iterdir()):
             if path.suffix in ENDINGS and path.is_file():
@@ -53,7 +53,7 @@ class Connection(ZoneAccount):
 
     def held(self, zone: str) -> Iterator[RecordSet]:
         """Yield the zone's record sets."""
-        path = self._files().get(zone)
+        path = self._paths().get(zone)
         if path is None:
             raise AbsentError(f"there is no file of {zone}", status=404)
         return self._read(zone, path)
@@ -79,13 +79,13 @@ class Connection(ZoneAccount):
             there.pop(one.id, None)
             if becomes:
                 there[becomes.id] = becomes
-        path = self._files()[zone]
+        path = self._paths()[zone]
         self._write(zone, path, there.values())
 
     def open_zone(self, payload: Native) -> None:
         """Make a zone's file, with the name servers the option ``name_servers`` names."""
         zone = str(payload["name"])
-        if zone in self._files():
+        if zone in self._paths():
             raise RefusedError(f"there is a file of {zone} already", status=409)
         servers = [absolute(one) for one in self.options.get("name_servers", "").replace(",", " ").split()]
         if not servers:
@@ -97,7 +97,7 @@ class Connection(ZoneAccount):
 
     def close_zone(self, zone: str) -> None:
         """Remove a zone's file."""
-        path = self._files().get(zone)
+        path = self._paths().get(zone)
         if path:
             path.unlink()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import dns.exception
@@ -123,10 +124,8 @@ def parsed(type: str, text: str, zone: str = ".") -> dns.rdata.Rdata:
 def text_rdata(type: str, some: Sequence[bytes]) -> dns.rdata.Rdata:
     """Return a TXT of these strings; longer ones are cut."""
     cut = [one[at : at + STRING_BYTES] for one in some for at in range(0, max(1, len(one)), STRING_BYTES)]
-    of = dns.rdata.get_rdata_class(dns.rdataclass.IN, dns.rdatatype.from_text(type))
-    make: Any = of
-    made: dns.rdata.Rdata = make(dns.rdataclass.IN, dns.rdatatype.from_text(type), cut or [b""])
-    return made
+    made = dns.rdata.from_text(dns.rdataclass.IN, type, '""')
+    return made.replace(strings=tuple(cut or [b""]))
 
 
 def strings(text: str) -> list[bytes]:
@@ -173,11 +172,17 @@ def of_rdata(rdata: dns.rdata.Rdata) -> tuple[str, str | None]:
         return joined, cut if list(rdata.strings) != usual else None
     named = {
         slot: value.canonicalize()
-        for slot in rdata._get_all_slots()
+        for slot in _slots(type(rdata))
         if isinstance(value := getattr(rdata, slot, None), dns.name.Name)
     }
     rdata = rdata.replace(**named) if named else rdata
     return rdata.to_text(), None
+
+
+@cache
+def _slots(of: Any) -> tuple[str, ...]:
+    """Return the parts of a kind of rdata."""
+    return tuple(slot for one in of.__mro__ for slot in getattr(one, "__slots__", ()))
 
 
 def sent(type: str, value: str) -> str:

@@ -182,6 +182,13 @@ class Server:
             message.use_tsig(self.key.ring, self.key.name, algorithm=self.key.algorithm)
 
 
+def delegated(server: str, zone: str) -> tuple[int | None, int | None]:
+    """Return the TTLs of a zone's NS and DS as a server of the zone above tells them, None where it has none."""
+    parent = Server.read(server)
+    ns, ds = (parent.asked(zone, zone, type) for type in ("NS", "DS"))
+    return ns.ttl if ns else None, ds.ttl if ds else None
+
+
 def _judged(code: dns.rcode.Rcode, said: str) -> None:
     """Raise what a server's answer to an update amounts to; an update is carried out as a whole, or not at all."""
     word = dns.rcode.to_text(code)

@@ -57,7 +57,7 @@ def bind(folder: Path, *, zones: Sequence[str], transfers: str = "key migrator",
         lines.append(f'zone "{zone}" {{ type primary; file "{file}"; allow-update {{ key migrator; }}; }};')
     (folder / "named.conf").write_text("\n".join(lines) + "\n")
     _owned(folder, "bind")
-    command = [shutil.which("named") or "named", "-u", "bind", "-g", "-n", "1", "-c", folder / "named.conf"]
+    command = [shutil.which("named") or "named", "-u", "bind", "-g", "-n", "1", "-c", str(folder / "named.conf")]
     return NameServer(folder, port, zones, Process(command, log=_log(folder), ready=lambda: _open(port)))
 
 
@@ -93,7 +93,7 @@ zone:
         text += f'  - domain: "{zone}"\n    storage: "{folder}"\n    file: "{file.name}"\n    acl: lo\n'
     (folder / "knot.conf").write_text(text)
     _owned(folder, "knot")
-    command = [shutil.which("knotd") or "knotd", "-c", folder / "knot.conf"]
+    command = [shutil.which("knotd") or "knotd", "-c", str(folder / "knot.conf")]
     return NameServer(folder, port, zones, Process(command, log=_log(folder), ready=lambda: _open(port)))
 
 
