@@ -43,7 +43,7 @@ class Connection(ZoneAccount):
                 rrsets = self.client.read(_address(zone), query).json()["rrsets"]
             except AbsentError:
                 continue
-            # A server before 4.8 does not know the question, and tells everything.
+            # A server that does not know the question tells everything.
             found |= {one.id: one for rrset in rrsets if (one := _told(zone, rrset)).id == id}
         return found
 

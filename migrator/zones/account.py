@@ -23,6 +23,7 @@ from migrator.zones.records import RecordSet, from_body, known, parts
 from migrator.zones.wire import Server
 
 PAGE = 2000  # record sets
+FEW = 8  # sets that are looked at one by one before their zone is read whole
 SERIAL_LOOKS = 30  # a second apart: until every server has the zone as the first one has it
 Change = tuple[RecordSet | None, RecordSet | None]  # what it was, what it shall be
 
@@ -33,6 +34,8 @@ class ZoneAccount(Deliverer):
     def __init__(self, *args: Any, **how: Any) -> None:
         super().__init__(*args, **how)
         self._writing = threading.Lock()  # two calls for one zone would wait for each other at the server
+        self._looked: dict[str, int] = {}  # at sets of a zone, one by one, since it was changed here
+        self._lately: dict[str, dict[str, RecordSet]] = {}  # zones of which so many were looked at, read whole
 
     # ---- a vendor's own ---------------------------------------------------------------------------------------------
 
@@ -113,6 +116,20 @@ class ZoneAccount(Deliverer):
             except AbsentError:
                 continue
         return found
+
+    def look(self, unit: Unit) -> Native | None:
+        """Return a record as it stands, None where it is gone; of a zone with many to look at, all are read at once."""
+        if unit.kind == "zone":
+            return super().look(unit)
+        zone = parts(unit.there)[0]
+        self._looked[zone] = self._looked.get(zone, 0) + 1
+        if self._looked[zone] <= FEW:
+            found = self.named([unit.there]).get(unit.there)
+        else:
+            if zone not in self._lately:
+                self._lately[zone] = {one.id: one for one in self.held(zone)}
+            found = self._lately[zone].get(unit.there)
+        return found.body() if found else None
 
     # ---- the wire ---------------------------------------------------------------------------------------------------
 
@@ -232,6 +249,8 @@ class ZoneAccount(Deliverer):
             return Written(str(unit.payload["name"]))
 
     def _sets(self, zone: str, units: Sequence[Unit]) -> None:
+        self._looked.pop(zone, None)
+        self._lately.pop(zone, None)
         with self._writing:
             if units[0].action == "create":
                 self.change(zone, [(None, from_body(unit.payload)) for unit in units])

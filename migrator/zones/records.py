@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import dns.exception
@@ -179,7 +178,6 @@ def of_rdata(rdata: dns.rdata.Rdata) -> tuple[str, str | None]:
     return rdata.to_text(), None
 
 
-@cache
 def _slots(of: Any) -> tuple[str, ...]:
     """Return the parts of a kind of rdata."""
     return tuple(slot for one in of.__mro__ for slot in getattr(one, "__slots__", ()))

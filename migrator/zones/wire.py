@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import dns.exception
 import dns.flags
@@ -32,8 +32,10 @@ from migrator.errors import (
 )
 from migrator.zones.records import RecordSet, of_rdatas, parsed
 
+T = TypeVar("T")
 SECONDS = 10.0  # for one answer
 TRANSFER_SECONDS = 300.0
+TRIES = 3
 NOBODYS = (dns.rcode.NOTAUTH, dns.rcode.BADSIG, dns.rcode.BADKEY, dns.rcode.BADTIME)
 
 
@@ -81,7 +83,7 @@ class Server:
         Raises ForbiddenError where transfers are refused, AbsentError where the zone is not served, RetryError.
         """
         gathered: dict[tuple[dns.name.Name, Any], tuple[int, list[Any]]] = {}
-        for rrset in self._transfer(zone):
+        for rrset in _patiently(lambda: list(self._transfer(zone))):
             if rrset.rdtype == dns.rdatatype.SOA and (rrset.name, rrset.rdtype) in gathered:
                 continue  # the last record of a transfer is the first one again
             ttl, rdatas = gathered.setdefault((rrset.name, rrset.rdtype), (rrset.ttl, []))
@@ -118,10 +120,14 @@ class Server:
         question = dns.message.make_query(name, type, use_edns=True, payload=4096)
         question.flags &= ~dns.flags.RD
         self._signed(question)
-        try:
-            answer, _ = dns.query.udp_with_fallback(question, self.address, SECONDS, self.port)
-        except (OSError, EOFError, dns.exception.DNSException) as err:
-            raise RetryError(f"{self.name}: no answer for {name} {type} ({err.__class__.__name__})") from err
+
+        def once() -> dns.message.Message:
+            try:
+                return dns.query.udp_with_fallback(question, self.address, SECONDS, self.port)[0]
+            except (OSError, EOFError, dns.exception.DNSException) as err:
+                raise RetryError(f"{self.name}: no answer for {name} {type} ({err.__class__.__name__})") from err
+
+        answer = _patiently(once)
         if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             raise AbsentError(f"{self.name}: {name} {type}: {dns.rcode.to_text(answer.rcode())}")
         asked, of = dns.name.from_text(name), dns.rdatatype.from_text(type)
@@ -162,11 +168,14 @@ class Server:
             wire = message.to_wire(max_size=65535)
         except dns.exception.TooBig as err:
             raise RefusedError(f"{said}: {len(changes)} record sets are more than one message holds") from err
-        try:
-            connection = socket.create_connection((self.address, self.port), SECONDS)
-        except OSError as err:
-            raise RetryError(f"{said}: no connection ({err})") from err
-        with connection:
+
+        def connected() -> socket.socket:
+            try:
+                return socket.create_connection((self.address, self.port), SECONDS)
+            except OSError as err:
+                raise RetryError(f"{said}: no connection ({err})") from err
+
+        with _patiently(connected) as connection:
             connection.settimeout(TRANSFER_SECONDS)
             try:
                 connection.sendall(len(wire).to_bytes(2, "big") + wire)
@@ -180,6 +189,17 @@ class Server:
     def _signed(self, message: Any) -> None:
         if self.key:
             message.use_tsig(self.key.ring, self.key.name, algorithm=self.key.algorithm)
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    """Return what a call returns that may be repeated; a name server has no pauses to keep, its timeouts are enough."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return call()
+        except RetryError:
+            if attempt == TRIES:
+                raise
+    raise AssertionError("unreachable")
 
 
 def delegated(server: str, zone: str) -> tuple[int | None, int | None]:

@@ -288,7 +288,23 @@ def test_a_later_round_changes_what_changed_and_undo_brings_back_what_was(
     assert new.rows("SELECT count(*) FROM domains") == [(0,)]
 
 
-def test_an_edit_by_hand_stays_where_the_source_changed_the_same(
+def test_all_ttls_of_a_zone_are_lowered_in_a_later_round_in_a_few_calls(
+    new: PowerDNS, tried: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Proxy(new.url) as proxy:
+        run = begun(tried, WIDE, at(new, url=proxy.url, servers=new.address), monkeypatch)
+        loaded(run)
+        low = APEX + "".join(f"h{n:04d} 60 IN A 192.0.2.{n % 250}\n" for n in range(1300))
+        replaced(tried, low)
+        run.extract()
+        run.plan()
+        proxy.calm()
+        loaded(run)
+        assert len(proxy.exchanges) < 60
+    assert transferred(new.address) == of_text(low)
+
+
+def test_an_update_of_bind_changes_the_ttl_and_undo_takes_everything_away(
     bind: NameServer, tried: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = begun(tried, SMALL, on(bind), monkeypatch)
