@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,17 @@ def test_the_zones_benchmark_copies_a_zone_that_is_equal_on_the_wire(tmp_path: P
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "zones.json").read_text(encoding="utf-8"))
     assert [one["rows"] for one in results["runs"]["migrator"]] == [61]
+
+
+@pytest.mark.servers
+def test_the_mail_benchmark_brings_every_message_both_ways(tmp_path: Path) -> None:
+    if shutil.which("dovecot") is None:
+        pytest.skip("needs Dovecot, which tests/servers install")
+    shown, results = run("mail.py", tmp_path / "mail.json", "--messages", "40", "--large-mb", "2")
+    assert "| plain loop of IMAPClient |" in shown
+    runs = results["runs"]
+    assert isinstance(runs, dict)
+    assert [[one["rows"] for one in some] for some in runs.values()] == [[41], [41]]
 
 
 def test_the_peers_benchmark_sees_that_all_bring_the_same_comments(tmp_path: Path) -> None:
