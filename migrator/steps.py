@@ -7,8 +7,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import requests
 
-from migrator import coverage
+from migrator import coverage, orders
 from migrator.compile import name
 from migrator.control import Run, holds
 from migrator.delivery import Deliverer
@@ -61,6 +62,25 @@ def _keeps_stage(step: Callable[Concatenate[Steps, P], T]) -> Callable[Concatena
 def now() -> str:
     """Return the time, for the history of runs."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Loading:
+    """A load in a thread of its own. ``alone``: no plan may be made meanwhile."""
+
+    future: Future[Loaded]
+    units: int
+    over: Callable[[], int]  # units written or put aside
+    alone: bool
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether it has come to its end, whichever."""
+        return self.future.done()
+
+    def result(self) -> Loaded:
+        """Return what it did, once it has ended. Raises what ended it."""
+        return self.future.result()
 
 
 @dataclass
@@ -206,15 +226,17 @@ class Steps:
         since: str | None = None,
         progress: Progress = _quiet,
         wave: Wave | None = None,
+        ahead: bool = False,
     ) -> Plan:
         """Decide every write and every loss. Looks at the destination for what is there already, unless ``offline``.
 
         ``sample`` and ``since`` stand in for those of the selection, this time. ``wave``: only what has arrived by now.
+        ``ahead``: while another plan is carried out, whose records count as written.
         """
         selection = self.project.selection.narrowed(sample=sample, since=since)
         side, kinds = self.project.destination, self.project.destination.connector.kinds
         self._need_stage()
-        identities, undone, written = self._identities(offline)
+        identities, undone, written = self._under_way() if ahead else self._identities(offline)
         if not offline and wave is None:
             self.look_around(progress)
         with Stage(self.workspace.stage) as stage:
@@ -238,12 +260,13 @@ class Steps:
                 policies.people_without_seat,
                 identities,
                 undone,
-                None if offline else self._looking(stage),
+                None if offline or ahead else self._looking(stage),
                 policies.edited,
                 policies.deleted,
                 written,
                 selection,
                 waiting,
+                ahead,
             )
             self.workspace.plan.unlink(missing_ok=True)  # a plan cut off from here on is none
             plan = planner.make(quota_plan=side.account.plan, files=self.files())
@@ -290,17 +313,27 @@ class Steps:
         """
         with Ledger(self.workspace.ledger) as ledger, Stage(self.workspace.stage) as stage:
             old = self.saved_plan()["digest"] if self.workspace.plan.is_file() else ""
-            if old and ledger.in_doubt(old):
-                if offline:
-                    raise PlanError(
-                        "an earlier load left calls in doubt; look them up first: plan again without --offline"
-                    )
-                self._loader(stage, ledger, self.destination(), _quiet_load).settle(old)
+            for digest, planned in ((orders.apart(stage), orders.PLANNED), (old, "plan.planned")):
+                if digest and ledger.in_doubt(digest):
+                    if offline:
+                        raise PlanError(
+                            "an earlier load left calls in doubt; look them up first: plan again without --offline"
+                        )
+                    self._loader(stage, ledger, self.destination(), _quiet_load, planned).settle(digest)
+            orders.let_go(stage)
             undone: list[tuple[str, str]] = []
             if old and "planned" in stage.tables_of("plan"):
                 rows = stage.rows("SELECT kind, id, unit FROM plan.planned WHERE action = 'update'")
                 undone = [(kind, id) for kind, id, unit in rows if ledger.state(old, unit) != "done"]
             return ledger.identities(), undone, ledger.last_write()
+
+    def _under_way(self) -> tuple[list[tuple[Any, ...]], list[tuple[str, str]], str | None]:
+        """Return what the ledger knows and what is being written, no update, and the last write."""
+        with Ledger(self.workspace.ledger) as ledger, Stage(self.workspace.stage) as stage:
+            under_way = orders.pending(stage)  # first: what is written meanwhile is in one of the two
+            known = ledger.identities()
+            here = {(kind, id) for kind, id, *_ in known}
+            return known + [one for one in under_way if one[:2] not in here], [], ledger.last_write()
 
     def _looking(self, stage: Stage) -> Callable[[str, str, Sequence[tuple[str, str | None]]], None]:
         """Return what brings records as the destination holds them now into ``seen``."""
@@ -351,16 +384,63 @@ class Steps:
         if not accept_losses:
             self.within_thresholds(plan)
         with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
+            self._nothing_apart(stage, ledger, plan["digest"])
             files = self.files() | ({"undo": plan["undo"]} if plan.get("undo") else {})
             destination = self.destination()
             with quiet(destination, ledger, self.clock()):
                 loaded = self._loader(stage, ledger, destination, progress).load(digest, files)
-            ledger.note(
-                plan["digest"], "load", now(), f"{loaded.written} units written, {loaded.quarantined} in quarantine"
-            )
+            self._loaded(ledger, plan["digest"], loaded)
         return loaded
 
-    def _loader(self, stage: Stage, ledger: Ledger, destination: Deliverer, progress: LoadProgress) -> Loader:
+    @contextmanager
+    def loading(self, digest: str, progress: LoadProgress = _quiet_load) -> Iterator[Loading]:
+        """Carry out the plan with this digest in a thread of its own, its calls set apart: the next can be planned.
+
+        Leaving the ``with`` waits for the end; leaving it by an error ends the load after the calls under way.
+        """
+        with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
+            destination = self.destination()
+            loader = self._loader(stage, ledger, destination, progress, orders.PLANNED)
+            loader.begin(digest, self.files())
+            orders.set_apart(stage, loader.plan)
+
+            def carry_out() -> Loaded:
+                with quiet(destination, ledger, self.clock()):
+                    return loader.carry_out()
+
+            units, alone = orders.units(stage), not orders.creates_only(stage)
+            with ThreadPoolExecutor(1, "load") as pool:
+                future = pool.submit(carry_out)  # from here on the stage is the loader's
+                try:
+                    yield Loading(future, units, functools.partial(orders.over, ledger, loader.plan), alone)
+                    loaded = future.result()
+                except BaseException:
+                    loader.stop()
+                    raise
+            orders.let_go(stage)
+            self._loaded(ledger, loader.plan, loaded)
+
+    def _loaded(self, ledger: Ledger, digest: str, loaded: Loaded) -> None:
+        ledger.note(digest, "load", now(), f"{loaded.written} units written, {loaded.quarantined} in quarantine")
+
+    def _nothing_apart(self, stage: Stage, ledger: Ledger, digest: str) -> None:
+        """Raise PlanError where the plan was made while another was carried out, which then was cut off."""
+        other = orders.apart(stage)
+        if other and other != digest and orders.over(ledger, other) < orders.units(stage):
+            raise PlanError(
+                f"the plan counts on {other[:12]}, which was cut off while it was carried out; "
+                "run `migrator move` again, or `migrator plan`"
+            )
+        orders.let_go(stage)
+
+    def _loader(
+        self,
+        stage: Stage,
+        ledger: Ledger,
+        destination: Deliverer,
+        progress: LoadProgress,
+        planned: str = "plan.planned",
+    ) -> Loader:
         side = self.project.destination
         sleep = self.sleep or destination.client.sleep
         more: dict[str, Any] = {"sleep": sleep}
@@ -377,6 +457,7 @@ class Steps:
             self.project.source.account.vendor,
             side.account.workers,
             self._told(progress),
+            planned=planned,
             monotonic=destination.client.pacer.monotonic,
             now=destination.time,
             **more,
