@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +17,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import requests
 
 from migrator import coverage, orders
-from migrator.compile import name
 from migrator.control import Run, holds
 from migrator.delivery import Deliverer
 from migrator.documents import Document
@@ -40,15 +38,15 @@ Progress = Callable[[str, int], None]
 LoadProgress = Callable[[str, int, int], None]
 
 
-def _quiet(stream: str, records: int) -> None:
+def silent(stream: str, records: int) -> None:
     """Show nothing."""
 
 
-def _quiet_load(kind: str, done: int, total: int) -> None:
+def silent_load(kind: str, done: int, total: int) -> None:
     """Show nothing."""
 
 
-def _keeps_stage(step: Callable[Concatenate[Steps, P], T]) -> Callable[Concatenate[Steps, P], T]:
+def keeps_stage(step: Callable[Concatenate[Steps, P], T]) -> Callable[Concatenate[Steps, P], T]:
     """Hold the stage, where there is one, as long as the step lasts: its parts would open it and write it out each."""
 
     @functools.wraps(step)
@@ -134,18 +132,18 @@ class Steps:
         """Open an account; within one run once, because its quota is one."""
         account = self._opened.pop(which, None) if self.run else None
         if account is None:
-            account = self._steered(
-                side.open(session=session, sleep=self.sleep, monotonic=self.monotonic, now=self.clock)
-            )
+            account = side.open(session=session, sleep=self.sleep, monotonic=self.monotonic, now=self.clock)
+            return self.steered(which, account)
         self._opened[which] = account  # the last one, whose waits are shown
         return account
 
-    def _steered(self, account: Deliverer) -> Deliverer:
-        """Let the run that holds the workspace stop the account's calls and waits."""
+    def steered(self, which: str, account: Deliverer) -> Deliverer:
+        """Let the run that holds the workspace stop the account's calls and waits, and show what it waits for."""
         if self.run:
             client, pacer = account.client, account.client.pacer
             pacer.cancelled, pacer.sleep = self.run.stops_reading, self.run.sleeper(pacer.sleep)
             client.sleep = self.run.sleeper(client.sleep, "the vendor")
+        self._opened[which] = account
         return account
 
     def _told(self, progress: Callable[P, None]) -> Callable[P, None]:
@@ -161,8 +159,8 @@ class Steps:
     # ---- extract ----------------------------------------------------------------------------------------------------
 
     @holds("extract")
-    @_keeps_stage
-    def extract(self, progress: Progress = _quiet) -> Extracted:
+    @keeps_stage
+    def extract(self, progress: Progress = silent) -> Extracted:
         """Bring the source's records and bytes into the stage."""
         source = self.source()
         brought = self.bring(source, progress)
@@ -211,20 +209,20 @@ class Steps:
                 "refused": dict(extracted.refused),
             },
         )
-        self._note("", "extract", f"{sum(extracted.rows.values())} records")
+        self.note("", "extract", f"{sum(extracted.rows.values())} records")
         return replace(extracted, bytes_failed=failed)
 
     # ---- plan -------------------------------------------------------------------------------------------------------
 
     @holds("plan")
-    @_keeps_stage
+    @keeps_stage
     def plan(
         self,
         *,
         offline: bool = False,
         sample: int | None = None,
         since: str | None = None,
-        progress: Progress = _quiet,
+        progress: Progress = silent,
         wave: Wave | None = None,
         ahead: bool = False,
     ) -> Plan:
@@ -286,10 +284,10 @@ class Steps:
             | {"unreadable": [dict(zip(("kind", "field", "raw", "count"), row, strict=True)) for row in unreadable]},
         )
         (self.workspace.folder / "verify.json").unlink(missing_ok=True)
-        self._note(plan.digest, "plan", f"{plan.units} units")
+        self.note(plan.digest, "plan", f"{plan.units} units")
         return plan
 
-    def look_around(self, progress: Progress = _quiet) -> None:
+    def look_around(self, progress: Progress = silent) -> None:
         """Read what the destination holds of the kinds that may be there already."""
         seen = {v.stream for vs in self.project.destination.mapping.kinds.values() for v in vs if v.each}
         shutil.rmtree(self.workspace.folder / ".dlt" / "there", ignore_errors=True)
@@ -319,7 +317,7 @@ class Steps:
                         raise PlanError(
                             "an earlier load left calls in doubt; look them up first: plan again without --offline"
                         )
-                    self._loader(stage, ledger, self.destination(), _quiet_load, planned).settle(digest)
+                    self.loader(stage, ledger, self.destination(), silent_load, planned).settle(digest)
             orders.let_go(stage)
             undone: list[tuple[str, str]] = []
             if old and "planned" in stage.tables_of("plan"):
@@ -377,8 +375,8 @@ class Steps:
     # ---- load -------------------------------------------------------------------------------------------------------
 
     @holds("load")
-    @_keeps_stage
-    def load(self, digest: str, *, accept_losses: bool = False, progress: LoadProgress = _quiet_load) -> Loaded:
+    @keeps_stage
+    def load(self, digest: str, *, accept_losses: bool = False, progress: LoadProgress = silent_load) -> Loaded:
         """Carry out the plan with this digest, from wherever an earlier load stopped."""
         plan = self.saved_plan()
         if not accept_losses:
@@ -388,19 +386,19 @@ class Steps:
             files = self.files() | ({"undo": plan["undo"]} if plan.get("undo") else {})
             destination = self.destination()
             with quiet(destination, ledger, self.clock()):
-                loaded = self._loader(stage, ledger, destination, progress).load(digest, files)
+                loaded = self.loader(stage, ledger, destination, progress).load(digest, files)
             self._loaded(ledger, plan["digest"], loaded)
         return loaded
 
     @contextmanager
-    def loading(self, digest: str, progress: LoadProgress = _quiet_load) -> Iterator[Loading]:
+    def loading(self, digest: str, progress: LoadProgress = silent_load) -> Iterator[Loading]:
         """Carry out the plan with this digest in a thread of its own, its calls set apart: the next can be planned.
 
         Leaving the ``with`` waits for the end; leaving it by an error ends the load after the calls under way.
         """
         with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
             destination = self.destination()
-            loader = self._loader(stage, ledger, destination, progress, orders.PLANNED)
+            loader = self.loader(stage, ledger, destination, progress, orders.PLANNED)
             loader.begin(digest, self.files())
             orders.set_apart(stage, loader.plan)
 
@@ -433,7 +431,7 @@ class Steps:
             )
         orders.let_go(stage)
 
-    def _loader(
+    def loader(
         self,
         stage: Stage,
         ledger: Ledger,
@@ -441,6 +439,7 @@ class Steps:
         progress: LoadProgress,
         planned: str = "plan.planned",
     ) -> Loader:
+        """Return what carries out the plan in the stage, or what was set apart of one."""
         side = self.project.destination
         sleep = self.sleep or destination.client.sleep
         more: dict[str, Any] = {"sleep": sleep}
@@ -483,17 +482,20 @@ class Steps:
     # ---- verify -----------------------------------------------------------------------------------------------------
 
     @holds("verify")
-    @_keeps_stage
-    def verify(self, *, progress: Progress = _quiet) -> tuple[Verified, list[dict[str, Any]]]:
+    @keeps_stage
+    def verify(self, *, progress: Progress = silent) -> tuple[Verified, list[dict[str, Any]]]:
         """Read the destination back and compare it with the plan's prediction."""
         plan, destination = self.saved_plan(), self.destination()
         with Ledger(self.workspace.ledger) as ledger:
             put_back(destination, ledger)
-        return self._verify(destination, self.workspace.ledger, plan["digest"], progress, "back", "verify.json")
+        return self.read_and_compare(
+            destination, self.workspace.ledger, plan["digest"], progress, "back", "verify.json"
+        )
 
-    def _verify(
+    def read_and_compare(
         self, destination: Deliverer, ledger_file: Path, digest: str, progress: Progress, dataset: str, result: str
     ) -> tuple[Verified, list[dict[str, Any]]]:
+        """Read an account back and compare it with the prediction; ``result`` is the file that says what was found."""
         side, kinds = self.project.destination, self.project.destination.connector.kinds
         self._read_anew(destination, ledger_file, progress, dataset, f"{dataset}_canonical")
         with Stage(self.workspace.stage) as stage, Ledger(ledger_file) as ledger:
@@ -516,8 +518,8 @@ class Steps:
     # ---- undo -------------------------------------------------------------------------------------------------------
 
     @holds("undo")
-    @_keeps_stage
-    def undo(self, *, last: bool = False, touched: bool = False, progress: Progress = _quiet) -> Plan:
+    @keeps_stage
+    def undo(self, *, last: bool = False, touched: bool = False, progress: Progress = silent) -> Plan:
         """Plan the removal of what was written: all of it, or what the ``last`` load wrote. `load` carries it out.
 
         ``touched``: also what people have changed since. Raises InputError where nothing was written.
@@ -550,7 +552,7 @@ class Steps:
             made = planner.summarize(counts, side.account.plan, files)
         extra = {"at": now(), "account": self._accounts(), "undo": files["undo"]}
         self.write("plan.json", made.as_json() | extra)
-        self._note(made.digest, "undo", f"{made.units} units planned to be taken back")
+        self.note(made.digest, "undo", f"{made.units} units planned to be taken back")
         return made
 
     def _read_anew(
@@ -582,52 +584,6 @@ class Steps:
         if since <= lag:
             destination.client.sleep(lag + 1 - max(0.0, since))
 
-    # ---- rehearse ---------------------------------------------------------------------------------------------------
-
-    @holds("rehearse")
-    @_keeps_stage
-    def rehearse(
-        self, *, progress: LoadProgress = _quiet_load, reading: Progress = _quiet
-    ) -> tuple[Loaded, Verified, list[dict[str, Any]]]:
-        """Carry the plan out in a local sandbox of the destination, and verify it there: the dry run of everything."""
-        from migrator.testing.sandbox import Clock, mount
-
-        plan, side = self.saved_plan(), self.project.destination
-        module = side.connector.sandbox
-        clock = Clock(datetime.now(UTC).isoformat())  # wound by hand: a rehearsal does not wait for jobs
-        box = module.create(clock=clock, limits=False)
-        with Stage(self.workspace.stage) as stage:
-            for stream in sorted(stage.tables_of("there") - {"_dlt_loads", "_dlt_version", "_dlt_pipeline_state"}):
-                bodies = [
-                    json.loads(body)
-                    for (body,) in stage.rows(f"SELECT CAST(body AS VARCHAR) FROM there.{name(stream)}")
-                ]
-                if bodies:
-                    box.store[stream].clear()
-                    module.seed(box, stream, bodies)
-        folder = self.workspace.folder / "rehearsal"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        account = side.account.model_copy(
-            update={
-                "url": box.base_url,
-                "secrets": {s: "env:MIGRATOR_SANDBOX_TOKEN" for s in side.connector.manifest.secrets},
-                "per_minute": 10**9,
-                "workers": 2,
-            }
-        )
-        os.environ["MIGRATOR_SANDBOX_TOKEN"] = module.TOKEN
-        twin = Side(side.connector, side.mapping, account, side.file)
-        destination = self._steered(twin.open(session=mount(box), sleep=clock.sleep, monotonic=clock.monotonic))
-        self._opened["sandbox"] = destination
-        with Stage(self.workspace.stage) as stage, Ledger(folder / "ledger.sqlite") as ledger:
-            loaded = self._loader(stage, ledger, destination, progress).load(plan["digest"], self.files())
-        verified, differences = self._verify(
-            destination, folder / "ledger.sqlite", plan["digest"], reading, "rehearsed", "rehearsal.json"
-        )
-        self._note(plan["digest"], "rehearse", f"{loaded.written} units, {verified.discrepancies} differences")
-        return loaded, verified, differences
-
     # ---- small things -----------------------------------------------------------------------------------------------
 
     def _accounts(self) -> dict[str, str]:
@@ -647,6 +603,7 @@ class Steps:
         except OSError as err:
             raise WorkspaceError(f"{file} cannot be written: {err}") from err
 
-    def _note(self, digest: str, command: str, what: str) -> None:
+    def note(self, digest: str, command: str, what: str) -> None:
+        """Add a line to the history of runs."""
         with Ledger(self.workspace.ledger) as ledger:
             ledger.note(digest, command, now(), what)
