@@ -143,7 +143,8 @@ class Rule(Node):
     """One rule, macro, SLA policy or view as its vendor has it.
 
     ``options``: what decides how it runs and has no word of ours, as (key, JSON). ``unknown``: keys nobody reads, the
-    same way; a report names them. ``kept``: bookkeeping (ids, dates) that only the own vendor wants back.
+    same way; a report names them. ``kept``: bookkeeping (ids, dates) that only the own vendor wants back. ``texts``:
+    what the placeholders in it stand for that are kept elsewhere, by name, a text a language, the default first.
     """
 
     vendor: str
@@ -162,3 +163,8 @@ class Rule(Node):
     options: tuple[tuple[str, str], ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()
     kept: tuple[tuple[str, str], ...] = ()
+    texts: tuple[tuple[str, tuple[Template, ...]], ...] = ()
+
+    def texts_of(self, name: str) -> tuple[Template, ...]:
+        """Return the texts of a placeholder that is kept elsewhere; none where they are not known."""
+        return dict(self.texts).get(name, ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr
 
@@ -128,19 +128,26 @@ def _set(native: Mapping[str, Any]) -> Condition:
 def condition(native: Mapping[str, Any]) -> Condition:
     """Return one condition of a set; what is unknown becomes Opaque with the reason."""
     found = None
-    if set(native) <= {"resource_type", "field_name", "operator", "value"}:
+    if set(native) <= {"resource_type", "field_name", "operator", "value", "custom_status_id"}:
         kind, name = str(native.get("resource_type", "ticket")), str(native.get("field_name"))
+        if (status := native.get("custom_status_id")) is not None or name == names.CUSTOM_HOURS:
+            name = f"{name}:{status}"
         found = _condition(kind, name, str(native.get("operator")), native.get("value"))
     return found or Opaque(text=compact(dict(native)), why="a condition of Freshdesk that is not known here")
 
 
 def _condition(kind: str, name: str, operator: str, value: Any) -> Condition | None:
+    if kind == "ticket" and name.startswith(f"{names.CUSTOM_HOURS}:") and operator in names.ORDERS:
+        status = names.STATUSES.get(name.partition(":")[2], name.partition(":")[2])
+        made = {"anchor": f"status:{status}", "op": names.ORDERS[operator], "hours": float(value)}
+        return Elapsed.model_validate(made)
     if kind == "ticket" and name in names.HOURS and operator in names.ORDERS:
         made = {"anchor": names.HOURS[name], "op": names.ORDERS[operator], "hours": float(value)}
         return Elapsed.model_validate(made)
     listed = value if isinstance(value, list) else [value]
-    if kind == "ticket" and name == "tag_names" and operator in ("in", "not_in"):
-        return Tags(tags=tuple(map(str, listed)), negated=operator == "not_in")
+    if kind == "ticket" and name == "tag_names" and operator in ("in", "not_in", "and"):
+        need: Literal["one", "all"] = "all" if operator == "and" else "one"
+        return Tags(tags=tuple(map(str, listed)), need=need, negated=operator == "not_in")
     at = place(kind, name)
     if at is None:
         return None
@@ -151,7 +158,7 @@ def _condition(kind: str, name: str, operator: str, value: Any) -> Condition | N
         return Is(path=at, values=known, negated=negated, null=(None in values) is not negated)
     if operator in names.TEXTS:
         mode, negated = names.TEXTS[operator]
-        made = {"path": at, "mode": mode, "needles": tuple(map(str, listed)), "negated": negated, "null": negated}
+        made = {"path": at, "mode": mode, "needles": tuple(map(str, listed)), "negated": negated}
         return Text.model_validate(made)
     return None
 
@@ -161,6 +168,8 @@ def place(kind: str, name: str) -> Path | None:
     ours = names.FIELDS.get((kind, name))
     if ours:
         return path(ours)
+    if kind == "ticket" and name in names.HELPER_PATHS:
+        return path(names.HELPER_PATHS[name])
     of = {"ticket": "ticket", "contact": "requester", "company": "organization"}.get(kind)
     return (
         Path.model_validate({"of": of, "name": f"cf:{name.removeprefix('cf_')}"})

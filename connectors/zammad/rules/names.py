@@ -59,7 +59,14 @@ HELPERS = {
     "ticket.form": ("ticket.form", "select", "which form it came through"),
     "ticket.brand": ("ticket.brand", "select", "which brand it belongs to"),
     "requester.language": ("customer.language", "input", "which language the customer reads"),
+    "ticket.came_by": ("ticket.came_by", "select", "through which channel it came, in the old desk's words"),
 }
+# Texts that grow with a ticket; a trigger that runs first puts each article in front (attribute_updates.rb, 2025, puts
+# values into placeholders of what a trigger sets, without quoting).
+THREADS = {"comments.public": "ticket.comments_public", "comments.all": "ticket.comments_all"}
+LONGEST = 5_000_000  # characters of such a text: a column takes 10 million
+ENTRY = "#{article.created_by.firstname} #{article.created_by.lastname}, #{article.created_at}<br>"
+ENTRY += "#{article.body_as_html}<hr>"
 HELPER_PATHS = {attribute: ours for ours, (attribute, _, _) in HELPERS.items()}
 
 STATES = {  # theirs to ours; solved and on hold are added, so that no two of ours become one

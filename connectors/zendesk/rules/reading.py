@@ -51,7 +51,8 @@ from . import names
 Native = dict[str, Any]
 EMPTY = ("", None, "__NULL__")
 READ = {"id", "title", "description", "active", "position", "category_id", "conditions", "filter", "actions"}
-READ |= {"restriction", "policy_metrics", "metric_settings", "execution", "output"}
+TEXTS = "_texts"  # dynamic content that the rule names, put there by ``listed``; the API keeps it elsewhere
+READ |= {TEXTS, "restriction", "policy_metrics", "metric_settings", "execution", "output"}
 
 
 def text(value: object) -> str:
@@ -97,6 +98,7 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
         options=(("metric_settings", compact(settings)),) if settings else (),
         unknown=tuple(unknown + more + extra),
         kept=tuple((key, compact(native[key])) for key in names.BOOKKEEPING if key in native),
+        texts=tuple((name.removeprefix("dc."), _item(item)) for name, item in (native.get(TEXTS) or {}).items()),
     )
 
 
@@ -252,6 +254,14 @@ def _compare(at: Path, op: str, value: Any) -> Condition | None:
 def templated(value: Any, *, html: bool = False) -> template.Template:
     """Return a text with Liquid placeholders as a tree."""
     return template.parse(text(value or ""), template.LIQUID, names.meaning, html=html)
+
+
+def _item(native: Mapping[str, Any]) -> tuple[template.Template, ...]:
+    """Return the texts of an item of dynamic content, the default language's first, of those that are in use."""
+    first = native.get("default_locale_id")
+    listed = [one for one in native.get("variants") or () if one.get("active") is not False]
+    listed.sort(key=lambda one: not (one.get("default") or one.get("locale_id") == first))
+    return tuple(templated(one.get("content")) for one in listed)
 
 
 def actions(native: Iterable[Mapping[str, Any]], kind: Kind) -> tuple[Action, ...]:
