@@ -16,6 +16,7 @@ from migrator.compile import json_path, name
 from migrator.errors import InputError
 from migrator.rules.conditions import All, Condition, Opaque, leaves
 from migrator.rules.dialect import Dialect, sequence
+from migrator.rules.replay import replayed, sides
 from migrator.rules.rule import Kind, Rule
 from migrator.rules.sql import Agreement, Moved, agreements, counts, examples
 from migrator.rules.verdicts import MEANINGS, WORST, Finding, Translation
@@ -48,14 +49,19 @@ TICKET = {  # a staged ticket's columns that conditions ask for
 Native = dict[str, Any]
 
 
-def read(file: Path, vendor: str) -> list[tuple[Kind, Native]]:
-    """Return the rules of an exported file, each with its kind. Raises InputError."""
+def _document(file: Path) -> Any:
+    """Return what a JSON file holds. Raises InputError."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as err:
         raise InputError("no such file", file=str(file)) from err
     except (OSError, ValueError) as err:
         raise InputError(f"not JSON ({err})", file=str(file)) from err
+
+
+def read(file: Path, vendor: str) -> list[tuple[Kind, Native]]:
+    """Return the rules of an exported file, each with its kind. Raises InputError."""
+    document = _document(file)
     listed = []
     try:
         listed = [(kind, one) for kind, one in registry.dialect(vendor).listed(document) if isinstance(one, dict)]
@@ -67,8 +73,10 @@ def read(file: Path, vendor: str) -> list[tuple[Kind, Native]]:
     return listed
 
 
-def explain(file: Path, source: str, destination: str, workspace: Path | None = None) -> dict[str, Any]:
-    """Return everything the report shows about the rules of a file."""
+def explain(
+    file: Path, source: str, destination: str, workspace: Path | None = None, *, history: Path | None = None
+) -> dict[str, Any]:
+    """Return everything the report shows about a file's rules; ``history``: what happened to tickets, to replay."""
     old, new = registry.dialect(source), registry.dialect(destination)
     rules = [_rule(old, source, native, kind) for kind, native in read(file, source)]
     made = [translated(new, rule) for rule in rules]
@@ -93,6 +101,31 @@ def explain(file: Path, source: str, destination: str, workspace: Path | None = 
         "needs": _needs(made),
         "sequence": sequence(old.POLICY, new.POLICY),
         "compared": workspace is not None,
+        "replayed": None if history is None else _replayed(history, source, old, new, made),
+    }
+
+
+def _replayed(file: Path, vendor: str, old: Dialect, new: Dialect, made: Sequence[Translation]) -> dict[str, Any]:
+    """Return how tickets end under both rule sets, over the histories of a file. Raises InputError."""
+    listed = getattr(old, "histories", None)
+    if listed is None:
+        raise InputError(f"histories of {vendor} cannot be read", file=str(file), remedy="Zendesk's ticket audits can")
+    try:
+        found = list(listed(_document(file)))
+    except (AttributeError, KeyError, TypeError, ValueError) as err:
+        raise InputError(f"not histories of {vendor}'s tickets ({err!r})", file=str(file)) from err
+    whole = [one for one in found if one.from_start]
+    if not whole:
+        remedy = "give all audits of a ticket, from the one that made it"
+        raise InputError("holds no history that begins at the beginning", file=str(file), remedy=remedy)
+    live = [one for one in made if one.rule.kind == "trigger" and one.rule.active is not False]
+    keys = sorted(frozenset[str]().union(*(one.paths for one in whole)))
+    source, destination, lost = sides(old, new, live, keys)
+    return {
+        **replayed(whole, source, destination, keys),
+        "left_out": [{"name": name, "why": why} for name, why in lost.items()],
+        "from_middle": len(found) - len(whole),
+        "by_the_clock": sum(one.rule.kind == "timed" for one in made),
     }
 
 

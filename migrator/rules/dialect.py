@@ -12,7 +12,10 @@ Native = dict[str, Any]
 
 
 class Dialect(Protocol):
-    """What a module has to offer. ``read`` never fails on what it does not know: it says so in the rule."""
+    """What a module has to offer. ``read`` never fails on what it does not know: it says so in the rule.
+
+    It may offer ``histories(document)`` besides: ``replay.History`` of every ticket in what the vendor's API gives.
+    """
 
     TITLE: str
     POLICY: PassPolicy

@@ -135,7 +135,7 @@ def _came_by(book: Notebook, leaf: Is) -> Is:
     table = ", ".join(f"{theirs} => {perl.quoted(ours)}" for theirs, ours in names.INTERFACES.items())
     code = f"my %of = ({table});\nmy $came = $of{{ RT->can('CurrentInterface') ? RT->CurrentInterface : '' }};\n"
     value = f"$self->TicketObj->AddCustomFieldValue(Field => {perl.quoted(names.CAME_BY)}, Value => $came) if $came;\n"
-    native = {
+    native: Native = {
         "Description": "Came by",
         "ScripCondition": "On Create",
         "ScripAction": "User Defined",

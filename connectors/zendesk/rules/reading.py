@@ -171,7 +171,7 @@ def _field(field: str, operator: str, value: Any) -> Condition | None:
         before, after, negated = names.CHANGES[operator]
         if not (before or after) and value not in EMPTY:
             return None  # "changed" asks for no value
-        one = _value(at, refers, field, value) if before or after else None
+        one = value_of(at, refers, field, value) if before or after else None
         values = () if one is None else (one,)  # none: from or to nothing at all
         return Changed(
             path=at,
@@ -220,13 +220,14 @@ def _is(at: Path, refers: str, field: str, negated: bool, value: Any) -> Conditi
     people = {"requester_id": "ticket.requester", "assignee_id": "ticket.assignee"}
     if len(given) == 1 and refers == "user" and given[0] in people:
         return Same(path=at, other=path(people[given[0]]), negated=negated, null=negated)
-    values = [_value(at, refers, field, one) for one in given]
+    values = [value_of(at, refers, field, one) for one in given]
     missing = None in values
     # "is not" takes in tickets without a value; "is not nothing" is the one that does not.
     return Is(path=at, values=tuple(v for v in values if v is not None), negated=negated, null=missing is not negated)
 
 
-def _value(at: Path, refers: str, field: str, value: Any) -> Value | None:
+def value_of(at: Path, refers: str, field: str, value: Any) -> Value | None:
+    """Return a value; None where there is none."""
     if value in EMPTY or (refers == "type" and text(value) == "0"):
         return None
     word = text(value)
@@ -315,7 +316,7 @@ def _change(field: str, value: Any) -> Action | None:
         how = {"current_tags": "add", "remove_tags": "remove", "set_tags": "replace"}[field]
         return SetTags.model_validate({"how": how, "tags": tuple(text(value or "").split())})
     if field in ("follower", "cc"):
-        who = _value(path("ticket.ccs"), "user", field, value)
+        who = value_of(path("ticket.ccs"), "user", field, value)
         return Follow.model_validate({"how": field, "who": who}) if who is not None else None
     if field == "comment_mode_is_public":
         return SetField(path=path("comment.public"), value=Lit(value=text(value) != "false"))
@@ -325,7 +326,7 @@ def _change(field: str, value: Any) -> Action | None:
     if isinstance(value, list):
         days = number(value[1]) if len(value) == 2 and value[0] == "days_from_now" else None
         return SetField(path=at, value=Days(days=days)) if days is not None else None
-    return SetField(path=at, value=_value(at, refers, field, value))
+    return SetField(path=at, value=value_of(at, refers, field, value))
 
 
 def _targets(native: Iterable[Mapping[str, Any]]) -> tuple[tuple[Target, ...], list[tuple[str, str]]]:
