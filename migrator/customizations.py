@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from migrator.errors import InputError
 from migrator.rules.conditions import All, Condition, Opaque, leaves
 from migrator.rules.dialect import Dialect, sequence
 from migrator.rules.replay import replayed, sides
-from migrator.rules.rule import Kind, Rule
+from migrator.rules.request import export_request
+from migrator.rules.rule import Hook, Kind, Rule, Unread
 from migrator.rules.sql import Agreement, Moved, agreements, counts, examples
 from migrator.rules.verdicts import MEANINGS, WORST, Finding, Translation
 from migrator.rules.words import leaf_words, rule_lines
@@ -78,13 +80,17 @@ def explain(
 ) -> dict[str, Any]:
     """Return everything the report shows about a file's rules; ``history``: what happened to tickets, to replay."""
     old, new = registry.dialect(source), registry.dialect(destination)
-    rules = [_rule(old, source, native, kind) for kind, native in read(file, source)]
-    made = [translated(new, rule) for rule in rules]
+    listed = read(file, source)
+    check = getattr(old, "checker", lambda document: None)(_document(file))
+    made = [translated(new, _rule(old, source, native, kind)) for kind, native in listed]
+    if check is not None:
+        made = [_checked(one, check, *of) for one, of in zip(made, listed, strict=True)]
     back = [_back(new, one) for one in made]
     counted = _compared(workspace, made, back) if workspace else [None] * len(made)
     shown = [_shown(*parts) for parts in zip(made, back, counted, strict=True)]
     verdicts = Counter(one["verdict"] for one in shown)
     good = verdicts["exact"] + verdicts["equivalent"]
+    hidden = [one["name"] for one in shown if one["verdict"] == "unreadable"]
     return {
         "file": file.name,
         "source": old.TITLE,
@@ -100,9 +106,20 @@ def explain(
         "hours": round(sum(one["minutes"] for one in shown) / 60, 1),
         "needs": _needs(made),
         "sequence": sequence(old.POLICY, new.POLICY),
+        "checked": check is not None,
         "compared": workspace is not None,
+        "request": export_request(old.TITLE, list(dict.fromkeys(hidden))) if hidden else "",
         "replayed": None if history is None else _replayed(history, source, old, new, made),
     }
+
+
+def _checked(made: Translation, check: Any, kind: Kind, native: Native) -> Translation:
+    """Return the translation with what the account's own definitions say of the rule."""
+    try:
+        found = tuple(check(kind, native))
+    except (AttributeError, KeyError, TypeError, ValueError):  # not the shape of a rule; the translation says so
+        return made
+    return replace(made, findings=made.findings + found)
 
 
 def _replayed(file: Path, vendor: str, old: Dialect, new: Dialect, made: Sequence[Translation]) -> dict[str, Any]:
@@ -144,12 +161,12 @@ def translated(to: Dialect, rule: Rule) -> Translation:
     """Return the translation; a rule of which a condition could not be read is unreadable."""
     made = to.write(rule)
     lost = [leaf for leaf in leaves(rule.when) if isinstance(leaf, Opaque)]
-    if not lost:
-        return made
     notes = tuple(Finding("when", leaf_words(leaf), "unreadable", leaf.why) for leaf in lost)
-    return Translation(
-        made.rule, made.vendor, made.native, made.findings + notes, made.needs, made.moved, made.obsolete
-    )
+    hidden = [(at, one) for at, one in enumerate(rule.do) if isinstance(one, Unread) and one.hidden]
+    notes += tuple(Finding(f"do {at + 1}", one.name, "unreadable", one.why) for at, one in hidden)
+    if not notes:
+        return made
+    return replace(made, findings=made.findings + notes)
 
 
 def _back(to: Dialect, made: Translation) -> list[Rule]:
@@ -175,11 +192,20 @@ def _shown(made: Translation, back: Sequence[Rule], counted: dict[str, Any] | No
         "minutes": 0 if made.obsolete else MINUTES[made.verdict],
         "source": rule_lines(rule),
         "destination": [{"name": one.name, "lines": rule_lines(one)} for one in back],
-        "native": [json.dumps(native, ensure_ascii=False, indent=1) for native in made.native],
+        "native": [_told(rule, json.dumps(native, ensure_ascii=False, indent=1)) for native in made.native],
         "nodes": len(made.findings),
         "findings": [vars(one) for one in dict.fromkeys(said)],
         "counted": counted,
     }
+
+
+def _told(rule: Rule, text: str) -> str:
+    """Return a vendor's own words without the secrets that stand in them."""
+    for one in rule.do:
+        for _, secret in one.headers if isinstance(one, Hook) else ():
+            said = json.dumps(secret.get_secret_value(), ensure_ascii=False)[1:-1]
+            text = text.replace(said, "(enter again)") if said else text
+    return text
 
 
 def _needs(made: Sequence[Translation]) -> list[dict[str, Any]]:

@@ -52,6 +52,8 @@ def explain(
     if data["replayed"]:
         _say_replayed(data["replayed"])
     say(customizations.summary(data))
+    if data["request"]:
+        say(f"some rules cannot be read from {data['source']}; the page has a letter that asks for their export")
     say(f"page: {output}")
 
 

@@ -80,12 +80,16 @@ class Verb(Node):
 
 
 class Unread(Node):
-    """An action nothing else can hold; ``text`` is what the vendor has, ``why`` what it is."""
+    """An action nothing else can hold; ``text`` is what the vendor has, ``why`` what it is.
+
+    ``hidden``: the vendor hands it over in no form that can be read.
+    """
 
     type: Literal["unread"] = "unread"
     name: str
     text: str
     why: str
+    hidden: bool = False
 
 
 Action: TypeAlias = Annotated[
