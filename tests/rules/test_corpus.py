@@ -11,13 +11,11 @@ import pytest
 from migrator import registry
 from migrator.rules.conditions import Opaque, leaves
 from migrator.rules.verdicts import MEANINGS
-from tests.support.rule_corpus import Native, recorded, rules
+from tests.support.rule_corpus import WRITTEN, Native, recorded, rules
 
 pytestmark = pytest.mark.recorded
 VENDORS = sorted(registry.dialects())
 EVERY = [(vendor, *one) for vendor in VENDORS for one in (*rules(vendor), *recorded(vendor))]
-# Where rules are written; into the others nothing is (test_readers).
-WRITTEN = [vendor for vendor in VENDORS if rules(vendor)]
 NAMED = [pytest.param(vendor, kind, native, id=f"{vendor}-{place}") for vendor, place, kind, native in EVERY]
 
 # Rules whose own vendor refuses them: no value, so that they match nothing.

@@ -24,6 +24,7 @@ from migrator.rules.conditions import (
     leaves,
 )
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import field_name, remembered
 from migrator.rules.normal_forms import assume, given_event, sets, simple
 from migrator.rules.notebook import Notebook
 from migrator.rules.verdicts import Verdict
@@ -257,7 +258,7 @@ class Conditions:
         """Return (resource_type, field_name) of a path, or None."""
         if at.custom:
             kind = {"ticket": "ticket", "requester": "contact", "organization": "company"}.get(at.of)
-            name = f"cf_{at.custom}" if self.own else names.custom(at.custom)
+            name = f"cf_{at.custom}" if self.own else field_name(at.custom)
             if kind and not self.own:
                 self.book.need(f"{kind} field", name, f"it holds the custom field {at.custom}")
             return (kind, name) if kind else None
@@ -316,8 +317,7 @@ class Conditions:
             native["conditions"] = [{"name": "condition_set_1", "match_type": "all", "properties": properties}]
             native["actions"] = [{"field_name": "cf_came_by", "value": word}]
             self.book.need("automation", native["name"], "fills cf_came_by; comes first", native)
-        values = tuple(Lit(value=one.id if isinstance(one, Ref) else getattr(one, "value", "")) for one in leaf.values)
-        return leaf.model_copy(update={"path": Path(of="ticket", name="came_by"), "values": values})
+        return leaf.model_copy(update={"path": Path(of="ticket", name="came_by"), "values": remembered(leaf)})
 
     def _text(self, leaf: Text) -> tuple[Native | None, Verdict, str]:
         place = self.place(leaf.path)

@@ -7,6 +7,7 @@ code as a public copy has it (Admin::AutomationConstants, Va::Observer, Va::Hand
 
 from __future__ import annotations
 
+from migrator.rules.natives import field_name
 from migrator.rules.rule import PassPolicy
 
 TITLE = "Freshdesk"
@@ -156,11 +157,6 @@ def placeholder(meaning: str) -> str | None:
     """Return Freshdesk's placeholder for a meaning, or None."""
     for prefix in ("ticket.cf:", "ticket.cf_label:"):
         if meaning.startswith(prefix):
-            return f"{{{{ticket.{custom(meaning.removeprefix(prefix))}}}}}"
+            return f"{{{{ticket.{field_name(meaning.removeprefix(prefix))}}}}}"
     found = PLACEHOLDERS.get(meaning)
     return None if found is None else "{{" + found + "}}"
-
-
-def custom(name: str) -> str:
-    """Return the name of the custom field that holds another vendor's: Freshdesk makes it from the label."""
-    return "cf_" + "".join(char if char.isascii() and char.isalnum() else "_" for char in name.lower()).strip("_")

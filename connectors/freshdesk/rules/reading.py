@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -26,6 +25,7 @@ from migrator.rules.conditions import (
     path,
 )
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import compact, kept, unknown
 from migrator.rules.rule import (
     Action,
     Comment,
@@ -50,16 +50,10 @@ READ |= {"events", "actions", "applicable_to", "sla_target"}
 OPTIONS = ("outdated", "is_default", "escalation", "private")
 
 
-def compact(value: object) -> str:
-    """Return a value as one line of JSON."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
 def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
     """Return an automation or an SLA policy in our words."""
     targets, more, switched = _targets(native.get("sla_target") or {})
     known = {*READ, *OPTIONS, *names.BOOKKEEPING}
-    extra = [(key, compact(native[key])) for key in native if key not in known]
     return Rule(
         vendor="freshdesk",
         kind=kind,
@@ -72,8 +66,8 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
         do=tuple(action(one) for one in native.get("actions") or ()),
         targets=targets,
         options=(*((key, compact(native[key])) for key in OPTIONS if key in native), *switched),
-        unknown=tuple(more + extra),
-        kept=tuple((key, compact(native[key])) for key in names.BOOKKEEPING if key in native),
+        unknown=(*more, *unknown(native, known)),
+        kept=kept(native, names.BOOKKEEPING),
     )
 
 

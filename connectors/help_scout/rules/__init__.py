@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migrator.rules.conditions import All, Opaque
+from migrator.rules.natives import kept, unknown
 from migrator.rules.notebook import unwritten
 from migrator.rules.rule import Kind, PassPolicy, Rule
 from migrator.rules.verdicts import Translation
@@ -30,10 +31,6 @@ def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:
 
 def read(native: Mapping[str, Any], kind: Kind) -> Rule:
     """Return a workflow by its name and place; what it asks and does is not handed out."""
-
-    def line(key: str) -> tuple[str, str]:
-        return key, json.dumps(native[key], ensure_ascii=False, sort_keys=True)
-
     return Rule(
         vendor="help_scout",
         kind=kind,
@@ -42,8 +39,8 @@ def read(native: Mapping[str, Any], kind: Kind) -> Rule:
         active=None if "status" not in native else native["status"] == "active",
         position=native.get("order"),
         when=All(of=(Opaque(text=json.dumps(str(native.get("type", ""))), why=HIDDEN),)),
-        unknown=tuple(line(key) for key in native if key not in (*READ, *BOOKKEEPING)),
-        kept=tuple(line(key) for key in BOOKKEEPING if key in native),
+        unknown=unknown(native, (*READ, *BOOKKEEPING)),
+        kept=kept(native, BOOKKEEPING),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +23,7 @@ from migrator.rules.conditions import (
     path,
 )
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import compact, kept
 from migrator.rules.rule import Action, Hook, Kind, Rule, SetField, Unread
 
 from . import names
@@ -33,11 +33,6 @@ Native = Mapping[str, Any]
 READ = {"name", "description", "isEnabled", "flowType", "type", "objectTypeId", "enrollmentCriteria", "actions", WAY}
 READ |= {"startActionId"}
 ODD = "a condition of HubSpot that is not known here"
-
-
-def compact(value: object) -> str:
-    """Return a value as one line of JSON."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def rule(native: Native, kind: Kind) -> Rule:
@@ -66,7 +61,7 @@ def rule(native: Native, kind: Kind) -> Rule:
         do=tuple(action(one) for one in done if one.get("type") not in told),
         options=tuple(options),
         unknown=tuple(extra),
-        kept=tuple((key, compact(native[key])) for key in names.BOOKKEEPING if key in native),
+        kept=kept(native, names.BOOKKEEPING),
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migrator.rules.conditions import All, Condition, Event, Is, Lit, Opaque, path
+from migrator.rules.natives import compact, kept, unknown
 from migrator.rules.notebook import unwritten
 from migrator.rules.rule import Action, Kind, PassPolicy, Rule, Unread
 from migrator.rules.verdicts import Translation
@@ -50,7 +50,7 @@ def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:
 def read(native: Mapping[str, Any], kind: Kind) -> Rule:
     """Return a workflow: when it starts and on which channels; targeting and steps as they stand."""
     known = {*READ, "preferred_devices", "attributes", *BOOKKEEPING}
-    options = [(key, _line(native[key])) for key in ("preferred_devices", "attributes") if native.get(key)]
+    options = [(key, compact(native[key])) for key in ("preferred_devices", "attributes") if native.get(key)]
     return Rule(
         vendor="intercom",
         kind=kind,
@@ -61,8 +61,8 @@ def read(native: Mapping[str, Any], kind: Kind) -> Rule:
         when=All(of=tuple(_asked(native))),
         do=tuple(_steps(native)),
         options=tuple(options),
-        unknown=tuple((key, _line(native[key])) for key in native if key not in known),
-        kept=tuple((key, _line(native[key])) for key in BOOKKEEPING if key in native),
+        unknown=unknown(native, known),
+        kept=kept(native, BOOKKEEPING),
     )
 
 
@@ -73,20 +73,16 @@ def _asked(native: Mapping[str, Any]) -> Iterator[Condition]:
     if channels:
         yield Is(path=path("ticket.channel"), values=tuple(Lit(value=CHANNELS.get(one, one)) for one in channels))
     if native.get("targeting"):
-        yield Opaque(text=_line(native["targeting"]), why=GRAPH)
+        yield Opaque(text=compact(native["targeting"]), why=GRAPH)
 
 
 def _steps(native: Mapping[str, Any]) -> Iterator[Action]:
     for key in ("snapshot", "embedded_rules"):
         if native.get(key) or key == "snapshot":
-            yield Unread(name=key, text=_line(native.get(key)), why=GRAPH, hidden=True)
+            yield Unread(name=key, text=compact(native.get(key)), why=GRAPH, hidden=True)
 
 
 def write(source: Rule) -> Translation:
     """Say that nothing is written: Intercom's API takes no workflows."""
     why = "Intercom's API takes no workflows: to be made by hand"
     return unwritten(source, "intercom", why, click="Automation, Workflows")
-
-
-def _line(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)

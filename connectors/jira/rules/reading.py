@@ -26,6 +26,7 @@ from migrator.rules.conditions import (
     path,
 )
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import compact, kept
 from migrator.rules.rule import Action, Comment, Hook, Kind, Mail, Recipient, Rule, SetField, SetTags, Unread, Verb
 
 from . import names
@@ -47,11 +48,6 @@ OPTIONS = (
 ODD = "a condition of Jira that is not known here"
 
 
-def compact(value: object) -> str:
-    """Return a value as one line of JSON."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
 def rule(native: Native, kind: Kind) -> Rule:
     """Return a rule, or the part of it that is named, in our words."""
     found = parts(native.get("components") or ())
@@ -70,7 +66,7 @@ def rule(native: Native, kind: Kind) -> Rule:
         do=tuple(action(one) for one in does),
         options=tuple((key, compact(native[key])) for key in OPTIONS if native.get(key)),
         unknown=tuple((key, compact(native[key])) for key in native if key not in known and native[key]),
-        kept=tuple((key, compact(native[key])) for key in names.BOOKKEEPING if key in native),
+        kept=kept(native, names.BOOKKEEPING),
     )
 
 

@@ -6,6 +6,7 @@ as gathered in the project's vendor facts (2026-11).
 
 from __future__ import annotations
 
+from migrator.rules.natives import field_name
 from migrator.rules.rule import PassPolicy
 
 TITLE = "Request Tracker"
@@ -107,15 +108,10 @@ PLACEHOLDERS = {  # ours to theirs, in Perl templates
 def placeholder(meaning: str) -> str | None:
     """Return the expression of a Perl template for a meaning, or None."""
     if meaning.startswith(("ticket.cf:", "ticket.cf_label:")):
-        return "{$Ticket->FirstCustomFieldValue('" + field(meaning.partition(":")[2]) + "')}"
+        return "{$Ticket->FirstCustomFieldValue('" + field_name(meaning.partition(":")[2]) + "')}"
     return PLACEHOLDERS.get(meaning)
 
 
 def said(text: str) -> str:
     """Return plain text as a Perl template that prints it: braces and backslashes would begin or end Perl."""
     return "".join(f"{{chr({ord(char)})}}" if char in "{}\\" else char for char in text)
-
-
-def field(custom: str) -> str:
-    """Return the name of the custom field that holds another vendor's."""
-    return "cf_" + "".join(char if char.isascii() and char.isalnum() else "_" for char in custom.lower()).strip("_")

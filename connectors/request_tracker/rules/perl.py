@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from migrator.rules.conditions import Actor, All, Changed, Condition, Event, Is, Leaf, Path, Same, Tags, Text, Value
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import field_name
 from migrator.rules.sql import plain_value, word_pattern
 
 from . import names
@@ -62,7 +63,7 @@ def quoted(text: str) -> str:
 def read(at: Path) -> str | None:
     """Return the Perl that reads a value, or None where Request Tracker does not know it."""
     if at.custom and at.of == "ticket":
-        return f"$t->FirstCustomFieldValue({quoted(names.field(at.custom))})"
+        return f"$t->FirstCustomFieldValue({quoted(field_name(at.custom))})"
     if str(at) == "ticket.channel":
         return f"$t->FirstCustomFieldValue({quoted(names.CAME_BY)})"
     if str(at) == "ticket.type":

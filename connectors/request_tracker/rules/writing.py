@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from migrator.rules.conditions import All, Changed, Condition, Event, Is, Leaf, Lit, Opaque, Ref, leaves
+from migrator.rules.conditions import All, Changed, Condition, Event, Is, Leaf, Lit, Opaque, leaves
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import field_name, remembered
 from migrator.rules.normal_forms import assume, created_only
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import translated
@@ -107,7 +108,7 @@ def _is(book: Notebook, leaf: Is) -> tuple[Leaf, Verdict, str]:
         values = tuple(Lit(value=str(one is not False).lower()) for one in seen)
         return leaf.model_copy(update={"values": values}), "equivalent", "a reply is public, a comment is not"
     if leaf.path.custom or ours == "ticket.type":
-        name = names.field(leaf.path.custom) if leaf.path.custom else "Type"
+        name = field_name(leaf.path.custom) if leaf.path.custom else "Type"
         book.need("custom field", name, f"it holds {ours}")
         return leaf, "equivalent", "given the field is filled there"
     return leaf, "exact", ""
@@ -143,8 +144,7 @@ def _came_by(book: Notebook, leaf: Is) -> Is:
     }
     native |= {"CustomPrepareCode": "return 1;\n", "CustomCommitCode": f"{code}{value}return 1;\n", "SortOrder": 0}
     book.need("scrip", "Came by", f"fills {names.CAME_BY}; comes first", native)
-    values = tuple(Lit(value=one.id if isinstance(one, Ref) else getattr(one, "value", "")) for one in leaf.values)
-    return leaf.model_copy(update={"values": values})
+    return leaf.model_copy(update={"values": remembered(leaf)})
 
 
 def _changed(book: Notebook, leaf: Changed) -> tuple[Leaf, Verdict, str]:
@@ -225,7 +225,7 @@ class Actions:
             actors = {"$nobody": "RT->Nobody->id", "$actor": "$self->TransactionObj->Creator"}
             self.code.append(f"$t->{verbs[ours]}({actors.get(value, value)});\n")
         else:
-            name = names.field(action.path.custom)
+            name = field_name(action.path.custom)
             self.book.need("custom field", name, f"it holds {ours}")
             self.code.append(f"$t->AddCustomFieldValue(Field => {perl.quoted(name)}, Value => {value});\n")
             verdict, note = "equivalent", "given the field is there"

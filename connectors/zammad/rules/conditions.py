@@ -32,6 +32,7 @@ from migrator.rules.conditions import (
 )
 from migrator.rules.conditions import Any as AnyOf
 from migrator.rules.conditions import leaves as leaves_of
+from migrator.rules.natives import field_name, remembered
 from migrator.rules.normal_forms import assume, created_only
 from migrator.rules.notebook import Notebook
 from migrator.rules.sql import word_pattern
@@ -128,7 +129,7 @@ class Conditions:
             table = {"requester": "customer", "assignee": "owner", "comment": "article"}.get(at.of, at.of)
             if self.own:
                 return f"{table}.{at.custom}"
-            name = f"{table}.{names.attribute(at.custom)}"
+            name = f"{table}.{field_name(at.custom)}"
             self.book.need("attribute", name, f"it holds the custom field {at.custom}")
             return name
         ours = str(at)
@@ -228,8 +229,7 @@ class Conditions:
             asked[names.PATHS["ticket.channel"]] = {"operator": "is", "value": f"<article_type:{native}>"}
             made = {"name": f"000 came by {ours}", "condition": asked, "perform": {"ticket.came_by": {"value": ours}}}
             self.book.need("trigger", made["name"], "fills ticket.came_by", {**made, "active": False})  # type: ignore[arg-type]
-        values = tuple(Lit(value=one.id if isinstance(one, Ref) else getattr(one, "value", "")) for one in leaf.values)
-        return leaf.model_copy(update={"path": path("ticket.came_by"), "values": values})
+        return leaf.model_copy(update={"path": path("ticket.came_by"), "values": remembered(leaf)})
 
     def _public(self, leaf: Is) -> tuple[Is | None, Verdict, str]:
         seen = [getattr(one, "value", None) for one in leaf.values]

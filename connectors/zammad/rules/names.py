@@ -6,6 +6,7 @@ the engine itself (lib/selector/sql.rb of 2024-12), as gathered in the project's
 
 from __future__ import annotations
 
+from migrator.rules.natives import field_name
 from migrator.rules.rule import PassPolicy
 
 TITLE = "Zammad"
@@ -230,12 +231,7 @@ def placeholder(meaning: str) -> str | None:
         ("organization.cf:", "ticket.organization"),
     ):
         if meaning.startswith(ours):
-            return f"#{{{of}.{attribute(meaning.removeprefix(ours))}}}"
+            return f"#{{{of}.{field_name(meaning.removeprefix(ours))}}}"
     if meaning.startswith("ticket.cf_label:"):
-        return f"#{{ticket.{attribute(meaning.removeprefix('ticket.cf_label:'))}.value}}"
+        return f"#{{ticket.{field_name(meaning.removeprefix('ticket.cf_label:'))}.value}}"
     return PLACEHOLDERS.get(meaning)
-
-
-def attribute(custom: str) -> str:
-    """Return the name of the attribute that holds another vendor's custom field: letters, digits, underscores."""
-    return "cf_" + "".join(char if char.isascii() and char.isalnum() else "_" for char in custom.lower()).strip("_")

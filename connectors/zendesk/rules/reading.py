@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,6 +29,7 @@ from migrator.rules.conditions import (
     path,
 )
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import compact, kept, unknown
 from migrator.rules.rule import (
     Action,
     Comment,
@@ -60,11 +60,6 @@ def text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def compact(value: object) -> str:
-    """Return a value as one line of JSON."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
 def number(value: object) -> int | float | None:
     """Return the number a value holds, or None."""
     try:
@@ -77,10 +72,10 @@ def number(value: object) -> int | float | None:
 def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
     """Return a trigger, automation, macro, view or SLA policy in our words."""
     asked = native.get("filter") if kind == "sla" else native.get("conditions")
-    view, unknown = _view(native) if kind == "view" else (None, [])
+    view, odd = _view(native) if kind == "view" else (None, [])
     targets, more = _targets(native.get("policy_metrics") or ())
     settings = native.get("metric_settings")
-    extra = [(key, compact(native[key])) for key in native if key not in READ and key not in names.BOOKKEEPING]
+    extra = unknown(native, {*READ, *names.BOOKKEEPING})
     return Rule(
         vendor="zendesk",
         kind=kind,
@@ -96,8 +91,8 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
         view=view,
         audience=_audience(native.get("restriction") or {}),
         options=(("metric_settings", compact(settings)),) if settings else (),
-        unknown=tuple(unknown + more + extra),
-        kept=tuple((key, compact(native[key])) for key in names.BOOKKEEPING if key in native),
+        unknown=(*odd, *more, *extra),
+        kept=kept(native, names.BOOKKEEPING),
         texts=tuple((name.removeprefix("dc."), _item(item)) for name, item in (native.get(TEXTS) or {}).items()),
     )
 

@@ -146,6 +146,9 @@ def test_no_scrip_called_good_acts_otherwise_than_the_rule_in_a_real_request_tra
         lifecycle.unlink()
     assert done.returncode == 0, done.stderr[-3000:]
     acted = json.loads(done.stdout.splitlines()[-1])
+    differing = []
     for at, conditions in enumerate(wanted):
         expected = [place for place, one in enumerate(some) if zendesk(conditions, one)]
-        assert acted.get(str(at), []) == expected, (conditions, scrips[at]["CustomIsApplicableCode"][-300:])
+        if acted.get(str(at), []) != expected:
+            differing.append((conditions, acted.get(str(at), []), expected))
+    assert differing == [], json.dumps(differing) + done.stderr[-3000:]
