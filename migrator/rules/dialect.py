@@ -12,7 +12,12 @@ Native = dict[str, Any]
 
 
 class Dialect(Protocol):
-    """What a module has to offer. ``read`` never fails on what it does not know: it says so in the rule."""
+    """What a module has to offer. ``read`` never fails on what it does not know: it says so in the rule.
+
+    It may offer besides: ``histories(document)``, the ``replay.History`` of every ticket in what the vendor's API
+    gives; ``checker(document)``, what holds a rule against the account's own definitions in the file: a function of
+    (kind, native) to findings, or None where the file has no definitions.
+    """
 
     TITLE: str
     POLICY: PassPolicy
