@@ -332,6 +332,23 @@ class Decider:
             by_hand = quoted(f"its {kind.owner_kind} was there already; add it by hand")
             cases.append((f"{inside} AND w._owner_action IN ('keep', 'update', 'merge')", "manual", by_hand))
         cases.append(("w._variant IS NULL", "manual", quoted(f"{title} takes no such {plural}")))
+        return [*cases, *self._ended(kind_name, kind)]
+
+    def _ended(self, kind_name: str, kind: Kind) -> list[Case]:
+        """What names a record that another of this kind puts an end to: of several that do, the first by id counts."""
+        cases: list[Case] = []
+        for variant, write in self.writable(kind_name):
+            if not write.ends:
+                continue
+            tests = [f"CAST(e.{name(label)} AS VARCHAR) = {quoted(word(v))}" for label, v in variant.constants().items()]
+            ended = kind.fields[write.ends].to
+            named = ", ".join(f"w.{name(label)}" for label, spec in kind.references() if set(spec.to) & set(ended))
+            tests += [f"e.{name(write.ends)} IN ({named})", "e.id <> w.id"]
+            tests.append(f"(e.id < w.id OR w._variant IS DISTINCT FROM {quoted(variant.name)})")
+            there = f"EXISTS (SELECT 1 FROM canonical.{name(kind_name)} e WHERE {' AND '.join(tests)})"
+            what = " ".join(str(value) for value in variant.constants().values()).replace("_", " ")
+            why = f"it names a {ended[0]} that is {what} another: {self.manifest.title} lets it have nothing else"
+            cases.append((there, "manual", quoted(why)))
         return cases
 
     def _inside(self, kind_name: str) -> str:

@@ -269,7 +269,8 @@ class Write(Document):
     whose records at the destination are the same too (an employee who asks and has a seat). ``key_field``: the set-up
     custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
     ``needs``: the secret without which it is left to a person. ``named``: no call makes it, it is there as soon as a
-    written record names it; what none names is left behind, for this reason.
+    written record names it; what none names is left behind, for this reason. ``ends``: a reference after which the
+    record it names takes no other of this kind (a merged ticket has no links of its own): those are left to a person.
     """
 
     kind: str
@@ -287,6 +288,7 @@ class Write(Document):
     owner_with: dict[str, tuple[str, ...]] = {}
     needs: str | None = None
     named: str | None = None
+    ends: str | None = None
     fields: dict[str, Keep] = {}
     embeds: dict[str, Embed] = {}
     constants: dict[str, Scalar] = {}

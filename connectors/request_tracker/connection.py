@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from migrator.connector import Child, Finding, Native, Outcome, Unit, Written
-from migrator.errors import MigratorError, RefusedError, UnknownOutcomeError
+from migrator.errors import AbsentError, MigratorError, RefusedError, UnknownOutcomeError
 from migrator.manifest import Call
 
 from .database import Database
-from .initialdata import Initialdata
-from .reading import MOST, Reader, where
+from .initialdata import OF, Initialdata
+from .reading import MOST, ROLES, Reader
+from .teams import PEOPLE, where
 
 NEW = ("new", "open", "resolved")  # statuses a ticket may be made with; the others are set at once afterwards
 
@@ -30,13 +32,18 @@ class Connection(Reader):
         """Carry out one call (and what belongs to it); one unit at a time."""
         unit = units[0]
         if unit.action != "create":
-            return super().write(units)  # type: ignore[return-value]
+            return self._changed(unit)
         if unit.kind == "custom_field":
             return [self._field_made(unit)]
         if unit.kind == "ticket_link":
-            return [self._linked(unit)]
+            return [self._merged_into(unit) if unit.variant == "merge" else self._linked(unit)]
+        if unit.kind == "membership":
+            self._teams.join(unit.refs["group"], unit.refs["agent"])
+            return [_joined(unit)]
         write, call = self._declared(unit)
         body = _worded(self._body(write, call, unit))
+        if unit.kind == "article":
+            body = self._articles.body(body, marked=unit.variant == "article")
         if unit.kind in ("contact", "agent"):
             body["Name"] = _login(unit, body)
         aside = {name: body.pop(name, None) for name in ("Author", "Dated", "Type")} if unit.kind != "group" else {}
@@ -46,8 +53,34 @@ class Connection(Reader):
             body = self._ticket_body(unit, body)
         if unit.kind == "message":
             path, body = self._message_body(unit, path, body, aside)
-        number = self._posted(call, path, body, _uploads(unit))
+        try:
+            number = self._posted(call, path, body, _uploads(unit))
+        except RefusedError as err:
+            raise self._taken(body, err) from err
         return [self._finished(unit, number, aside)]
+
+    def _changed(self, unit: Unit) -> list[Outcome]:
+        """Change a record, or take it away."""
+        if unit.kind == "membership":
+            group, who = unit.there.rsplit(":", 1)
+            self._teams.leave(group, who)
+            return [Written(unit.there)]
+        if unit.kind == "ticket" and str(self.client.read(f"/ticket/{unit.there}").json()["id"]) != unit.there:
+            raise RefusedError(f"ticket {unit.there} is merged: Request Tracker would change the other one in its place")
+        there = unit.there.removeprefix(PEOPLE)
+        outcomes = super().write([replace(unit, there=there)])
+        return [replace(one, id=unit.there) if isinstance(one, Written) else one for one in outcomes]  # type: ignore[union-attr]
+
+    def _taken(self, body: Native, refused: RefusedError) -> RefusedError:
+        """Return a refusal with its reason, where a ticket's number is taken: Request Tracker names none."""
+        if "id" not in body or refused.status != 400:
+            return refused
+        try:
+            self.client.read(f"/ticket/{body['id']}")
+        except AbsentError:
+            return refused
+        what = f"the number {body['id']} is taken at Request Tracker: free it, or leave out the option ticket_ids"
+        return RefusedError(what, status=400, answer=refused.answer)
 
     def _posted(self, call: Call, path: str, body: Native, files: list[Any]) -> str:
         """Post, and return the new record's number, which only the header Location has."""
@@ -64,6 +97,8 @@ class Connection(Reader):
         if body["Status"] not in NEW:
             body["Status"] = "open"
         body.setdefault("Queue", self.options.get("queue", "General"))
+        if str(body["Queue"]).startswith(PEOPLE):
+            raise RefusedError("its group is a mere group of people at Request Tracker: add a queue of its name, then plan")
         body["RefersTo"] = [_key(unit)]
         if "Content" in body:
             body["ContentType"] = "text/html"
@@ -98,7 +133,7 @@ class Connection(Reader):
             children.update(self._attached(number, said, files))
         if unit.kind in ("ticket", "message") and "sql" in self.channels:
             self._sql().back_fill(number if unit.kind == "ticket" else None, said, aside["Author"], aside["Dated"])
-        return Written(number, None, children)
+        return Written(self._named(unit, number), None, children)
 
     def _attached(self, number: str, said: str | None, files: Sequence[Child]) -> dict[tuple[str, str], str]:
         """Return the numbers of the files that went along: the last parts of their message, in order."""
@@ -119,10 +154,29 @@ class Connection(Reader):
             raise RefusedError(f"ticket {ticket}: no link {how} to {other}", status=200, answer=said[:4000])
         return Written(f"{ticket}:{how}:{other}")
 
+    def _merged_into(self, unit: Unit) -> Written:
+        """Merge a ticket into another, which keeps its own people: Request Tracker would add those of the first."""
+        ticket, other = unit.refs["ticket"], unit.refs["other"]
+        shown = str(self.client.read(f"/ticket/{ticket}").json()["id"])
+        if shown != ticket:
+            raise RefusedError(f"ticket {ticket} is merged into {shown} already")
+        people = self._watching(other)
+        said = self.client.write("PUT", f"/ticket/{ticket}", json={"MergeInto": int(other)}).text
+        if not self._has_link(unit):
+            raise RefusedError(f"ticket {ticket} was not merged into {other}", status=200, answer=said[:4000])
+        if self._watching(other) != people:
+            self.client.write("PUT", f"/ticket/{other}", json=people)
+        return Written(f"{ticket}:MergedInto:{other}")
+
+    def _watching(self, ticket: str) -> dict[str, list[str]]:
+        native = self.client.read(f"/ticket/{ticket}").json()
+        return {role: [who["id"] for who in native.get(role) or []] for role in ROLES}
+
     def _has_link(self, unit: Unit) -> bool:
         record = self._one("tickets", unit.refs["ticket"])
-        links = json.loads(record.body)["_links"] if record else []
-        return any(one["how"] == unit.payload["how"] and one["other"] == unit.refs["other"] for one in links)
+        native = json.loads(record.body) if record else {"_links": [], "_merges": []}
+        links = native["_merges"] if unit.variant == "merge" else native["_links"]
+        return any(one["how"] == _how(unit) and one["other"] == unit.refs["other"] for one in links)
 
     def _field_made(self, unit: Unit) -> Written:
         write, call = self._declared(unit)
@@ -133,9 +187,9 @@ class Connection(Reader):
         return found
 
     def _field_there(self, unit: Unit) -> Written | None:
-        query = where("Name", "=", unit.payload["Name"])
+        query = where(("Name", "=", unit.payload["Name"]))
         params = {"query": query, "fields": "id,LookupType", "find_disabled_rows": 1, "per_page": MOST}
-        of = {"ticket": "RT::Queue-RT::Ticket", "contact": "RT::User"}[unit.variant]
+        of = OF[unit.variant]
         found = self.client.read("/customfields", params).json()["items"]
         ids = [str(one["id"]) for one in found if one.get("LookupType") == of]
         return Written(ids[-1], ids[-1]) if ids else None
@@ -158,8 +212,10 @@ class Connection(Reader):
         if unit.kind == "custom_field":
             return self._field_there(unit)
         if unit.kind == "ticket_link":
-            link = f"{unit.refs['ticket']}:{unit.payload['how']}:{unit.refs['other']}"
+            link = f"{unit.refs['ticket']}:{_how(unit)}:{unit.refs['other']}"
             return Written(link) if self._has_link(unit) else None
+        if unit.kind == "membership":
+            return _joined(unit) if self._teams.holds(unit.refs["group"], unit.refs["agent"]) else None
         write, call = self._declared(unit)
         body = _worded(self._body(write, call, unit, send=False))
         aside = {name: body.get(name) for name in ("Author", "Dated", "Type", "Status")}
@@ -168,14 +224,19 @@ class Connection(Reader):
             ids = [str(one["id"]) for one in self.client.read("/tickets", params).json()["items"]]
         elif unit.kind == "message":
             ids = self._said(unit, body, known)
+        elif unit.kind == "group" and unit.variant == "people":
+            team = self._teams.called(str(body["Name"]))
+            ids = [team] if team else []
         elif unit.kind == "group":
             ids = self._by_name("/queues", str(body["Name"]))
+        elif unit.kind == "article":
+            ids = [id for id in self._articles.there(body) if id not in known]
         else:
             ids = self._by_name("/users", _login(unit, body))
         return self._finished(unit, ids[0], aside) if ids else None
 
     def _by_name(self, path: str, name: str) -> list[str]:
-        params = {"query": where("Name", "=", name), "fields": "id", "find_disabled_rows": 1}
+        params = {"query": where(("Name", "=", name)), "fields": "id", "find_disabled_rows": 1}
         return [str(one["id"]) for one in self.client.read(path, params).json()["items"]]
 
     def _said(self, unit: Unit, body: Native, known: set[str]) -> list[str]:
@@ -237,6 +298,15 @@ class Connection(Reader):
 def _key(unit: Unit) -> str:
     """Return migrator's own key as the address a ticket refers to."""
     return "migrator:" + quote(unit.key, safe=":.-_")
+
+
+def _how(unit: Unit) -> str:
+    """Return a link's kind in Request Tracker's word."""
+    return "MergedInto" if unit.variant == "merge" else str(unit.payload["how"])
+
+
+def _joined(unit: Unit) -> Written:
+    return Written(f"{unit.refs['group']}:{unit.refs['agent']}")
 
 
 def _login(unit: Unit, body: Native) -> str:

@@ -14,7 +14,7 @@ from migrator.connector import Native
 from migrator.errors import RefusedError, UnknownOutcomeError
 
 SECONDS = 300
-OF = {"ticket": "RT::Queue-RT::Ticket", "contact": "RT::User"}
+OF = {"ticket": "RT::Queue-RT::Ticket", "contact": "RT::User", "article": "RT::Class-RT::Article"}
 MARK = "migrator-scrips:"
 # In the file's Perl form, because its JSON form only adds. The marked line is what we read.
 LISTED = f"""@Final = (sub {{
