@@ -133,6 +133,8 @@ class Connection(Reader):
             children.update(self._attached(number, said, files))
         if unit.kind in ("ticket", "message") and "sql" in self.channels:
             self._sql().back_fill(number if unit.kind == "ticket" else None, said, aside["Author"], aside["Dated"])
+            if unit.kind == "ticket" and self.options.get("ticket_ids") == "keep":
+                self._sql().number_on()
         return Written(self._named(unit, number), None, children)
 
     def _attached(self, number: str, said: str | None, files: Sequence[Child]) -> dict[tuple[str, str], str]:

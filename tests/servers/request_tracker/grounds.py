@@ -15,7 +15,7 @@ def account(server: RequestTracker, channels: tuple[str, ...] = ()) -> Account:
     """Return the account with what the channels need."""
     settings = {}
     if "sql" in channels:
-        settings["database"] = f"sqlite:{server.database}"
+        settings["database"] = server.address
     if "initialdata" in channels:
         settings["setup_command"] = server.setup_command
     return Account(vendor="request_tracker", settings=settings, channels=channels, workers=1)
