@@ -13,7 +13,8 @@ from migrator.errors import AbsentError, MigratorError, RefusedError, UnknownOut
 from migrator.manifest import Call
 
 from .database import Database
-from .initialdata import OF, Initialdata
+from .customizations import STREAMS
+from .initialdata import OF
 from .reading import MOST, ROLES, Reader
 from .teams import PEOPLE, where
 
@@ -29,8 +30,10 @@ class Connection(Reader):
         self._database: Database | None = None
 
     def write(self, units: Sequence[Unit]) -> list[Outcome]:
-        """Carry out one call (and what belongs to it); one unit at a time."""
+        """Carry out one call (and what belongs to it); one unit at a time, but for the import file's."""
         unit = units[0]
+        if unit.kind in STREAMS:
+            return self._custom.carry_out(units, [self._custom_body(one) for one in units])
         if unit.action != "create":
             return self._changed(unit)
         if unit.kind == "custom_field":
@@ -58,6 +61,11 @@ class Connection(Reader):
         except RefusedError as err:
             raise self._taken(body, err) from err
         return [self._finished(unit, number, aside)]
+
+    def _custom_body(self, unit: Unit) -> Native:
+        if unit.action != "create":
+            return {}
+        return self._body(*self._declared(unit), unit, send=False)
 
     def _changed(self, unit: Unit) -> list[Outcome]:
         """Change a record, or take it away."""
@@ -205,7 +213,11 @@ class Connection(Reader):
             if unit.action != "create":
                 found += super().find([unit], known)
                 continue
-            written = self._found(unit, known)
+            written = (
+                self._custom.find(unit, self._custom_body(unit), known)
+                if unit.kind in STREAMS
+                else self._found(unit, known)
+            )
             known = known | {written.id} if written else known
             found.append(written)
         return found
@@ -279,9 +291,6 @@ class Connection(Reader):
         if self._database is None:
             self._database = Database(self.given("database"), lambda: self.given("database_password"))
         return self._database
-
-    def _initialdata(self) -> Initialdata:
-        return Initialdata(self.given("setup_command"))
 
     def check(self) -> list[Finding]:
         """Try the credentials and the rights, then what the channels need."""

@@ -15,6 +15,8 @@ from migrator.errors import AbsentError, RefusedError
 from migrator.manifest import Stream
 
 from .articles import Articles, as_html
+from .customizations import STREAMS, Customizations
+from .initialdata import Initialdata
 from .teams import PEOPLE, Teams, where
 
 MOST = 100  # a page: Request Tracker caps it there without a word (5.0.3, 2026-11-22)
@@ -39,6 +41,7 @@ class Reader(Deliverer):
         super().__init__(*args, **how)
         self._numbers: dict[str, str] = {}  # user's name to number
         self._together = self.options.get("merged_tickets") == "together"
+        self._custom = Customizations(lambda script: self._initialdata().run(script))
         self._teams, self._articles = Teams(self.client, self._number), Articles(self.client)
 
     def pages(
@@ -51,6 +54,10 @@ class Reader(Deliverer):
         """
         if stream == "messages":
             yield from self.children(stream, start, parents)
+            return
+        if stream in STREAMS.values():
+            records = self._custom.read(stream) if "initialdata" in self.channels else []
+            yield Page(records, {"done": True}, True)
             return
         fresh: Cursor = {"after": 0, "gone": 0, "listed": False}
         at = fresh if not start or start.get("done") else dict(start)
@@ -65,6 +72,9 @@ class Reader(Deliverer):
             yield Page(self._seen(stream, ids), {**at, "done": last is None}, last is None)
             if last is None:
                 return
+
+    def _initialdata(self) -> Initialdata:
+        return Initialdata(self.given("setup_command"))
 
     def _size(self, stream: str) -> int:
         return min(MOST, self.manifest.streams[stream].paging.size)
@@ -289,6 +299,9 @@ class Reader(Deliverer):
         stream = self.mapping.variant(kind, variant_name).stream
         if stream == "messages":
             return super().peek(kind, variant_name, targets)
+        if stream in STREAMS.values():
+            wanted = {there for there, _ in targets}
+            return stream, [record for record in self._custom.read(stream) if record.id in wanted]
         if stream == "groups":
             teams = dict.fromkeys(self._teams.of(":".join(there.split(":")[: 2 if there.startswith(PEOPLE) else 1]))[0] for there, _ in targets)
             return stream, self._seen(stream, [int(team) for team in teams if team])

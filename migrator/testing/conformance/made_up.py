@@ -74,7 +74,8 @@ def _value(
         return [chosen] if spec.type == "refs" else chosen
     allowed = list(spec.examples) or _words(suite, kind_name, label)
     if allowed:
-        return allowed[n % len(allowed)]
+        chosen = allowed[n % len(allowed)]
+        return [chosen] if spec.type == "list" else chosen
     text = TEXTS[n % len(TEXTS)]
     match spec.type:
         case "text":

@@ -1,4 +1,4 @@
-"""From one Request Tracker to another: merges, groups of people, articles and numbers arrive as they were."""
+"""From one Request Tracker to another: merges, groups of people, articles, numbers and customizations arrive."""
 
 from __future__ import annotations
 
@@ -32,6 +32,33 @@ WATCHERS = (
 )
 
 
+ACTIVE = "SELECT id, Description FROM Scrips WHERE Disabled = 0 ORDER BY id"
+CODE = "return $self->TransactionObj->Type eq 'Create'; # ü 日本"
+QUERY = "Queue = 'Billing' AND Status = 'stalled'"
+CUSTOM: dict[str, Any] = {
+    "Templates": [
+        {"Queue": "Billing", "Name": "Mahnung ü", "Type": "Perl", "Content": "Subject: 請求\n\n{$Ticket->id} is due"},
+    ],
+    "Scrips": [
+        {
+            "Queue": ["Billing", "General"], "Description": "Remind", "ScripCondition": "User Defined",
+            "ScripAction": "Notify Requestors", "Template": "Correspondence", "CustomIsApplicableCode": CODE,
+        },
+    ],
+    "ACL": [
+        {"GroupDomain": "UserDefined", "GroupId": "Zweite Linie ü", "Queue": "Billing", "Right": ["OwnTicket"]},
+        {"GroupDomain": "RT::Queue-Role", "GroupType": "AdminCc", "Queue": "Billing", "Right": ["ModifyTicket"]},
+        {"UserId": "a1", "Right": ["ShowConfigTab"]},
+    ],
+    "Attributes": [
+        {
+            "Object": "RT::System", "Name": "SavedSearch", "Description": "Waiting ü",
+            "Content": {"SearchType": "Ticket", "Query": QUERY, "OrderBy": "Due", "Order": "ASC", "RowsPerPage": 50},
+        },
+    ],
+}  # fmt: skip
+
+
 def fill(server: RequestTracker) -> None:
     """Put in an account with a merged ticket, groups of people and articles: plain calls."""
     with requests.Session() as session:
@@ -63,6 +90,7 @@ def fill(server: RequestTracker) -> None:
         article = {"Class": "Fragen ü", "Name": "日本語", "Summary": "how & why"}
         call("POST", "/article", {**article, "CustomFields": {"Content": "plain <text>\nof two lines"}})
         call("POST", "/article", {"Class": "General", "Name": "old", "Disabled": 1})
+    server.initialdata(CUSTOM)
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +98,9 @@ def moved(server: RequestTracker, tmp_path_factory: pytest.TempPathFactory) -> I
     """Return the account, carried out of the server and into the same one, new again."""
     server.reset()
     fill(server)
-    old = (account(server).model_copy(update={"url": server.url, "workers": 2}), {"token": server.token})
+    old = (account(server, ("initialdata",)).model_copy(update={"url": server.url, "workers": 2}), {"token": server.token})
     new = (
-        account(server, ("sql",)).model_copy(
+        account(server, ("initialdata", "sql")).model_copy(
             update={"url": server.url, "workers": 2, "options": {"ticket_ids": "keep"}}
         ),
         {"token": server.token},
@@ -81,7 +109,9 @@ def moved(server: RequestTracker, tmp_path_factory: pytest.TempPathFactory) -> I
         run = steps_between(tmp_path_factory.mktemp("between"), old, new, patch, Clock(real=True))
         run.extract()
         server.reset()
+        before = server.rows(ACTIVE)
         run.load(run.plan().digest)
+        assert server.rows(ACTIVE) == before
         yield run, server
 
 
@@ -117,14 +147,36 @@ def test_groups_of_people_have_their_members_those_of_queues_and_others(moved: t
 
 def test_articles_stand_in_their_classes(moved: tuple[Steps, RequestTracker]) -> None:
     rows = moved[1].rows(
-        "SELECT c.Name, a.Name, a.Summary, a.Disabled, COALESCE(v.LargeContent, v.Content) FROM Articles a "
+        "SELECT c.Name, a.Name, COALESCE(a.Summary, ''), a.Disabled, COALESCE(v.LargeContent, v.Content) FROM Articles a "
         "JOIN Classes c ON c.id = a.Class LEFT JOIN ObjectCustomFieldValues v ON v.ObjectId = a.id AND "
         "v.ObjectType = 'RT::Article' ORDER BY 1"
     )
     assert rows == [
-        ("Fragen ü", "日本語", "how & why", 0, "plain <text>\nof two lines"),
-        ("General", "old", None, 1, None),
+        ("Fragen ü", "日本語", "how & why", 0, "plain &lt;text&gt;<br>of two lines"),
+        ("General", "old", "", 1, None),
     ]
+
+
+def test_what_an_administrator_made_arrives_scrips_switched_off(moved: tuple[Steps, RequestTracker]) -> None:
+    _, server = moved
+    assert server.rows("SELECT Type, Content FROM Templates WHERE Name = 'Mahnung ü'") == [
+        ("Perl", "Subject: 請求\n\n{$Ticket->id} is due")
+    ]
+    scrips = server.rows(
+        "SELECT s.Disabled, s.Template, s.CustomIsApplicableCode, q.Name FROM Scrips s JOIN ObjectScrips o "
+        "ON o.Scrip = s.id JOIN Queues q ON q.id = o.ObjectId WHERE s.Description = 'Remind' ORDER BY q.Name"
+    )
+    assert scrips == [(1, "Correspondence", CODE, "Billing"), (1, "Correspondence", CODE, "General")]
+    rights = server.rows(
+        "SELECT a.RightName, g.Domain, g.Name FROM ACL a JOIN Groups g ON g.id = a.PrincipalId JOIN Queues q "
+        "ON q.id = a.ObjectId WHERE a.ObjectType = 'RT::Queue' AND q.Name = 'Billing' ORDER BY 1"
+    )
+    assert rights == [
+        ("ModifyTicket", "RT::Queue-Role", "AdminCc"),
+        ("OwnTicket", "UserDefined", "Zweite Linie ü"),
+    ]
+    assert server.count("ACL", "RightName = 'ShowConfigTab'") == 1
+    assert server.count("Attributes", "Name = 'SavedSearch' AND Description = 'Waiting ü'") == 1
 
 
 def test_a_number_that_is_taken_is_refused_and_said_so(server: RequestTracker, tmp_path: Path) -> None:
