@@ -340,7 +340,9 @@ class Decider:
         for variant, write in self.writable(kind_name):
             if not write.ends:
                 continue
-            tests = [f"CAST(e.{name(label)} AS VARCHAR) = {quoted(word(v))}" for label, v in variant.constants().items()]
+            tests = [
+                f"CAST(e.{name(label)} AS VARCHAR) = {quoted(word(v))}" for label, v in variant.constants().items()
+            ]
             ended = kind.fields[write.ends].to
             named = ", ".join(f"w.{name(label)}" for label, spec in kind.references() if set(spec.to) & set(ended))
             tests += [f"e.{name(write.ends)} IN ({named})", "e.id <> w.id"]

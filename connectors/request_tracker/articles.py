@@ -58,7 +58,7 @@ class Articles:
         return self._types[field]
 
     def _listed(self, name: str) -> str | None:
-        """Return the number of the class with this name. Classes are few, and a search minds the case of some letters."""
+        """Return the number of the class with this name; they are few, and a search minds the case of some letters."""
         params: Native = {"query": where(("id", ">", 0)), "fields": "id,Name", "per_page": MOST, "page": 1}
         while True:
             items = self.client.read("/classes", params).json()["items"]

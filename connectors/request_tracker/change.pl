@@ -80,7 +80,7 @@
       my $old = ($row->{Name} // '') =~ /^Search - /;
       return $scope->($row->{Scope})->AddAttribute(Name => $old ? $row->{Name} : 'SavedSearch',
         Description => $old ? $row->{Name} =~ s/^Search - //r : $row->{Name},
-        Content => { SearchType => 'Ticket', %$more, map { $_ => $row->{$_} } grep { defined $row->{$_} }
+        Content => { ($old ? () : (SearchType => 'Ticket')), %$more, map { $_ => $row->{$_} } grep { defined $row->{$_} }
           qw(Query Format OrderBy Order) });
     },
   );

@@ -12,8 +12,8 @@ from migrator.connector import Child, Finding, Native, Outcome, Unit, Written
 from migrator.errors import AbsentError, MigratorError, RefusedError, UnknownOutcomeError
 from migrator.manifest import Call
 
-from .database import Database
 from .customizations import STREAMS
+from .database import Database
 from .initialdata import OF
 from .reading import MOST, ROLES, Reader
 from .teams import PEOPLE, where
@@ -74,7 +74,9 @@ class Connection(Reader):
             self._teams.leave(group, who)
             return [Written(unit.there)]
         if unit.kind == "ticket" and str(self.client.read(f"/ticket/{unit.there}").json()["id"]) != unit.there:
-            raise RefusedError(f"ticket {unit.there} is merged: Request Tracker would change the other one in its place")
+            raise RefusedError(
+                f"ticket {unit.there} is merged: Request Tracker would change the other one in its place"
+            )
         there = unit.there.removeprefix(PEOPLE)
         outcomes = super().write([replace(unit, there=there)])
         return [replace(one, id=unit.there) if isinstance(one, Written) else one for one in outcomes]  # type: ignore[union-attr]
@@ -106,7 +108,9 @@ class Connection(Reader):
             body["Status"] = "open"
         body.setdefault("Queue", self.options.get("queue", "General"))
         if str(body["Queue"]).startswith(PEOPLE):
-            raise RefusedError("its group is a mere group of people at Request Tracker: add a queue of its name, then plan")
+            raise RefusedError(
+                "its group is a mere group of people at Request Tracker: add a queue of its name, then plan"
+            )
         body["RefersTo"] = [_key(unit)]
         if "Content" in body:
             body["ContentType"] = "text/html"

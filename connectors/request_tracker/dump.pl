@@ -63,6 +63,7 @@
     my $name = $one->Name eq 'SavedSearch' ? $one->Description : $one->Name;
     my %more = %$content;
     delete @more{qw(Query Format OrderBy Order)};
+    delete $more{SearchType} if ($more{SearchType} // '') eq 'Ticket';  # what change.pl adds by itself
     $told->('searches', { id => $one->id, Name => $name, Scope => $on, More => $json->encode(\%more),
       map { $_ => $content->{$_} } qw(Query Format OrderBy Order) });
   }

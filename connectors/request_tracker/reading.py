@@ -303,7 +303,10 @@ class Reader(Deliverer):
             wanted = {there for there, _ in targets}
             return stream, [record for record in self._custom.read(stream) if record.id in wanted]
         if stream == "groups":
-            teams = dict.fromkeys(self._teams.of(":".join(there.split(":")[: 2 if there.startswith(PEOPLE) else 1]))[0] for there, _ in targets)
+            teams = dict.fromkeys(
+                self._teams.of(":".join(there.split(":")[: 2 if there.startswith(PEOPLE) else 1]))[0]
+                for there, _ in targets
+            )
             return stream, self._seen(stream, [int(team) for team in teams if team])
         ids = dict.fromkeys(there.split(":")[0] for there, _ in targets)
         return stream, self._seen(stream, [int(id) for id in ids if id.isdecimal()])

@@ -98,13 +98,10 @@ def moved(server: RequestTracker, tmp_path_factory: pytest.TempPathFactory) -> I
     """Return the account, carried out of the server and into the same one, new again."""
     server.reset()
     fill(server)
-    old = (account(server, ("initialdata",)).model_copy(update={"url": server.url, "workers": 2}), {"token": server.token})
-    new = (
-        account(server, ("initialdata", "sql")).model_copy(
-            update={"url": server.url, "workers": 2, "options": {"ticket_ids": "keep"}}
-        ),
-        {"token": server.token},
-    )
+    here = {"url": server.url, "workers": 2}
+    keeping = {**here, "options": {"ticket_ids": "keep"}}
+    old = (account(server, ("initialdata",)).model_copy(update=here), {"token": server.token})
+    new = (account(server, ("initialdata", "sql")).model_copy(update=keeping), {"token": server.token})
     with pytest.MonkeyPatch.context() as patch:
         run = steps_between(tmp_path_factory.mktemp("between"), old, new, patch, Clock(real=True))
         run.extract()
@@ -131,7 +128,8 @@ def test_a_merged_ticket_is_merged_again_under_its_old_number(moved: tuple[Steps
     said = f"SELECT ObjectId, count(*) FROM Transactions WHERE {SAID} GROUP BY 1 ORDER BY 1"
     assert dict(server.rows(said)) == {NUMBER: 2, other: 2}
     asked = server.rows(WATCHERS, other)
-    assert asked == [("Cc", "also@x.example"), ("Cc", "one@x.example"), ("Requestor", "two@x.example")]  # one requester, others are ccs
+    # A ticket has one requester, further ones arrive as ccs.
+    assert asked == [("Cc", "also@x.example"), ("Cc", "one@x.example"), ("Requestor", "two@x.example")]
 
 
 def test_groups_of_people_have_their_members_those_of_queues_and_others(moved: tuple[Steps, RequestTracker]) -> None:
@@ -147,8 +145,8 @@ def test_groups_of_people_have_their_members_those_of_queues_and_others(moved: t
 
 def test_articles_stand_in_their_classes(moved: tuple[Steps, RequestTracker]) -> None:
     rows = moved[1].rows(
-        "SELECT c.Name, a.Name, COALESCE(a.Summary, ''), a.Disabled, COALESCE(v.LargeContent, v.Content) FROM Articles a "
-        "JOIN Classes c ON c.id = a.Class LEFT JOIN ObjectCustomFieldValues v ON v.ObjectId = a.id AND "
+        "SELECT c.Name, a.Name, COALESCE(a.Summary, ''), a.Disabled, COALESCE(v.LargeContent, v.Content) "
+        "FROM Articles a JOIN Classes c ON c.id = a.Class LEFT JOIN ObjectCustomFieldValues v ON v.ObjectId = a.id AND "
         "v.ObjectType = 'RT::Article' ORDER BY 1"
     )
     assert rows == [
