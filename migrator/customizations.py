@@ -14,11 +14,12 @@ from typing import Any
 from migrator import registry
 from migrator.compile import json_path, name
 from migrator.errors import InputError
-from migrator.rules.conditions import All, Condition, Opaque, leaves
+from migrator.rules.conditions import All, Condition, leaves
 from migrator.rules.dialect import Dialect, sequence
+from migrator.rules.records import native_rule, translated
 from migrator.rules.rule import Kind, Rule
 from migrator.rules.sql import Agreement, Moved, agreements, counts, examples
-from migrator.rules.verdicts import MEANINGS, WORST, Finding, Translation
+from migrator.rules.verdicts import MEANINGS, WORST, Translation
 from migrator.rules.words import leaf_words, rule_lines
 from migrator.stage import Stage
 
@@ -70,7 +71,7 @@ def read(file: Path, vendor: str) -> list[tuple[Kind, Native]]:
 def explain(file: Path, source: str, destination: str, workspace: Path | None = None) -> dict[str, Any]:
     """Return everything the report shows about the rules of a file."""
     old, new = registry.dialect(source), registry.dialect(destination)
-    rules = [_rule(old, source, native, kind) for kind, native in read(file, source)]
+    rules = [native_rule(old, source, native, kind) for kind, native in read(file, source)]
     made = [translated(new, rule) for rule in rules]
     back = [_back(new, one) for one in made]
     counted = _compared(workspace, made, back) if workspace else [None] * len(made)
@@ -94,29 +95,6 @@ def explain(file: Path, source: str, destination: str, workspace: Path | None = 
         "sequence": sequence(old.POLICY, new.POLICY),
         "compared": workspace is not None,
     }
-
-
-def _rule(of: Dialect, vendor: str, native: Native, kind: Kind) -> Rule:
-    """Return a rule; what has not the shape of one becomes an unreadable one, and the others go on."""
-    try:
-        return of.read(native, kind)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as err:
-        text = json.dumps(native, ensure_ascii=False, default=str)
-        label = native.get("title") or native.get("name") or native.get("Description")
-        broken = Opaque(text=text, why=f"not the shape of a rule: {type(err).__name__}")
-        return Rule(vendor=vendor, kind=kind, name=str(label or ""), when=All(of=(broken,)))
-
-
-def translated(to: Dialect, rule: Rule) -> Translation:
-    """Return the translation; a rule of which a condition could not be read is unreadable."""
-    made = to.write(rule)
-    lost = [leaf for leaf in leaves(rule.when) if isinstance(leaf, Opaque)]
-    if not lost:
-        return made
-    notes = tuple(Finding("when", leaf_words(leaf), "unreadable", leaf.why) for leaf in lost)
-    return Translation(
-        made.rule, made.vendor, made.native, made.findings + notes, made.needs, made.moved, made.obsolete
-    )
 
 
 def _back(to: Dialect, made: Translation) -> list[Rule]:

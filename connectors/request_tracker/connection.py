@@ -62,6 +62,12 @@ class Connection(Reader):
             raise self._taken(body, err) from err
         return [self._finished(unit, number, aside)]
 
+    def activate(self, unit: Unit, switch: str) -> None:
+        """Switch a scrip on. May be called again. Raises RefusedError where it is gone."""
+        (outcome,) = self._custom.carry_out([replace(unit, action="on")], [{}])
+        if isinstance(outcome, RefusedError):
+            raise outcome
+
     def _custom_body(self, unit: Unit) -> Native:
         if unit.action != "create":
             return {}
