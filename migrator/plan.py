@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from migrator import translate
 from migrator.compile import name
 from migrator.decide import DECIDED, WRITES, Decider
 from migrator.delta import Change, Delta, Look, changes, prepare
@@ -114,6 +115,7 @@ class Planner:
         self._begin()
         stage.schema("blobs")
         stage.run(f"CREATE TABLE plan.decided ({DECIDED})")
+        translate.begin(stage)
         stage.run("CREATE TABLE plan.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
         stage.run(
             "CREATE TABLE plan.known (kind VARCHAR, id VARCHAR, target VARCHAR, as_kind VARCHAR, variant VARCHAR)"

@@ -226,7 +226,14 @@ def _open(path: Path | str, *, read_only: bool, options: dict[str, Any]) -> duck
     connection.execute(f"SET GLOBAL checkpoint_threshold = '{UNWRITTEN}'")
     connection.execute("SET preserve_insertion_order = false")
     connection.create_function("html_form", html_form, ["VARCHAR"], "VARCHAR")
+    connection.create_function("rule_read", _rule, ["VARCHAR", "VARCHAR", "VARCHAR"], "VARCHAR")
     return connection
+
+
+def _rule(dialect: str, kind: str, body: str) -> str:
+    from migrator.rules.records import read  # with all that rules need, when there is one
+
+    return read(dialect, kind, body)
 
 
 def html_form(html: str) -> str:

@@ -30,7 +30,8 @@ Set(%Lifecycles, default => {
     initial => ['new'], active => ['open', 'stalled', 'hold'],
     inactive => ['resolved', 'closed', 'rejected', 'deleted'],
     defaults => { on_create => 'new' },
-    transitions => { '' => [ALL], map { ($_ => [ALL]) } (ALL) }, rights => { '* -> *' => 'ModifyTicket' }, actions => [],
+    transitions => { '' => [ALL], map { ($_ => [ALL]) } (ALL) },
+    rights => { '* -> *' => 'ModifyTicket' }, actions => [],
 });
 1;
 """
