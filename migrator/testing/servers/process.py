@@ -17,7 +17,7 @@ from pathlib import Path
 
 POLL_SECONDS = 0.05
 STOP_SECONDS = 10.0
-# A shell that is told the group's id and then waits for the word that all is over, or for the pipe's end, which is ours.
+# A shell that is told the group's id and then waits for the word that all is over, or the pipe's end, which is ours.
 # Not PR_SET_PDEATHSIG: it goes by the thread that started the process, and is gone once that changes its user.
 # A number that another process has by now is left alone (field 22: when it was started).
 WATCHER = """
