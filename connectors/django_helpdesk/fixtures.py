@@ -21,6 +21,7 @@ from typing import Any
 from migrator.connector import Child, Unit, Written
 from migrator.errors import AccessError, RefusedError, UnknownOutcomeError, VendorError
 
+from . import searches
 from .shape import FIELDS, Native, People, address, agent, custom_field, moment, person, thread, value
 from .snapshot import Snapshot
 
@@ -72,6 +73,21 @@ class Host:
             if ran.returncode:
                 errors.seek(0)
                 raise VendorError(f"dumpdata ended with {ran.returncode}: {_last(errors.read().decode())}")
+
+    def raw(self, model: str, numbers: Sequence[str]) -> dict[str, Native]:
+        """Return rows as they stand now, by their numbers, with every column: only to be put back by ``load``."""
+        found: dict[str, Native] = {}
+        with tempfile.TemporaryFile() as errors:
+            words = ["dumpdata", "--format=jsonl", model, "--pks", ",".join(map(str, numbers))]
+            ran = self._start(words, stdout=subprocess.PIPE, stderr=errors)
+            said, _ = ran.communicate(timeout=COMMAND_SECONDS)
+            if ran.returncode:
+                errors.seek(0)
+                raise VendorError(f"dumpdata ended with {ran.returncode}: {_last(errors.read().decode())}")
+        for line in said.splitlines():
+            held = json.loads(line)
+            found[str(held["pk"])] = held["fields"]
+        return found
 
     def load(self, rows: Sequence[Row]) -> None:
         """Put rows in, all or none. Raises RefusedError with the answer, UnknownOutcomeError where it was killed."""
@@ -182,6 +198,8 @@ def take(host: Host) -> tuple[Snapshot, People]:
     categories = {one["id"]: one["title"] for one in snapshot.rows("kbcategory")}
     articles = ({**one, "_category": categories.get(one["category"])} for one in snapshot.rows("kbitem"))
     snapshot.add("kb_items", articles, "last_updated")
+    found = ({**one, "user": str(one["user"])} for one in snapshot.rows("savedsearch"))
+    snapshot.add("saved_searches", map(searches.record, found))
     for ticket in snapshot.rows("ticket"):
         _ticket(snapshot, people, customs, ticket)
     snapshot.add("people", [person(who, user) for who, user in people.others.items()])
@@ -260,8 +278,13 @@ class Writer:
             self._next[model] = (number - count, end)
             return list(range(number - count + 1, number + 1))
 
-    def _one(self, model: str) -> int:
+    def one(self, model: str) -> int:
+        """Return a free number of a model."""
         return self._numbers(model, 1)[0]
+
+    def field_number(self, name: str) -> int:
+        """Return the number of a custom field by its name."""
+        return int(self._fields[name]["id"])
 
     def _free_word(self, wanted: str, taken: set[str], *, most: int) -> str:
         """Return a slug of this text that nobody has, and take it."""
@@ -274,7 +297,7 @@ class Writer:
     # ---- the kinds --------------------------------------------------------------------------------------------------
 
     def _custom_field(self, unit: Unit, rows: list[Row]) -> Written:
-        held, number = unit.payload, self._one("customfield")
+        held, number = unit.payload, self.one("customfield")
         name = self._free_word(str(held.get("name") or held["label"]), self._names, most=50)
         kind = str(held["data_type"])
         fields = {
@@ -299,7 +322,7 @@ class Writer:
         return Written(str(number))
 
     def _user(self, unit: Unit, who: str, rows: list[Row], *, staff: bool) -> int:
-        held, number = unit.payload, self._one("user")
+        held, number = unit.payload, self.one("user")
         name = str(held.get("name") or held.get("_name") or who)
         first, _, last = name.rpartition(" ")
         fields = {
@@ -312,26 +335,26 @@ class Writer:
         return number
 
     def _group(self, unit: Unit, rows: list[Row]) -> Written:
-        number, title = self._one("queue"), str(unit.payload["title"])
+        number, title = self.one("queue"), str(unit.payload["title"])
         slug = self._free_word(title, self._slugs, most=50)
         rows.append(_row("helpdesk.queue", number, {"title": title, "slug": slug}))
         return Written(str(number))
 
     def _canned_response(self, unit: Unit, rows: list[Row]) -> Written:
-        held, number = unit.payload, self._one("presetreply")
+        held, number = unit.payload, self.one("presetreply")
         fields = {"name": held["name"], "body": held["body"], "queues": [int(q) for q in held.get("queues") or []]}
         rows.append(_row("helpdesk.presetreply", number, fields))
         return Written(str(number))
 
     def _article(self, unit: Unit, rows: list[Row]) -> Written:
-        held, number = unit.payload, self._one("kbitem")
+        held, number = unit.payload, self.one("kbitem")
         title = str(held["_category"])
         with self._lock:
             fresh = title not in self._categories
             if fresh:
                 self._categories[title] = 0
         if fresh:
-            self._categories[title] = self._one("kbcategory")
+            self._categories[title] = self.one("kbcategory")
         slug = self._free_word(title, set(), most=50)
         fields = {"name": title, "title": title, "slug": slug, "description": title, "public": False}
         if fresh or self._categories[title] > self.snapshot.highest("kbcategory"):  # the same row again harms nobody
@@ -343,6 +366,16 @@ class Writer:
             "downvoted_by": [],
         }  # fmt: skip
         rows.append(_row("helpdesk.kbitem", number, mine))
+        return Written(str(number))
+
+    def _saved_search(self, unit: Unit, rows: list[Row]) -> Written:
+        held, number = unit.payload, self.one("savedsearch")
+        user = held.get("user")
+        if user is None and not self.people.staff:
+            raise RefusedError(f"{unit.kind} {unit.id}: there is nobody it could belong to")
+        owner = int(user) if user is not None else min(map(int, self.people.staff))
+        fields = {"title": held["title"], "shared": bool(held.get("shared")), "query": searches.query(held)}
+        rows.append(_row("helpdesk.savedsearch", number, {"user": owner, **fields}))
         return Written(str(number))
 
     def _ticket(self, unit: Unit, rows: list[Row]) -> Written:
@@ -384,10 +417,10 @@ class Writer:
             if 0 < wanted <= HIGHEST and wanted not in self._taken:
                 self._taken.add(wanted)
                 return wanted
-        return self._one("ticket")
+        return self.one("ticket")
 
     def _message(self, unit: Unit, rows: list[Row]) -> Written:
-        number, held = self._one("followup"), unit.payload
+        number, held = self.one("followup"), unit.payload
         self._followup(held, int(unit.refs["ticket"]), number, rows, fallback=unit.sent_at, first=False)
         return Written(str(number), None, self._files(unit, None, number, rows))
 
@@ -432,6 +465,7 @@ def find(snapshot: Snapshot, units: Sequence[Unit], known: set[str], match: Mapp
     streams = {
         "custom_field": "custom_fields", "contact": "people", "agent": "users", "group": "queues",
         "canned_response": "preset_replies", "article": "kb_items", "message": "followups",
+        "saved_search": "saved_searches",
     }  # fmt: skip
     there: dict[tuple[str, ...], list[Native]] = defaultdict(list)
     for native in snapshot.natives(streams[kind]):
