@@ -110,8 +110,8 @@ def test_the_web_service_alone_tells_the_same_history(desk: Znuny, tmp_path: Pat
     assert told[0] == told[1]
     assert len(told[0]) == desk.count("ticket_history")
     plan = run.plan()
-    ends = {(one.kind, one.action, one.reason): one.count for one in plan.dispositions}
-    left = next(reason for (kind, _, reason) in ends if kind == "event")
-    assert ends["event", "skip", left] == plan.counts["event"] == len(told[0])
-    assert "begins one of its own" in left
+    ends = [one for one in plan.dispositions if one.kind == "event"]
+    assert {one.action for one in ends} == {"skip"}
+    assert sum(one.count for one in ends) == plan.counts["event"] == len(told[0])
+    assert sum(one.count for one in ends if "begins one of its own" in one.reason) >= len(told[0]) - 1
     assert ("ticket", "service", "dropped") in {(loss.kind, loss.field, loss.how) for loss in plan.losses}
