@@ -12,7 +12,8 @@ from . import searches
 from .shape import HELD, Native, People
 
 if TYPE_CHECKING:
-    from .fixtures import Row, Writer
+    from .fixtures import Writer
+    from .host import Row
     from .rest import Writer as Caller
 
 MODELS = {

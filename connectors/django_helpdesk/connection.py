@@ -11,6 +11,7 @@ from migrator.delivery import Deliverer
 from migrator.errors import ForbiddenError, MigratorError, VendorError
 
 from . import changes, fixtures, rest
+from .host import Host
 from .shape import People, address
 from .snapshot import Snapshot
 
@@ -30,16 +31,16 @@ class Connection(Deliverer):
         self._served: set[str] = set()
         self._tickets: int | None = None
         self._writing: rest.Writer | fixtures.Writer | None = None
-        self._host: fixtures.Host | None = None
+        self._host: Host | None = None
         self._looked: tuple[float, Snapshot] | None = None
         self._at_hand: Snapshot | None = None
 
     @property
-    def host(self) -> fixtures.Host | None:
+    def host(self) -> Host | None:
         """Return the host project's command, where the channel is chosen."""
         if "fixtures" in self.channels and self._host is None:
             model = self.options.get("user_model", "auth.user")
-            self._host = fixtures.Host(self.given("command"), self.given("media"), model)
+            self._host = Host(self.given("command"), self.given("media"), model)
         return self._host
 
     # ---- reading ----------------------------------------------------------------------------------------------------
