@@ -290,8 +290,8 @@ class Decider:
             cases.append((f"w._owner_action NOT IN {ARRIVES}", "skip", why))
         if write is None:
             return [*cases, ("TRUE", "manual", quoted(f"{title} has no place for a {plural}"))]
-        if why := write.skip or write.left or write.manual:
-            return [*cases, ("TRUE", "manual" if write.manual else "skip", quoted(why))]
+        if stays := write.skip or write.left or write.manual:
+            return [*cases, ("TRUE", "manual" if write.manual else "skip", quoted(stays))]
         if write.owner_with and kind.owner:
             owner = kind.fields[kind.owner].to[0]
             fits = " AND ".join(
