@@ -155,12 +155,19 @@ class Database:
                     connection.execute(f"UPDATE ticket SET {column} = %s WHERE id = %s", [values[column], ticket])
 
     def add_lines(self, lines: Sequence[Line]) -> list[str]:
-        """Add lines to the histories of tickets, all or none, and return their numbers."""
+        """Add lines to the histories of tickets, all or none, and return their numbers. Raises RefusedError."""
+        import psycopg
+
+        made: list[str] = []
         with self._connection() as connection:
-            made = [connection.execute(ADD_LINE, _line_values(line)).fetchone() for line in lines]
-        if not all(made):
-            raise RefusedError("a ticket is gone, or Znuny has no such word in its history")
-        return [str(row["id"]) for row in made if row]
+            for line in lines:
+                row = connection.execute(ADD_LINE, _line_values(line)).fetchone()
+                if row is None:
+                    raise psycopg.Rollback  # which goes no further than the transaction
+                made.append(str(row["id"]))
+        if len(made) < len(lines):
+            raise RefusedError("a ticket is gone, or Znuny has no such word in its history; no line was added")
+        return made
 
     def lines(self, line: Line) -> list[str]:
         """Return the numbers of the lines that say the same of the same ticket."""

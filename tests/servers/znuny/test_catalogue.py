@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from migrator import registry
+from migrator.connector import Unit
+from migrator.errors import RefusedError
+from migrator.project import Account, side
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.servers.znuny import Znuny
@@ -95,6 +98,19 @@ def test_a_catalogue_and_histories_arrive_in_a_new_znuny_as_they_were(desk: Znun
     now = desk.rows(HISTORY)
     assert all(now.count(line) >= old.count(line) for line in old)
     assert run.plan().units == 0
+
+
+def test_lines_of_histories_are_added_all_or_none(desk: Znuny) -> None:
+    opened = side(Account(**moves.at_znuny(desk)), None, "test").open()
+    units = [Unit("event", str(n), "event", {"HistoryType": "Misc", "Name": f"line {n}"}, {"ticket": ticket}, f"k{n}")
+             for n, ticket in enumerate(("1", "999999"))]  # fmt: skip
+    before = desk.count("ticket_history")
+    with pytest.raises(RefusedError, match="no line was added"):
+        opened.write(units)
+    assert desk.count("ticket_history") == before
+    (written,) = opened.write(units[:1])
+    assert opened.find(units[:1], set()) == [written]
+    assert opened.find(units[:1], {written.id}) == [None]
 
 
 def test_the_web_service_alone_tells_the_same_history(desk: Znuny, tmp_path: Path) -> None:
