@@ -134,6 +134,7 @@ import subprocess, sys, time
 from pathlib import Path
 from migrator.testing.servers import Process
 child = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+child += "open('/proc/self/comm', 'w').write('a (new) name');"  # as servers give themselves
 process = Process([sys.executable, "-c", child + "open('ready', 'w').close(); time.sleep(600)"], log=Path("log"),
                   folder=Path.cwd(), ready=Path("ready").exists)
 print(process.id, flush=True)

@@ -19,9 +19,14 @@ POLL_SECONDS = 0.05
 STOP_SECONDS = 10.0
 # A shell that is told the group's id and then waits for the word that all is over, or the pipe's end, which is ours.
 # Not PR_SET_PDEATHSIG: it goes by the thread that started the process, and is gone once that changes its user.
-# A number that another process has by now is left alone (field 22: when it was started).
+# A number that another process has by now is left alone. When a process was started is the 20th word after its name,
+# which it may change, and which may hold anything (Starman's master does both).
 WATCHER = """
-born() { cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null; }
+born() {
+    read -r line 2>/dev/null < "/proc/$1/stat" || return
+    set -- ${line##*) }
+    echo "${20}"
+}
 read -r id || exit 0
 was=$(born "$id")
 read -r over && exit 0
