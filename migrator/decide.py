@@ -243,7 +243,7 @@ class Decider:
     def _needed(self, kind_name: str, kind: Kind) -> set[str]:
         """The references that decide something or are written; the others may stay as the source has them."""
         first = self.manifest.write(kind_name)
-        if first is None or first.skip or first.manual:
+        if first is None or first.skip or first.manual or first.left:
             return set()
         writes = [write for write in self.manifest.writes if write.kind == kind_name]
         verbs = [verb for variant in self.mapping.kinds.get(kind_name, ()) for verb in variant.fields.values()]
@@ -322,8 +322,8 @@ class Decider:
             cases.append((f"w._owner_action NOT IN {ARRIVES}", "skip", why))
         if write is None:
             return [*cases, ("TRUE", "manual", quoted(f"{title} has no place for a {plural}"))]
-        if write.skip or write.manual:
-            return [*cases, ("TRUE", "skip" if write.skip else "manual", quoted(write.skip or write.manual or ""))]
+        if stays := write.skip or write.left or write.manual:
+            return [*cases, ("TRUE", "manual" if write.manual else "skip", quoted(stays))]
         if kind.rule and write.create:
             cases += [(f"w._does = {quoted(does)}", does, "w._why") for does in ("manual", "skip")]
         if write.owner_with and kind.owner:

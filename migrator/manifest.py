@@ -267,7 +267,8 @@ class Write(Document):
 
     ``create`` (with ``find``): written by a call of its own; ``update``/``delete``: how it is changed and taken away
     again; ``embedded``: only inside its owner; ``match_only``: only found, and created where a person says so (a seat
-    costs money); ``skip``/``manual``: not written, with the reason. ``match_among``: kinds
+    costs money); ``skip``/``manual``/``left``: not written, with the reason: it arrives by itself, a person does it, it
+    has no place there. ``match_among``: kinds
     whose records at the destination are the same too (an employee who asks and has a seat). ``key_field``: the set-up
     custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
     ``needs``: the secret without which it is left to a person. ``named``: no call makes it, it is there as soon as a
@@ -288,6 +289,7 @@ class Write(Document):
     match_among: tuple[str, ...] = ()
     skip: str | None = None
     manual: str | None = None
+    left: str | None = None
     key_field: str | None = None
     owner_with: dict[str, tuple[str, ...]] = {}
     needs: str | None = None

@@ -81,8 +81,7 @@ def _value(
         return [chosen] if spec.type == "refs" else chosen
     allowed = list(spec.examples) or _words(suite, kind_name, label)
     if allowed:
-        chosen = allowed[n % len(allowed)]
-        return [chosen] if spec.type == "list" else chosen
+        return [allowed[n % len(allowed)]] if spec.type == "list" else allowed[n % len(allowed)]
     text = TEXTS[n % len(TEXTS)]
     match spec.type:
         case "rule":
