@@ -152,8 +152,8 @@ def _fetch_many(source: Bundling, workspace: Workspace, rows: list[tuple[str, st
 
 def _kept(workspace: Workspace, chunks: Iterator[bytes], parts: dict[str, str]) -> tuple[str, int]:
     """Write bytes to a file of their own unless the store has them; return their digest and size."""
-    digest, size, held, file = hashlib.sha256(), 0, [], None
-    handle, part = -1, ""
+    digest, size, file, part = hashlib.sha256(), 0, None, ""
+    held: list[bytes] = []
     try:
         for chunk in chunks:
             digest.update(chunk)
