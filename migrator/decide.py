@@ -226,9 +226,14 @@ class Decider:
                 f"o.{column} AS _owner_{column}" for column in ("id", "action", "reason", "variant", "unit", "lane")
             ]
         by_text = bool(self.found and kind.match and not _linked(kind))
-        columns.append("there.id AS _there" if by_text else "CAST(NULL AS VARCHAR) AS _there")
+        by_role = bool(by_text and kind.role)
+        there = "COALESCE(role.id, there.id)" if by_role else "there.id"
+        columns.append(f"{there} AS _there" if by_text else "CAST(NULL AS VARCHAR) AS _there")
         if by_text:
             joins.append(f"LEFT JOIN ({self._there(kind_name, kind)}) there ON there.k = w._key")
+        if by_role:
+            same = f"role.k = {match_key(kind, 'w', role=True)}"
+            joins.append(f"LEFT JOIN ({self._there(kind_name, kind, role=True)}) role ON {same}")
         among = write.match_among if write and self.found and kind.match else ()
         if among:
             others = " UNION ALL ".join(f"{self._there(other, kind)}" for other in among)
@@ -252,8 +257,8 @@ class Decider:
         used |= {verb.preface.by for verb in verbs if verb.preface}
         return {label for label, spec in kind.references() if label != kind.owner and (spec.required or label in used)}
 
-    def _there(self, kind_name: str, kind: Kind) -> str:
-        key = match_key(kind, "f")
+    def _there(self, kind_name: str, kind: Kind, *, role: bool = False) -> str:
+        key = match_key(kind, "f", role=role)
         own = self.kinds.kinds[kind_name]
         return (
             f"SELECT {key} AS k, min(f.id) AS id, {quoted(kind_name)} AS of FROM {self.found}.{name(kind_name)} f "

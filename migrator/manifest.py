@@ -274,7 +274,8 @@ class Write(Document):
     ``needs``: the secret without which it is left to a person. ``named``: no call makes it, it is there as soon as a
     written record names it; what none names is left behind, for this reason. ``ends``: a reference after which the
     record it names takes no other of this kind (a merged ticket has no links of its own): those are left to a person.
-    ``activate``: how a record that was written switched off is switched on.
+    ``tried``: a plan asks the destination whether it would take the record (its ``complaint``), and leaves what it
+    would not to a person. ``activate``: how a record that was written switched off is switched on.
     """
 
     kind: str
@@ -295,6 +296,7 @@ class Write(Document):
     needs: str | None = None
     named: str | None = None
     ends: str | None = None
+    tried: Flag = False
     fields: dict[str, Keep] = {}
     embeds: dict[str, Embed] = {}
     constants: dict[str, Scalar] = {}

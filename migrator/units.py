@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from migrator.connector import AS_IS, Child, Unit, at_path
@@ -102,7 +103,7 @@ class Builder:
         for row in rows:
             yield Row(*row)
 
-    def build(self, rows: Sequence[Row], sent_at: str = "") -> Unit:
+    def build(self, rows: Sequence[Row], sent_at: str = "", mark: str = "") -> Unit:
         """Return the unit with every reference resolved. Raises RefusedError where one was not written."""
         main = rows[0]
         write = self.manifest.write(main.as_kind, main.variant)
@@ -112,11 +113,7 @@ class Builder:
         inside = {(row.kind, row.id) for row in rows[1:]}  # numbers of two kinds may be the same
         children = []
         for row in rows[1:] if main.action == "create" else ():
-            blob = self.workspace.blob(row.blob) if row.blob else None
-            if blob and not blob.is_file():
-                raise WorkspaceError(
-                    f"the bytes {row.blob} of {row.kind} {row.id} are not in the workspace; extract again"
-                )
+            blob = self._bytes(row)
             own = self.kinds.kinds[row.as_kind]
             above = own.fields[own.owner].to if own.owner else ()
             owner = row.owner if any((kind, row.owner) in inside for kind in above) else None
@@ -126,8 +123,14 @@ class Builder:
         there = self._there(main) if main.action != "create" else ""
         return Unit(
             main.as_kind, main.id, main.variant, payload, refs, key, self._own_keys(), tuple(children), sent_at,
-            main.action, there, main.stamp,
+            main.action, there, main.stamp, self._bytes(main) if main.action == "create" else None, mark,
         )  # fmt: skip
+
+    def _bytes(self, row: Row) -> Path | None:
+        blob = self.workspace.blob(row.blob) if row.blob else None
+        if blob and not blob.is_file():
+            raise WorkspaceError(f"the bytes {row.blob} of {row.kind} {row.id} are not in the workspace; extract again")
+        return blob
 
     def _there(self, row: Row) -> str:
         found = self.ledger.find(row.kind, row.id)

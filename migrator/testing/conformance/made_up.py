@@ -30,7 +30,6 @@ TEXTS = (
     "C:\\path\\new",
     "{{liquid}} {token} %s",
 )
-BLOB = b"attachment bytes \x00\xff\n"
 
 
 def account(stage: Stage, suite: Suite) -> None:
@@ -91,7 +90,7 @@ def _value(
         case "html":
             return f'<p>{n}: {text.replace("<", "&lt;")}</p><p><a href="https://old.example/{n}">link</a></p>'
         case "integer":
-            return len(BLOB) if label == "size" else n
+            return len(suite.blob) if label == "size" else n
         case "number":
             return n + 0.5
         case "boolean":
