@@ -83,16 +83,17 @@ class Builder:
             yield [list(unit) for _, unit in groupby(lane, key=lambda row: row.unit)]
 
     def units(self, names: Sequence[str]) -> Iterator[list[Row]]:
-        """Yield the rows of units by their names."""
+        """Yield the rows of units by their names, in that order. Workers may ask side by side."""
         self._know_fields(self.kinds.kinds)
-        for unit in names:
-            rows = self.stage.rows(
-                f"SELECT {COLUMNS} FROM {self.planned} WHERE action IN {WRITES} AND unit = ? "
-                "ORDER BY place, length(id), id",
-                unit,
+        rows = self._rows(
+            self.stage.stream(
+                f"SELECT {COLUMNS} FROM {self.planned} WHERE action IN {WRITES} AND unit IN (SELECT unnest(?)) "
+                "ORDER BY unit, place, length(id), id",
+                list(names),
             )
-            if rows:
-                yield list(self._rows(rows))
+        )
+        found = {unit: list(some) for unit, some in groupby(rows, key=lambda row: row.unit)}
+        yield from (found[unit] for unit in names if unit in found)
 
     def _know_fields(self, members: Iterable[str]) -> None:
         if not self._fields and any(self.kinds.kinds[kind].rule for kind in members):
