@@ -57,6 +57,7 @@ class Builder:
     manifest: Manifest
     mapping: Mapping
     source: str
+    planned: str = "plan.planned"  # or where a plan's rows were set apart
     _keys: dict[str, str] = field(default_factory=dict)
     _named: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)  # ids there, of what is referred to
 
@@ -65,7 +66,7 @@ class Builder:
         marks, wanted = ", ".join("?" for _ in members), ", ".join("?" for _ in actions)
         rows = self._rows(
             self.stage.stream(
-                f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first FROM plan.planned "
+                f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first FROM {self.planned} "
                 f"WHERE action IN ({wanted}) AND as_kind IN ({marks})) "
                 "ORDER BY lane, first, unit, place, length(id), id",
                 *actions,
@@ -79,7 +80,7 @@ class Builder:
         """Yield the rows of units by their names."""
         for unit in names:
             rows = self.stage.rows(
-                f"SELECT {COLUMNS} FROM plan.planned WHERE action IN {WRITES} AND unit = ? "
+                f"SELECT {COLUMNS} FROM {self.planned} WHERE action IN {WRITES} AND unit = ? "
                 "ORDER BY place, length(id), id",
                 unit,
             )

@@ -56,3 +56,15 @@ def test_a_file_that_could_not_be_opened_can_be_tried_again(tmp_path: Path) -> N
         Stage(file)
     file.unlink()
     Stage(file).close()
+
+
+def test_a_statement_that_cannot_work_on_disk_gets_more_memory_and_a_transaction_none(tmp_path: Path) -> None:
+    much = (
+        "SELECT count(DISTINCT l) FROM (SELECT list(repeat('x', 100) || i) AS l FROM range(400000) t(i) GROUP BY i % 7)"
+    )
+    with Stage(tmp_path / "stage.duckdb", threads=1) as stage:
+        stage.run("SET GLOBAL memory_limit = '30MB'")
+        with pytest.raises(WorkspaceError), stage.at_once():
+            stage.run(f"CREATE TABLE t AS {much}")
+        stage.run(f"CREATE TABLE t AS {much}")
+        assert stage.rows("SELECT * FROM t") == [(7,)]
