@@ -45,7 +45,8 @@ class Field(Document):
     compared as a set. ``private``: kept in the stage for translation, never compared and never a loss. ``sequence``:
     the place of a record among those of its owner, which are written in this order. ``skip``: a boolean that keeps its
     record from being written. ``keyed_by``: the kind whose ids are the keys of a map. ``examples``: what a text that is
-    not free looks like. ``among``: only such records may be referred to.
+    not free looks like. ``among``: only such records may be referred to. ``versioned``: bytes
+    that change under the same id, fetched anew when their address does.
     """
 
     type: Type = "text"
@@ -60,6 +61,7 @@ class Field(Document):
     keyed_by: str | None = None
     among: dict[str, str] = {}
     examples: tuple[str, ...] = ()
+    versioned: Flag = False
 
     @model_validator(mode="before")
     @classmethod

@@ -18,7 +18,6 @@ import requests
 
 from migrator import coverage, orders
 from migrator.blobs import download
-from migrator.compile import name
 from migrator.connector import Native, Trying
 from migrator.control import Run, holds
 from migrator.delivery import Deliverer
