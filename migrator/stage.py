@@ -50,6 +50,7 @@ class Stage:
         if threads:
             options["threads"] = threads
         self._closed, self._at_once = False, False
+        self._turn = threading.RLock()  # a connection refuses a second call while one is under way
         self._file = uuid4().hex if str(path) == ":memory:" else str(Path(path).resolve())
         with _holding:
             if self._file not in _held:
@@ -78,7 +79,7 @@ class Stage:
     def run(self, sql: str, *values: Any) -> None:
         """Carry out one statement. Raises WorkspaceError where the disk is full or the file read-only."""
         limit = MEMORY_MB
-        with _told():
+        with _told(), self._turn:
             while True:
                 try:
                     self.connection.execute(sql, list(values) or None)
@@ -106,12 +107,13 @@ class Stage:
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return all rows."""
-        with _told():
+        with _told(), self._turn:
             return self.connection.execute(sql, list(values) or None).fetchall()
 
     def stream(self, sql: str, *values: Any, size: int = 10_000) -> Iterator[tuple[Any, ...]]:
         """Yield rows, ``size`` at a time, on a cursor of their own."""
-        cursor = self.connection.cursor()
+        with self._turn:
+            cursor = self.connection.cursor()
         cursor.execute(sql, list(values) or None)
         while batch := cursor.fetchmany(size):
             yield from batch
@@ -153,7 +155,7 @@ class Stage:
         relation = self.raw(dataset, stream)
         batch = list(rows)
         if batch:
-            with _told():
+            with _told(), self._turn:
                 self.connection.executemany(f"DELETE FROM {relation} WHERE id = ?", [[row[0]] for row in batch])
                 self.connection.executemany(
                     f"INSERT INTO {relation} (id, parent, updated_at, body) VALUES (?, ?, ?, ?)", batch
@@ -194,7 +196,7 @@ class Stage:
                 self.run(f"INSERT INTO {relation} SELECT {picked} FROM ({listed})", part)
         else:
             marks = ", ".join("?" for _ in rows[0])
-            with _told():
+            with _told(), self._turn:
                 self.connection.executemany(f"INSERT INTO {relation} VALUES ({marks})", [list(row) for row in rows])
 
 

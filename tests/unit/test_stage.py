@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,10 @@ def test_a_statement_that_cannot_work_on_disk_gets_more_memory_and_a_transaction
             stage.run(f"CREATE TABLE t AS {much}")
         stage.run(f"CREATE TABLE t AS {much}")
         assert stage.rows("SELECT * FROM t") == [(7,)]
+
+
+def test_threads_may_ask_the_same_stage_at_once(tmp_path: Path) -> None:
+    with Stage(tmp_path / "stage.duckdb") as stage, ThreadPoolExecutor(8) as pool:
+        stage.run("CREATE TABLE t AS SELECT i FROM range(1000) r(i)")
+        found = pool.map(lambda n: stage.one("SELECT sum(i + ?) FROM t, range(500)", n), range(40))
+        assert len(set(found)) == 40
