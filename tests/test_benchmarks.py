@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,17 @@ def test_the_rules_benchmark_finds_no_difference_where_a_rule_is_called_good(tmp
     assert "| compared in one scan |" in shown
     assert results["rules"] == 40
     assert results["wrong"] == 0
+
+
+@pytest.mark.servers
+def test_the_mail_benchmark_brings_every_message_both_ways(tmp_path: Path) -> None:
+    if shutil.which("dovecot") is None:
+        pytest.skip("needs Dovecot, which tests/servers install")
+    shown, results = run("mail.py", tmp_path / "mail.json", "--messages", "40", "--large-mb", "2")
+    assert "| plain loop of IMAPClient |" in shown
+    runs = results["runs"]
+    assert isinstance(runs, dict)
+    assert [[one["rows"] for one in some] for some in runs.values()] == [[41], [41]]
 
 
 def test_the_peers_benchmark_sees_that_all_bring_the_same_comments(tmp_path: Path) -> None:

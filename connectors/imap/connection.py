@@ -6,7 +6,9 @@ import hashlib
 import json
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +24,36 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RECENT = 10_000
 APPEND_BYTES = 2**22  # of messages in one command; a larger message goes by itself
 SPELLED = {flag: f"\\{flag.title()}" for flag in SYSTEM}
+
+
+class _Turns:
+    """Messages are appended side by side; who looks which of them are there does so while nobody appends, or one that
+    another worker is told of a moment later would be taken for the one in doubt."""
+
+    def __init__(self) -> None:
+        self._free, self._inside = threading.Condition(), 0
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Append."""
+        with self._free:
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._free:
+                self._inside -= 1
+                self._free.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Look."""
+        with self._free:
+            self._free.wait_for(lambda: self._inside == 0)
+            yield
 
 
 class Connection(Reader):
@@ -33,7 +63,8 @@ class Connection(Reader):
         super().__init__(*args, **how)
         self._room: dict[str, int | None] = {}  # bytes left in a mailbox, None where there is no limit
         self._marks: dict[str, str] = {}  # of folders, as they stood when this run first looked
-        self._lock = threading.Lock()
+        self._lock, self._turns = threading.Lock(), _Turns()
+        self._recent: deque[str] = deque(maxlen=RECENT)  # ids that are ours, and may not be in the ledger yet
 
     def write(self, units: Sequence[Unit]) -> list[Outcome]:
         """Carry out units of one kind and action; each has its own outcome."""
@@ -110,7 +141,10 @@ class Connection(Reader):
 
     def _sent(self, wire: Wire, folder: str, units: Sequence[Unit], letters: Sequence[Letter]) -> list[Outcome]:
         address, name = folder_of(folder)
-        numbers = wire.append(self.space(address).native(name), letters)
+        native = self.space(address).native(name)
+        with self._turns.shared():
+            numbers = wire.append(native, letters)
+            self._recent += [Place(folder, validity, uid).id for validity, uid in numbers or ()]
         with self._lock:
             left = self._room.get(address)
             if left is not None:
@@ -294,7 +328,10 @@ class Connection(Reader):
             else:
                 found[index] = self._filter_found(unit)
         for folder, places in folders.items():
-            self._find_messages(folder, [(index, units[index]) for index in places], known, found)
+            with self._turns.alone():
+                ours = known | set(self._recent)
+                self._find_messages(folder, [(index, units[index]) for index in places], ours, found)
+                self._recent += [one.id for index in places if (one := found[index])]
         return found
 
     def _filter_found(self, unit: Unit) -> Written | None:
@@ -310,9 +347,7 @@ class Connection(Reader):
         marks = [tuple(map(int, unit.mark.split("."))) for _, unit in wanted if unit.mark]
         here = self.again(address, lambda wire: wire.select(native, anew=True))
         if not marks or any(validity != here.validity for validity, _ in marks):
-            raise VendorError(
-                f"{folder} was made anew while messages were written to it: nothing tells which are there"
-            )
+            raise VendorError(f"{folder} was made anew while messages were written: nothing tells which are there")
         above = min(number for _, number in marks)
         uids = self.again(address, lambda wire: (wire.select(native), wire.numbers(from_uid=above))[1])
         uids = [uid for uid in uids if Place(folder, here.validity, uid).id not in known]

@@ -7,6 +7,7 @@ import email.header
 import email.policy
 import json
 import re
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from .wire import Login, Server, Wire
 
 T = TypeVar("T")
-PAGE = 500  # messages a page
 BATCH_BYTES = 2**22  # of small messages fetched in one command
 SMALL_BYTES = 2**20  # what is larger comes in pieces
 TRIES = 4  # of a reading command whose connection broke
@@ -41,6 +41,7 @@ class Reader(Deliverer):
     def __init__(self, *args: Any, **how: Any) -> None:
         super().__init__(*args, **how)
         self._idle: dict[str, SimpleQueue[Wire]] = {}
+        self._end = weakref.finalize(self, _ended, self._idle)
         self._spaces: dict[str, Namespace] = {}
 
     # ---- signing in -------------------------------------------------------------------------------------------------
@@ -117,12 +118,6 @@ class Reader(Deliverer):
                     raise VendorError(f"{err}; tried {TRIES} times") from err
                 self.client.sleep(err.after or 0.5 * 2**attempt)
         raise AssertionError("unreachable")
-
-    def close(self) -> None:
-        """End every connection that is kept."""
-        for idle in self._idle.values():
-            while not idle.empty():
-                idle.get().close()
 
     def scripts(self, address: str) -> Scripts:
         """Return a connection to a mailbox's filters."""
@@ -207,6 +202,11 @@ class Reader(Deliverer):
 
     # ---- messages ---------------------------------------------------------------------------------------------------
 
+    @property
+    def page(self) -> int:
+        """Return how many messages are asked for at once."""
+        return self.manifest.streams["messages"].paging.size
+
     def _messages(self, start: Cursor, parents: Callable[[str], Iterable[str]]) -> Iterator[Page]:
         """Yield the messages of each folder that changed, rising by number.
 
@@ -252,12 +252,13 @@ class Reader(Deliverer):
             wanted = self.again(address, lambda wire: (wire.select(native), wire.numbers(since))[1])
         wanted = [uid for uid in wanted if uid > within["uid"]]
         gone: set[int] = set()
-        for at in range(0, len(wanted), PAGE):
-            some = wanted[at : at + PAGE]
+        page = self.page
+        for at in range(0, len(wanted), page):
+            some = wanted[at : at + page]
             found = self._rows(folder, some)
             gone.update(set(some) - {place_of(record.id).uid for record in found})
             within = {**within, "uid": some[-1]}
-            if at + PAGE < len(wanted):
+            if at + page < len(wanted):
                 yield found, within, None
             else:
                 break
@@ -340,8 +341,8 @@ class Reader(Deliverer):
             folders.setdefault((place.folder, place.validity), []).append(place.uid)
         for (folder, validity), uids in folders.items():
             try:
-                for at in range(0, len(uids), PAGE):
-                    some = self._rows(folder, uids[at : at + PAGE])
+                for at in range(0, len(uids), self.page):
+                    some = self._rows(folder, uids[at : at + self.page])
                     found += [record for record in some if place_of(record.id).validity == validity]
             except RefusedError:
                 continue  # the folder is gone
@@ -369,6 +370,13 @@ class Reader(Deliverer):
     def time(self) -> datetime:
         """Return the time by our clock: IMAP does not tell the server's."""
         return self.client.now()
+
+
+def _ended(kept: dict[str, SimpleQueue[Wire]]) -> None:
+    """End the connections that were kept, with whom they were kept for."""
+    for idle in kept.values():
+        while not idle.empty():
+            idle.get().close()
 
 
 def _described(wire: Wire) -> str:

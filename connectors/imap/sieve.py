@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -29,18 +30,23 @@ class Scripts:
                     login.user, login.password, starttls=tls, ssl=server.tls, authmech="PLAIN"
                 )
         except (Error, OSError) as err:
+            self._close()
             raise RetryError(f"ManageSieve at {server.host}:{server.port}: {err}") from err
         if not signed_in:
+            self._close()
             raise AccessError(f"ManageSieve at {server.host}: {login.address} may not sign in; check the secrets")
 
     def __enter__(self) -> Scripts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        try:
+        with contextlib.suppress(Error, OSError):
             self._client.logout()
-        except (Error, OSError):
-            pass
+        self._close()
+
+    def _close(self) -> None:
+        if self._client.sock is not None:
+            self._client.sock.close()
 
     def extensions(self) -> list[str]:
         """Return what scripts may require."""

@@ -119,12 +119,9 @@ class Wire:
             )
 
     def close(self) -> None:
-        """End the connection; a broken one too."""
+        """End the connection, without a word: a broken one may not answer."""
         with contextlib.suppress(OSError, imaplib.IMAP4.error):
-            if self.broken:
-                self.client.shutdown()
-            else:
-                self.client.logout()
+            self.client.shutdown()
 
     def has(self, capability: str) -> bool:
         """Tell whether the server says that it can."""

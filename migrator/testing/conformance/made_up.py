@@ -23,7 +23,6 @@ TEXTS = (
     "C:\\path\\new",
     "{{liquid}} {token} %s",
 )
-BLOB = b"attachment bytes \x00\xff\n"
 
 
 def account(stage: Stage, suite: Suite) -> None:
@@ -74,7 +73,8 @@ def _value(
         return [chosen] if spec.type == "refs" else chosen
     allowed = list(spec.examples) or _words(suite, kind_name, label)
     if allowed:
-        return allowed[n % len(allowed)]
+        chosen = allowed[n % len(allowed)]
+        return [chosen] if spec.type == "list" else chosen
     text = TEXTS[n % len(TEXTS)]
     match spec.type:
         case "text":
@@ -82,7 +82,7 @@ def _value(
         case "html":
             return f'<p>{n}: {text.replace("<", "&lt;")}</p><p><a href="https://old.example/{n}">link</a></p>'
         case "integer":
-            return len(BLOB) if label == "size" else n
+            return len(suite.blob) if label == "size" else n
         case "number":
             return n + 0.5
         case "boolean":

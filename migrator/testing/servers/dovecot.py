@@ -25,6 +25,7 @@ listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
 auth_mechanisms = plain login
+auth_failure_delay = 0
 auth_master_user_separator = *
 mail_location = maildir:~/Maildir{layout}
 mail_plugins = quota
@@ -50,6 +51,7 @@ namespace inbox {{
 {special}}}
 protocol imap {{
   mail_plugins = quota imap_quota
+  {capability}
 }}
 plugin {{
   quota = maildir:User quota
@@ -86,6 +88,7 @@ class Dovecot:
     quota: str = "500M"
     special: dict[str, str] = field(default_factory=dict)  # folder to what it is for: {"Sent": "\\Sent"}
     extensions: str = "+imap4flags"
+    says: str = ""  # what it says it can, in place of all that it can: an old server
     imap: int = field(default_factory=free_port)
     sieve: int = field(default_factory=free_port)
     process: Process | None = None
@@ -109,15 +112,20 @@ class Dovecot:
             shutil.chown(self.folder / name, "root", "dovecot")
             (self.folder / name).chmod(0o640)
         special = "".join(
-            f'  mailbox "{name}" {{\n    special_use = {use}\n    auto = create\n  }}\n' for name, use in self.special.items()
+            f'  mailbox "{name}" {{\n    special_use = {use}\n    auto = create\n  }}\n'
+            for name, use in self.special.items()
         )
         values = {
-            "folder": self.folder, "layout": self.layout, "prefix": self.prefix, "separator": self.separator, "quota": self.quota,
-            "imap": self.imap, "sieve": self.sieve, "special": special, "extensions": self.extensions,
+            "folder": self.folder, "layout": self.layout, "prefix": self.prefix, "separator": self.separator,
+            "quota": self.quota, "imap": self.imap, "sieve": self.sieve, "special": special,
+            "extensions": self.extensions, "capability": f"imap_capability = {self.says}" if self.says else "",
         }  # fmt: skip
         (self.folder / "dovecot.conf").write_text(CONFIG.format(**values))
         self.process = Process(
-            ["dovecot", "-F", "-c", self.folder / "dovecot.conf"], log=self.folder / "out", ready=self._ready, seconds=20
+            ["dovecot", "-F", "-c", self.folder / "dovecot.conf"],
+            log=self.folder / "out",
+            ready=self._ready,
+            seconds=20,
         )
 
     def _ready(self) -> bool:
@@ -162,14 +170,20 @@ class Dovecot:
         }
 
     def seen(self, user: str) -> Seen:
-        """Return what lies in a mailbox as a multiset, read from the files themselves."""
+        """Return what lies in a mailbox as a multiset, read from the files themselves.
+
+        A NUL counts as 0x80: Dovecot 2.3 keeps it on the disk, and hands it over as that.
+        """
         found: Seen = Counter()
         words: dict[str, list[str]] = {}
         for file, folder in self.files(user).items():
-            digest = hashlib.sha256(file.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+            said = file.read_bytes().replace(b"\r\n", b"\n").replace(b"\0", b"\x80")
+            digest = hashlib.sha256(said).hexdigest()
             if folder not in words:
                 held = file.parent.parent / "dovecot-keywords"
-                words[folder] = [line.split(" ", 1)[1] for line in held.read_text().splitlines()] if held.is_file() else []
+                words[folder] = (
+                    [line.split(" ", 1)[1] for line in held.read_text().splitlines()] if held.is_file() else []
+                )
             letters = file.name.partition(":2,")[2]
             flags = [words[folder][ord(c) - 97] if c.islower() and words[folder] else c for c in letters]
             found[folder, digest, tuple(sorted(flags)), int(file.stat().st_mtime)] += 1
