@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from migrator.connector import Cursor, Finding, Native, Page, Raw
 from migrator.delivery import Deliverer
-from migrator.errors import AbsentError, AccessError, MigratorError, RefusedError, RetryError, VendorError
+from migrator.errors import AbsentError, AccessError, InputError, MigratorError, RefusedError, RetryError, VendorError
 
 from .names import path_of, raw, record_id, shown
 
@@ -36,8 +36,10 @@ class Reader(Deliverer):
     @cached_property
     def server(self) -> Server:
         """Return where the server listens."""
-        from .wire import Server
-
+        try:
+            from .wire import Server
+        except ModuleNotFoundError as err:
+            raise InputError("the connector sftp needs paramiko; `pip install 'migrator[files]'`") from err
         return Server.at(self.client.base_url, self.options.get("host_key", ""))
 
     @cached_property
