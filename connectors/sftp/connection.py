@@ -114,7 +114,7 @@ class Connection(Reader):
         if unit.stamp is not None and found[0].updated_at != unit.stamp:
             raise RefusedError(f"{path_of(unit.there)} was changed at the destination since the plan looked at it")
         held: Native = json.loads(found[0].body)
-        places = {place: held[place] for place in ("mode", "modified", "link") if place in unit.payload}
+        places: Native = {place: held[place] for place in ("mode", "modified", "link") if place in unit.payload}
         if "url" in unit.payload:
             places |= {"mode": held["mode"], "modified": held["modified"]}
             places["blob"] = self._digest(path_of(unit.there), int(held["size"]))

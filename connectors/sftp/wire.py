@@ -176,7 +176,7 @@ class Wire:
     def listed(self, folder: bytes) -> list[Entry]:
         """Return what lies in a folder, in the order of the names. Raises VendorError for a name that is a path."""
         with self.asking(f"list {folder!r}"):
-            found = self.sftp.listdir_attr(folder)  # type: ignore[arg-type]
+            found = self.sftp.listdir_attr(folder)  # type: ignore[arg-type]  # bytes too: they go out as they are
         entries = []
         for one in found:
             name = one.filename.encode("utf-8", "surrogateescape")
@@ -188,17 +188,17 @@ class Wire:
     def stat(self, path: bytes) -> Entry:
         """Return what lies at a path, a link itself. Raises AbsentError."""
         with self.asking(f"look at {path!r}"):
-            return _entry(path.rpartition(b"/")[2], self.sftp.lstat(path))  # type: ignore[arg-type]
+            return _entry(path.rpartition(b"/")[2], self.sftp.lstat(path))
 
     def target(self, path: bytes) -> bytes:
         """Return what a link points to."""
         with self.asking(f"read the link {path!r}"):
-            return (self.sftp.readlink(path) or "").encode("utf-8", "surrogateescape")  # type: ignore[arg-type]
+            return (self.sftp.readlink(path) or "").encode("utf-8", "surrogateescape")
 
     def pieces(self, path: bytes, size: int) -> Iterator[bytes]:
         """Yield a file's bytes, many pieces on their way at once."""
         with self.asking(f"read {path!r}"):
-            with self.sftp.open(path, "rb") as file:  # type: ignore[arg-type]
+            with self.sftp.open(path, "rb") as file:
                 if size > PIECE_BYTES:
                     file.prefetch(size, ASKED_AHEAD)
                 while piece := file.read(PIECE_BYTES):
@@ -213,7 +213,7 @@ class Wire:
         """
         part = path + PART
         with self.asking(f"write {path!r}", writes=True), file.open("rb") as bytes_:
-            with self.sftp.open(part, "wb") as out:  # type: ignore[arg-type]
+            with self.sftp.open(part, "wb") as out:
                 out.set_pipelined(True)  # refusals show when it is closed
                 size = written = 0
                 while piece := bytes_.read(PIECE_BYTES):
@@ -223,46 +223,46 @@ class Wire:
                         out.write(piece)
                         written = size
             if written < size:
-                self.sftp.truncate(part, size)  # type: ignore[arg-type]
-            self.sftp.chmod(part, mode)  # type: ignore[arg-type]
+                self.sftp.truncate(part, size)
+            self.sftp.chmod(part, mode)
             if mtime is not None:
-                self.sftp.utime(part, (mtime, mtime))  # type: ignore[arg-type]
+                self.sftp.utime(part, (mtime, mtime))
             if over:
-                self.sftp.posix_rename(part, path)  # type: ignore[arg-type]
+                self.sftp.posix_rename(part, path)
             else:
                 try:
-                    self.sftp.rename(part, path)  # type: ignore[arg-type]
+                    self.sftp.rename(part, path)
                 except OSError:
                     with contextlib.suppress(OSError):
-                        self.sftp.remove(part)  # type: ignore[arg-type]
+                        self.sftp.remove(part)
                     raise
 
     def link(self, target: bytes, path: bytes) -> None:
         """Make a link."""
         with self.asking(f"link {path!r}", writes=True):
-            self.sftp.symlink(target, path)  # type: ignore[arg-type]
+            self.sftp.symlink(target, path)
 
     def folder(self, path: bytes) -> None:
         """Make a folder, unless there is one."""
         with self.asking(f"make the folder {path!r}", writes=True):
             try:
-                self.sftp.mkdir(path)  # type: ignore[arg-type]
+                self.sftp.mkdir(path)
             except OSError:
-                if not stat.S_ISDIR(self.sftp.stat(path).st_mode or 0):  # type: ignore[arg-type]
+                if not stat.S_ISDIR(self.sftp.stat(path).st_mode or 0):
                     raise
 
     def dress(self, path: bytes, *, mode: int | None, mtime: int | None) -> None:
         """Set the permissions and the date of what is there."""
         with self.asking(f"set the permissions of {path!r}", writes=True):
             if mode is not None:
-                self.sftp.chmod(path, mode)  # type: ignore[arg-type]
+                self.sftp.chmod(path, mode)
             if mtime is not None:
-                self.sftp.utime(path, (mtime, mtime))  # type: ignore[arg-type]
+                self.sftp.utime(path, (mtime, mtime))
 
     def remove(self, path: bytes, *, folder: bool) -> None:
         """Take a file, a link or an empty folder away."""
         with self.asking(f"remove {path!r}", writes=True):
-            (self.sftp.rmdir if folder else self.sftp.remove)(path)  # type: ignore[arg-type]
+            (self.sftp.rmdir if folder else self.sftp.remove)(path)
 
 
 def _entry(name: bytes, one: paramiko.SFTPAttributes) -> Entry:
