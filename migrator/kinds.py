@@ -49,7 +49,8 @@ class Field(Document):
     not free looks like. ``among``: only such records may be referred to. ``names``: the kinds a rule may name, written
     before it. ``exact``: half a rule is worse than none: where its condition would only be nearly the same, and
     what it does cannot be taken back, the record is left to a person. ``switch``: it says whether the record acts; what
-    is written is off, and switched on later (``activate``).
+    is written is off, and switched on later (``activate``). ``versioned``: bytes that change under the same id, fetched
+    anew when their address does.
     """
 
     type: Type = "text"
@@ -67,6 +68,7 @@ class Field(Document):
     names: tuple[str, ...] = ()
     exact: Flag = False
     switch: Flag = False
+    versioned: Flag = False
 
     @model_validator(mode="before")
     @classmethod
