@@ -92,6 +92,7 @@ class Stream(Document):
     ``again``: the list has no stable order, so it is listed again until a whole pass shows nothing new. ``note``: a
     parameter of ``each`` and the key under which its value is noted in the record, which itself does not say.
     ``into``: its records are staged as that stream's. ``optional``: 403 means that there are none, which is reported.
+    ``secrets``: paths (through lists) below which every text is a secret; what is kept of it is a fingerprint.
     """
 
     path: str
@@ -116,6 +117,7 @@ class Stream(Document):
     note: tuple[str, str] | None = None
     into: str | None = None
     optional: Flag = False
+    secrets: tuple[str, ...] = ()
 
 
 class Call(Document):
@@ -270,13 +272,16 @@ class Write(Document):
 
     ``create`` (with ``find``): written by a call of its own; ``update``/``delete``: how it is changed and taken away
     again; ``embedded``: only inside its owner; ``match_only``: only found, and created where a person says so (a seat
-    costs money); ``skip``/``manual``: not written, with the reason. ``match_among``: kinds
+    costs money); ``skip``/``manual``/``left``: not written, with the reason: it arrives by itself, a person does it, it
+    has no place there. ``match_among``: kinds
     whose records at the destination are the same too (an employee who asks and has a seat). ``key_field``: the set-up
     custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
     ``takes``: written only where its own fields have these values (regular expressions). ``needs``: the secret without
     which it is left to a person. ``named``: no call makes it, it is there as soon as a written record names it; what
-    none names is left behind, for this reason. ``tried``: a plan asks the destination whether it would take the record
-    (its ``complaint``), and leaves what it would not to a person.
+    none names is left behind, for this reason. ``ends``: a reference after which the record it names takes no other of
+    this kind (a merged ticket has no links of its own): those are left to a person. ``tried``: a plan asks the
+    destination whether it would take the record (its ``complaint``), and leaves what it would not to a person.
+    ``activate``: how a record that was written switched off is switched on.
     """
 
     kind: str
@@ -284,17 +289,20 @@ class Write(Document):
     create: Call | None = None
     update: Call | None = None
     delete: Call | None = None
+    activate: Call | None = None
     find: Find | None = None
     embedded: Flag = False
     match_only: Flag = False
     match_among: tuple[str, ...] = ()
     skip: str | None = None
     manual: str | None = None
+    left: str | None = None
     key_field: str | None = None
     owner_with: dict[str, tuple[str, ...]] = {}
     takes: dict[str, tuple[str, ...]] = {}
     needs: str | None = None
     named: str | None = None
+    ends: str | None = None
     tried: Flag = False
     fields: dict[str, Keep] = {}
     embeds: dict[str, Embed] = {}

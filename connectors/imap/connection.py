@@ -189,7 +189,7 @@ class Connection(Reader):
         place = place_of(unit.there)
         address, name = folder_of(place.folder)
         with self.wire(address) as wire:
-            here = wire.select(self.space(address).native(name), write=True)
+            here = wire.select(self.space(address).native(name), write=True, upto=place.uid)
             row = wire.rows([place.uid], heads=False).get(place.uid) if here.validity == place.validity else None
             if row is None:
                 raise RefusedError(f"{unit.there} is no longer there", status=404)
@@ -344,12 +344,11 @@ class Connection(Reader):
     ) -> None:
         address, name = folder_of(folder)
         native = self.space(address).native(name)
-        marks = [tuple(map(int, unit.mark.split("."))) for _, unit in wanted if unit.mark]
-        here = self.again(address, lambda wire: wire.select(native, anew=True))
-        if not marks or any(validity != here.validity for validity, _ in marks):
+        marks = [int(unit.mark.partition(".")[0]) for _, unit in wanted if unit.mark]
+        above = min((int(unit.mark.partition(".")[2]) for _, unit in wanted if unit.mark), default=1)
+        here, uids = self.again(address, lambda wire: (wire.select(native, anew=True), wire.numbers(from_uid=above)))
+        if not marks or any(validity != here.validity for validity in marks):
             raise VendorError(f"{folder} was made anew while messages were written: nothing tells which are there")
-        above = min(number for _, number in marks)
-        uids = self.again(address, lambda wire: (wire.select(native), wire.numbers(from_uid=above))[1])
         uids = [uid for uid in uids if Place(folder, here.validity, uid).id not in known]
         sizes = {unit.blob.stat().st_size for _, unit in wanted if unit.blob}
         natives = [json.loads(record.body) for record in self._rows_of(folder, uids)]
@@ -379,6 +378,7 @@ class Connection(Reader):
 def _is(unit: Unit, native: Native, digest: str, flags_too: bool) -> bool:
     """Tell whether a message there is what a unit would have made; the file's name is the digest of its bytes."""
     same = Path(unit.blob or "").name == digest and native["internaldate"] == unit.payload.get("internaldate")
+    same = same and place_of(native["id"]).uid >= int(unit.mark.partition(".")[2] or 1)
     held = (sorted(native["flags"]), sorted(native["keywords"]))
     wanted = (sorted(unit.payload.get("flags") or ()), sorted(unit.payload.get("keywords") or ()))
     return same and (not flags_too or held == wanted)

@@ -237,7 +237,7 @@ class Reader(Deliverer):
         """Yield (records, where it goes on, and at the end all ids) of one folder."""
         address, name = folder_of(folder)
         native = self.space(address).native(name)
-        here = self.again(address, lambda wire: wire.select(native, anew=True))
+        here, numbers = self.again(address, lambda wire: (wire.select(native, anew=True), wire.numbers()))
         if mark and mark[0] != here.validity:
             raise VendorError(
                 f"{folder}: its messages have new numbers (UIDVALIDITY {here.validity}, it was {mark[0]}), so those "
@@ -246,10 +246,9 @@ class Reader(Deliverer):
         if not (within and within.get("folder") == folder and within.get("validity") == here.validity):
             since = mark[1] if mark and here.modseq else 0
             within = {"folder": folder, "validity": here.validity, "uid": 0, "since": since, "modseq": here.modseq}
-        numbers = self.again(address, lambda wire: (wire.select(native), wire.numbers())[1])
         wanted = numbers
         if since := within["since"]:
-            wanted = self.again(address, lambda wire: (wire.select(native), wire.numbers(since))[1])
+            wanted = self.again(address, lambda wire: (wire.select(native, anew=True), wire.numbers(since))[1])
         wanted = [uid for uid in wanted if uid > within["uid"]]
         gone: set[int] = set()
         page = self.page
@@ -272,7 +271,7 @@ class Reader(Deliverer):
         native = self.space(address).native(name)
 
         def ask(wire: Wire) -> list[Raw]:
-            here = wire.select(native)
+            here = wire.select(native, upto=max(uids))
             found = wire.rows(uids)
             return [_message(Place(folder, here.validity, uid), address, found[uid]) for uid in uids if uid in found]
 
@@ -301,7 +300,7 @@ class Reader(Deliverer):
         native = self.space(address).native(name)
 
         def ask(wire: Wire) -> list[tuple[int, bytes]]:
-            if wire.select(native).validity != validity:
+            if wire.select(native, upto=max(uids)).validity != validity:
                 return []
             return list(wire.bodies(uids))
 
@@ -313,7 +312,7 @@ class Reader(Deliverer):
         address, name = folder_of(place.folder)
         came = False
         with self.wire(address) as wire:
-            here = wire.select(self.space(address).native(name))
+            here = wire.select(self.space(address).native(name), upto=place.uid)
             if here.validity == place.validity:
                 for piece in wire.pieces(place.uid):
                     came = True

@@ -203,10 +203,14 @@ class Wire:
         storage = [q for q in quotas if q.resource.upper() == "STORAGE"]
         return (int(storage[0].usage) * 1024, int(storage[0].limit) * 1024) if storage else None
 
-    def select(self, folder: str, *, write: bool = False, anew: bool = False) -> Selected:
-        """Open a folder, unless it is open already. Raises RefusedError where it is not there."""
-        if self.selected and self.folder == folder and not anew and (self.writable or not write):
-            return self.selected
+    def select(self, folder: str, *, write: bool = False, anew: bool = False, upto: int = 0) -> Selected:
+        """Open a folder, unless it is open already (since before ``upto`` was a number of it: then it is opened anew).
+
+        Raises RefusedError where it is not there.
+        """
+        held = self.selected
+        if held and self.folder == folder and not anew and (self.writable or not write) and upto < (held.next or 1):
+            return held
         self.folder, self.selected = "", None
         with self.asking(f"SELECT {folder}"):
             if self.has("CONDSTORE") and not self.has("IMAP4REV2"):
@@ -230,13 +234,13 @@ class Wire:
         """Return the numbers in the open folder, rising; ``since``: only of what changed after this count."""
         assert self.selected
         found: list[int] = []
-        ahead = self.selected.next or 2**32
-        for low in range(from_uid, ahead, WINDOW):
-            criteria = ["UID", f"{low}:{min(low + WINDOW, ahead) - 1}"]
-            criteria += ["MODSEQ", str(since + 1)] if since else []
+        ahead = self.selected.next
+        parts = [f"{low}:{min(low + WINDOW, ahead) - 1}" for low in range(from_uid, ahead, WINDOW)]
+        for part in parts if ahead else [f"{from_uid}:*"]:
+            criteria = ["UID", part, *(["MODSEQ", str(since + 1)] if since else [])]
             with self.asking("SEARCH"):
                 found += self.client.search(criteria)
-        return sorted(set(found))
+        return sorted({number for number in found if number >= from_uid})  # 9:* holds the last one, whatever it is
 
     def rows(self, uids: Sequence[int], *, heads: bool = True) -> dict[int, dict[bytes, Any]]:
         """Return flags, date and size of messages of the open folder, and the beginning of their heads."""

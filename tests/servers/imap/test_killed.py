@@ -106,7 +106,7 @@ def test_a_killed_load_goes_on_and_doubles_nothing(
     assert verified.proven
 
 
-@pytest.mark.parametrize("nth", [2, 9])
+@pytest.mark.parametrize("nth", [2, 7])
 def test_a_killed_extract_goes_on_within_a_folder(
     both: tuple[Dovecot, Dovecot], tunnels: tuple[Tunnel, Tunnel], planned: Planned, tmp_path: Path, nth: int
 ) -> None:
