@@ -18,6 +18,8 @@ from migrator.rules.verdicts import Translation
 
 MOST_PASSES = 25  # of rules that set one another off without end
 EXAMPLES = 5
+# A value that every vendor knows, of what is not a plain text; low is a priority.
+PROBES = {"ticket.status": "open", "ticket.channel": "email", "ticket.type": "question"}
 Values = dict[str, str | None]
 
 
@@ -285,7 +287,7 @@ def _destination(dialect: Dialect, made: Sequence[Translation], labels: Sequence
 
 def _probe(dialect: Dialect, key: str) -> Translation:
     """Return a rule that asks for one value of a path, in the vendor's words: it tells how the path is held there."""
-    probe = Is(path=path(key), values=(Lit(value="open" if key.endswith("status") else "low"),))
+    probe = Is(path=path(key), values=(Lit(value=PROBES.get(key, "low")),))
     act = SetTags(how="add", tags=("probe",))
     return dialect.write(Rule(vendor="", kind="trigger", name="probe", when=probe, do=(act,)))
 

@@ -244,6 +244,16 @@ def test_what_a_rule_did_is_taken_out_of_the_history_and_met_again(tmp_path: Pat
     assert (data["rules"][0]["recorded"], data["rules"][0]["reproduced"]) == (1, 1)
 
 
+def test_how_a_ticket_came_and_whether_it_is_public_is_told_by_its_first_audit(tmp_path: Path) -> None:
+    asked_for = asks(("ticket_is_public", "is", "public"), ("via_id", "is", "4"), ("update_type", "is", "Create"))
+    history = audits()
+    for channel, public, acts in (("email", True, 1), ("web", True, 0), ("email", False, 0)):
+        history[0]["via"] = {"channel": channel}
+        history[0]["events"][-1]["public"] = public
+        data = explained(tmp_path, [rule(asked_for, title="greets", place=1)], history, "zammad")
+        assert [(one["both"], one["missed"], one["extra"]) for one in data["rules"]] == [(acts, 0, 0)]
+
+
 def test_a_rule_whose_question_no_history_answers_is_named_and_not_played(tmp_path: Path) -> None:
     french = rule(asks(("locale_id", "is", "8")), title="french", place=1)
     data = explained(tmp_path, [french], audits(), "zammad")
