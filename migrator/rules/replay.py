@@ -338,7 +338,10 @@ def replayed(histories: Sequence[History], source: Side, destination: Side, keys
         "endless": endless,
         "examples": examples,
         "messages": dict(messages),
-        "rules": [{"name": name, **{key: found[key] for key in COUNTED}} for name, found in acts.items()],
+        "rules": [
+            {"name": name, "carried": name in destination.of, **{key: found[key] for key in COUNTED}}
+            for name, found in acts.items()
+        ],
     }
 
 
@@ -353,5 +356,6 @@ def _differences(source: Side, destination: Side, one: Run, other: Run, keys: Se
         if expected != held:
             found.append({"field": key, "source": expected, "destination": held})
     if one.tags != other.tags:
-        found.append({"field": "tags", "source": sorted(one.tags), "destination": sorted(other.tags)})
+        said = [", ".join(sorted(tags)) or None for tags in (one.tags, other.tags)]
+        found.append({"field": "tags", "source": said[0], "destination": said[1]})
     return found
