@@ -41,9 +41,13 @@ def flagged(kind: Kind, alias: str, *, always: bool = False) -> str:
     return f"({' OR '.join(flags)})" if flags else "FALSE"
 
 
-def match_key(kind: Kind, alias: str) -> str:
-    """Return the SQL of what makes two records of a kind the same, whatever the case; NULL where there is nothing."""
-    parts = [f"lower(trim(CAST({alias}.{name(field)} AS VARCHAR)))" for field in kind.match]
+def match_key(kind: Kind, alias: str, *, role: bool = False) -> str:
+    """Return the SQL of what makes two records of a kind the same, whatever the case; NULL where there is nothing.
+
+    ``role``: what makes them the same by what they are for.
+    """
+    shape = "CAST({} AS VARCHAR)" if kind.case_counts else "lower(trim(CAST({} AS VARCHAR)))"
+    parts = [shape.format(f"{alias}.{name(field)}") for field in (kind.role if role else kind.match)]
     return " || chr(31) || ".join(parts) if parts else "CAST(NULL AS VARCHAR)"
 
 
@@ -75,6 +79,12 @@ class _Reader:
 
     inner: list[str] = field(default_factory=list)
     outer: list[str] = field(default_factory=list)
+    whole: bool = False
+
+    def body(self) -> str:
+        """Return the whole record as text."""
+        self.whole = True
+        return 'v."@body"'
 
     def at(self, path: str) -> str:
         if path == "@id":
@@ -150,6 +160,8 @@ def _read(kind: Kind, variant: Variant, relation: str, fields: str, given: bool)
             value = "NULL" if given else _rank(verb, variant, owner, reader)
         elif verb.keyed:
             value = _keyed_join(label, verb, fields, reader, joins)
+        elif verb.rule:
+            value = f"rule_read({quoted(verb.rule.dialect)}, {quoted(verb.rule.kind)}, {reader.body()})"
         else:
             value = _value(spec, verb, reader, joins)
         columns.append(f"CAST({value} AS {spec.column}) AS {name(label)}")
@@ -157,13 +169,13 @@ def _read(kind: Kind, variant: Variant, relation: str, fields: str, given: bool)
     return f"SELECT * FROM (WITH v AS ({rows}) SELECT {', '.join(columns)} FROM v {' '.join(joins)})"
 
 
-def covers(variant: Variant) -> str:
+def covers(variant: Variant, body: str = "body") -> str:
     """Return the SQL test for the staged rows a variant covers: its ``where`` and ``unless``."""
     tests = []
     for conditions, test in ((variant.where, "IN"), (variant.unless, "NOT IN")):
         for path, values in conditions.items():
             listed = ", ".join(quoted(word(value)) for value in values)
-            tests.append(f"COALESCE(json_extract_string(body, {quoted(json_path(path))}), '') {test} ({listed})")
+            tests.append(f"COALESCE(json_extract_string({body}, {quoted(json_path(path))}), '') {test} ({listed})")
     return " AND ".join(tests) or "TRUE"
 
 
@@ -188,7 +200,8 @@ def _rows(variant: Variant, relation: str, reader: _Reader, given: bool) -> str:
         )
         return f"SELECT *{inner} FROM ({rows})"
     outer = ", CAST([] AS VARCHAR[]) AS o" if reader.outer else ""
-    return f'SELECT id AS "@id", parent AS "@parent"{outer}{inner} FROM {relation}{where}'
+    whole = ', CAST(body AS VARCHAR) AS "@body"' if reader.whole else ""
+    return f'SELECT id AS "@id", parent AS "@parent"{outer}{inner}{whole} FROM {relation}{where}'
 
 
 def _id(variant: Variant, reader: _Reader) -> str:

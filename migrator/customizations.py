@@ -15,13 +15,14 @@ from typing import Any
 from migrator import registry
 from migrator.compile import json_path, name
 from migrator.errors import InputError
-from migrator.rules.conditions import All, Condition, Opaque, leaves
+from migrator.rules.conditions import All, Condition, leaves
 from migrator.rules.dialect import Dialect, sequence
+from migrator.rules.records import native_rule, translated
 from migrator.rules.replay import replayed, sides
 from migrator.rules.request import export_request
-from migrator.rules.rule import Hook, Kind, Rule, Unread
+from migrator.rules.rule import Hook, Kind, Rule
 from migrator.rules.sql import Agreement, Moved, agreements, counts, examples
-from migrator.rules.verdicts import MEANINGS, WORST, Finding, Translation
+from migrator.rules.verdicts import MEANINGS, WORST, Translation
 from migrator.rules.words import leaf_words, rule_lines
 from migrator.stage import Stage
 
@@ -82,7 +83,7 @@ def explain(
     old, new = registry.dialect(source), registry.dialect(destination)
     listed = read(file, source)
     check = getattr(old, "checker", lambda document: None)(_document(file))
-    made = [translated(new, _rule(old, source, native, kind)) for kind, native in listed]
+    made = [translated(new, native_rule(old, source, native, kind)) for kind, native in listed]
     if check is not None:
         made = [_checked(one, check, *of) for one, of in zip(made, listed, strict=True)]
     back = [_back(new, one) for one in made]
@@ -144,29 +145,6 @@ def _replayed(file: Path, vendor: str, old: Dialect, new: Dialect, made: Sequenc
         "from_middle": len(found) - len(whole),
         "by_the_clock": sum(one.rule.kind == "timed" for one in made),
     }
-
-
-def _rule(of: Dialect, vendor: str, native: Native, kind: Kind) -> Rule:
-    """Return a rule; what has not the shape of one becomes an unreadable one, and the others go on."""
-    try:
-        return of.read(native, kind)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as err:
-        text = json.dumps(native, ensure_ascii=False, default=str)
-        label = native.get("title") or native.get("name") or native.get("Description")
-        broken = Opaque(text=text, why=f"not the shape of a rule: {type(err).__name__}")
-        return Rule(vendor=vendor, kind=kind, name=str(label or ""), when=All(of=(broken,)))
-
-
-def translated(to: Dialect, rule: Rule) -> Translation:
-    """Return the translation; a rule of which a condition could not be read is unreadable."""
-    made = to.write(rule)
-    lost = [leaf for leaf in leaves(rule.when) if isinstance(leaf, Opaque)]
-    notes = tuple(Finding("when", leaf_words(leaf), "unreadable", leaf.why) for leaf in lost)
-    hidden = [(at, one) for at, one in enumerate(rule.do) if isinstance(one, Unread) and one.hidden]
-    notes += tuple(Finding(f"do {at + 1}", one.name, "unreadable", one.why) for at, one in hidden)
-    if not notes:
-        return made
-    return replace(made, findings=made.findings + notes)
 
 
 def _back(to: Dialect, made: Translation) -> list[Rule]:

@@ -23,11 +23,13 @@ class Cited(Document):
 
 class Auth(Document):
     """``basic``: user and password, ``bearer``: a token, which wins where its secret is given; ``{name}`` stands for an
-    account setting or a secret. ``scheme``: the word that stands before the token."""
+    account setting or a secret. ``scheme``: the word that stands before the token. ``header``: where it is not
+    ``Authorization``; no word stands before the token then."""
 
     basic: tuple[str, str] | None = None
     bearer: str | None = None
     scheme: str = "Bearer"
+    header: str | None = None
 
 
 class QuotaRule(Cited):
@@ -90,6 +92,7 @@ class Stream(Document):
     ``again``: the list has no stable order, so it is listed again until a whole pass shows nothing new. ``note``: a
     parameter of ``each`` and the key under which its value is noted in the record, which itself does not say.
     ``into``: its records are staged as that stream's. ``optional``: 403 means that there are none, which is reported.
+    ``secrets``: paths (through lists) below which every text is a secret; what is kept of it is a fingerprint.
     """
 
     path: str
@@ -114,6 +117,7 @@ class Stream(Document):
     note: tuple[str, str] | None = None
     into: str | None = None
     optional: Flag = False
+    secrets: tuple[str, ...] = ()
 
 
 class Call(Document):
@@ -126,7 +130,7 @@ class Call(Document):
     ``hooks.py`` that finds the written record in the answer. ``headers``: sent along, filled like the path.
     """
 
-    method: Literal["POST", "PUT", "DELETE"] = "POST"
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST"
     path: str
     many: int = 1
     job: Flag = False
@@ -189,8 +193,9 @@ class Keep(Document):
     """What the vendor does with one canonical field.
 
     ``write``: ``always``, ``create`` (only then) or ``never``. ``max``: characters, or items of a list; ``max_bytes``:
-    bytes of UTF-8, cut between characters; ``max_item``: characters of each item. ``type_max``: characters of custom
-    values, by field type. ``one_of``: native values it takes. ``default``: what it fills in when there is none;
+    bytes of UTF-8, cut between characters; ``max_item``: characters of each item. ``least``/``most``: of a number,
+    which is raised or lowered. ``type_max``: characters of custom values, by field type. ``one_of``: native values it
+    takes. ``default``: what it fills in when there is none;
     ``fills``: it may fill in something of its own; ``moves``: it changes the value by itself later on.
     ``only_with``: written only where other fields have these values. ``follows``: not written, but read back as this
     reference's field; where it is written too, this is what stands in for nothing. ``kinds``: a reference is written to
@@ -206,6 +211,8 @@ class Keep(Document):
     max: int | None = None
     max_bytes: int | None = None
     max_item: int | None = None
+    least: int | None = None
+    most: int | None = None
     one_of: tuple[Scalar, ...] = ()
     default: Scalar | None = None
     default_field: str | None = None
@@ -265,11 +272,16 @@ class Write(Document):
 
     ``create`` (with ``find``): written by a call of its own; ``update``/``delete``: how it is changed and taken away
     again; ``embedded``: only inside its owner; ``match_only``: only found, and created where a person says so (a seat
-    costs money); ``skip``/``manual``: not written, with the reason. ``match_among``: kinds
+    costs money); ``skip``/``manual``/``left``: not written, with the reason: it arrives by itself, a person does it, it
+    has no place there. ``match_among``: kinds
     whose records at the destination are the same too (an employee who asks and has a seat). ``key_field``: the set-up
     custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
-    ``needs``: the secret without which it is left to a person. ``named``: no call makes it, it is there as soon as a
-    written record names it; what none names is left behind, for this reason.
+    ``takes``: written only where its own fields have these values (regular expressions). ``needs``: the secret without
+    which it is left to a person. ``named``: no call makes it, it is there as soon as a written record names it; what
+    none names is left behind, for this reason. ``ends``: a reference after which the record it names takes no other of
+    this kind (a merged ticket has no links of its own): those are left to a person. ``tried``: a plan asks the
+    destination whether it would take the record (its ``complaint``), and leaves what it would not to a person.
+    ``activate``: how a record that was written switched off is switched on.
     """
 
     kind: str
@@ -277,16 +289,21 @@ class Write(Document):
     create: Call | None = None
     update: Call | None = None
     delete: Call | None = None
+    activate: Call | None = None
     find: Find | None = None
     embedded: Flag = False
     match_only: Flag = False
     match_among: tuple[str, ...] = ()
     skip: str | None = None
     manual: str | None = None
+    left: str | None = None
     key_field: str | None = None
     owner_with: dict[str, tuple[str, ...]] = {}
+    takes: dict[str, tuple[str, ...]] = {}
     needs: str | None = None
     named: str | None = None
+    ends: str | None = None
+    tried: Flag = False
     fields: dict[str, Keep] = {}
     embeds: dict[str, Embed] = {}
     constants: dict[str, Scalar] = {}

@@ -68,6 +68,8 @@ class _Writer:
             _plant(tree, self.variant.id, "to_json(c.id)")
         parent = f"c.{name(self.kind.owner)}" if self.kind.owner else "NULL"
         body = f"to_json(c.{name(whole)})" if whole else _object(tree)
+        if self.kind.rule and self.kind.rule in self.write.fields:  # in the destination's words already (decide)
+            body = f"json_merge_patch(CAST(c.{name(self.kind.rule)} AS JSON), {body})"
         return checked(
             f"WITH c AS (SELECT * FROM {rows}) "
             f"SELECT c.id AS id, {parent} AS parent, {body} AS body FROM c {' '.join(self.joins)}"
@@ -107,7 +109,7 @@ class _Writer:
             if verb.else_key:
                 expression = f"COALESCE({expression}, to_json({self._own_key()}))"
         else:
-            expression = f"to_json({column})"
+            expression = f"to_json({_within(column, keep)})"
         if keep.kinds:
             expression = f"CASE WHEN {_arrives_as(column, keep.kinds)} THEN {expression} END"
         return self._judged(expression, keep)
@@ -268,6 +270,15 @@ def _words(column: str) -> str:
     """Return HTML as plain text: lines, words, and nothing of the markup."""
     lines = f"regexp_replace(regexp_replace({column}, '<br *\\/?>', chr(10), 'gi'), '<[^>]*>', '', 'g')"
     return f"replace(replace(replace({lines}, '&lt;', '<'), '&gt;', '>'), '&amp;', '&')"
+
+
+def _within(number: str, keep: Keep) -> str:
+    """Return a number raised or lowered to what the vendor takes."""
+    if keep.least is not None:
+        number = f"CASE WHEN {number} < {keep.least} THEN {keep.least} ELSE {number} END"
+    if keep.most is not None:
+        number = f"CASE WHEN {number} > {keep.most} THEN {keep.most} ELSE {number} END"
+    return number
 
 
 def _limited(column: str, keep: Keep) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from migrator.connector import AS_IS, Child, Unit, at_path
@@ -16,7 +18,10 @@ from migrator.ledger import Ledger
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping, Verb
 from migrator.project import Workspace
+from migrator.rules.dialect import find
+from migrator.rules.references import in_place
 from migrator.stage import Stage
+from migrator.translate import field_ids, there
 
 MOST_NAMED = 50_000  # ids kept in memory: the ledger knows the others
 COLUMNS = "kind, id, as_kind, variant, action, target, unit, lane, owner, blob, stamp, CAST(payload AS VARCHAR)"
@@ -56,15 +61,18 @@ class Builder:
     manifest: Manifest
     mapping: Mapping
     source: str
+    planned: str = "plan.planned"  # or where a plan's rows were set apart
     _keys: dict[str, str] = field(default_factory=dict)
+    _fields: dict[str, str] = field(default_factory=dict)  # custom fields as rules name them, to their records
     _named: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)  # ids there, of what is referred to
 
     def lanes(self, members: Sequence[str], actions: Sequence[str]) -> Iterator[list[list[Row]]]:
         """Yield lanes: lists of units in order, each unit a list of rows, its own record first."""
         marks, wanted = ", ".join("?" for _ in members), ", ".join("?" for _ in actions)
+        self._know_fields(members)
         rows = self._rows(
             self.stage.stream(
-                f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first FROM plan.planned "
+                f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first FROM {self.planned} "
                 f"WHERE action IN ({wanted}) AND as_kind IN ({marks})) "
                 "ORDER BY lane, first, unit, place, length(id), id",
                 *actions,
@@ -75,22 +83,28 @@ class Builder:
             yield [list(unit) for _, unit in groupby(lane, key=lambda row: row.unit)]
 
     def units(self, names: Sequence[str]) -> Iterator[list[Row]]:
-        """Yield the rows of units by their names."""
-        for unit in names:
-            rows = self.stage.rows(
-                f"SELECT {COLUMNS} FROM plan.planned WHERE action IN {WRITES} AND unit = ? "
-                "ORDER BY place, length(id), id",
-                unit,
+        """Yield the rows of units by their names, in that order. Workers may ask side by side."""
+        self._know_fields(self.kinds.kinds)
+        rows = self._rows(
+            self.stage.stream(
+                f"SELECT {COLUMNS} FROM {self.planned} WHERE action IN {WRITES} AND unit IN (SELECT unnest(?)) "
+                "ORDER BY unit, place, length(id), id",
+                list(names),
             )
-            if rows:
-                yield list(self._rows(rows))
+        )
+        found = {unit: list(some) for unit, some in groupby(rows, key=lambda row: row.unit)}
+        yield from (found[unit] for unit in names if unit in found)
+
+    def _know_fields(self, members: Iterable[str]) -> None:
+        if not self._fields and any(self.kinds.kinds[kind].rule for kind in members):
+            self._fields = field_ids(self.stage)
 
     @staticmethod
     def _rows(rows: Any) -> Iterator[Row]:
         for row in rows:
             yield Row(*row)
 
-    def build(self, rows: Sequence[Row], sent_at: str = "") -> Unit:
+    def build(self, rows: Sequence[Row], sent_at: str = "", mark: str = "") -> Unit:
         """Return the unit with every reference resolved. Raises RefusedError where one was not written."""
         main = rows[0]
         write = self.manifest.write(main.as_kind, main.variant)
@@ -100,11 +114,7 @@ class Builder:
         inside = {(row.kind, row.id) for row in rows[1:]}  # numbers of two kinds may be the same
         children = []
         for row in rows[1:] if main.action == "create" else ():
-            blob = self.workspace.blob(row.blob) if row.blob else None
-            if blob and not blob.is_file():
-                raise WorkspaceError(
-                    f"the bytes {row.blob} of {row.kind} {row.id} are not in the workspace; extract again"
-                )
+            blob = self._bytes(row)
             own = self.kinds.kinds[row.as_kind]
             above = own.fields[own.owner].to if own.owner else ()
             owner = row.owner if any((kind, row.owner) in inside for kind in above) else None
@@ -114,8 +124,27 @@ class Builder:
         there = self._there(main) if main.action != "create" else ""
         return Unit(
             main.as_kind, main.id, main.variant, payload, refs, key, self._own_keys(), tuple(children), sent_at,
-            main.action, there, main.stamp,
+            main.action, there, main.stamp, self._own_bytes(main, payload), mark,
         )  # fmt: skip
+
+    def _own_bytes(self, main: Row, payload: dict[str, Any]) -> Path | None:
+        """Return the file with a record's own bytes; of an update, where they may have changed, or are put back."""
+        versioned = any(spec.versioned for spec in self.kinds.kinds[main.as_kind].fields.values())
+        if main.action == "update" and versioned and AS_IS in main.payload:
+            digest = payload.get("blob")
+            if digest is None:
+                return None
+            held = self.workspace.blob(str(digest))
+            if not held.is_file():
+                raise RefusedError(f"{main.kind} {main.id}: what it held before is not in the workspace")
+            return held
+        return self._bytes(main) if main.action == "create" or (main.action == "update" and versioned) else None
+
+    def _bytes(self, row: Row) -> Path | None:
+        blob = self.workspace.blob(row.blob) if row.blob else None
+        if blob and not blob.is_file():
+            raise WorkspaceError(f"the bytes {row.blob} of {row.kind} {row.id} are not in the workspace; extract again")
+        return blob
 
     def _there(self, row: Row) -> str:
         found = self.ledger.find(row.kind, row.id)
@@ -147,6 +176,9 @@ class Builder:
                 refs[label] = self._destination(spec.to, row.owner, row, label)
             if verb.keyed:
                 self._rekey(payload, verb)
+            elif verb.rule:
+                numbers = bool(getattr(find(verb.rule.dialect), "NUMBERED", False))
+                payload = in_place(payload, partial(self._named_in_rule, row), numbers=numbers)
             elif spec.to and verb.path and not verb.path.startswith("^"):
                 key = label if verb.path == "@value" else verb.path
                 if f"{{{label}}}" in within:
@@ -160,6 +192,12 @@ class Builder:
                     refs[label] = there
                     _put(payload, key, _number(there))
         return payload
+
+    def _named_in_rule(self, row: Row, kind: str, id: str) -> str:
+        found = there(kind, id, self._fields, self.ledger.find)
+        if found is None:
+            raise RefusedError(f"{row.kind} {row.id}: it names {kind} {id}, which was not written; see the quarantine")
+        return found
 
     def _destination(self, kinds: tuple[str, ...], source: str, row: Row, label: str) -> str:
         if held := self._named.get((kinds, source)):

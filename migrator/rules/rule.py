@@ -128,6 +128,21 @@ class View(Node):
     options: tuple[tuple[str, str], ...] = ()
 
 
+class Shift(Node):
+    """Working hours: minutes since the beginning of the week, Sunday at midnight."""
+
+    begins: int
+    ends: int
+
+
+class Holiday(Node):
+    """Days off, the last included, as dates."""
+
+    name: str
+    first: str
+    last: str
+
+
 class PassPolicy(Node):
     """How a vendor runs its rules over one update."""
 
@@ -140,7 +155,7 @@ class PassPolicy(Node):
     action_order: Literal["author", "phases"] = "author"
 
 
-Kind = Literal["trigger", "timed", "macro", "view", "sla"]
+Kind = Literal["trigger", "timed", "macro", "view", "sla", "schedule"]
 
 
 class Rule(Node):
@@ -163,6 +178,8 @@ class Rule(Node):
     do: tuple[Action, ...] = ()
     targets: tuple[Target, ...] = ()
     view: View | None = None
+    shifts: tuple[Shift, ...] = ()
+    holidays: tuple[Holiday, ...] = ()
     audience: tuple[Ref, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()

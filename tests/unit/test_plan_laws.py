@@ -72,6 +72,17 @@ def small(**more: Any) -> Account:
 # ---- everything is accounted for ------------------------------------------------------------------------------------
 
 
+CUSTOMIZATIONS = {
+    "schedule": "schedules",
+    "webhook": "webhooks",
+    "trigger": "triggers",
+    "automation": "automations",
+    "macro": "macros",
+    "view": "views",
+    "sla_policy": "sla_policies",
+}
+
+
 def source_counts(account: Account) -> dict[str, int]:
     users = account["users"]
     return {
@@ -87,7 +98,8 @@ def source_counts(account: Account) -> dict[str, int]:
         "message": len(account["ticket_comments"]),
         "attachment": sum(len(c["attachments"]) for c in account["ticket_comments"]),
         "satisfaction": len(account["satisfaction_ratings"]),
-        **dict.fromkeys(("ticket_link", "canned_response", "article"), 0),  # Zendesk gives none of them
+        **dict.fromkeys(set(ZENDESK.kinds.kinds) - set(ZENDESK.mapping.kinds), 0),  # Zendesk gives none of them
+        **{kind: len(account.get(stream, ())) for kind, stream in CUSTOMIZATIONS.items()},
     }
 
 

@@ -34,6 +34,7 @@ from migrator.rules.rule import (
     Action,
     Comment,
     Follow,
+    Holiday,
     Hook,
     Kind,
     Mail,
@@ -41,6 +42,7 @@ from migrator.rules.rule import (
     Rule,
     SetField,
     SetTags,
+    Shift,
     Target,
     Unread,
     View,
@@ -70,7 +72,9 @@ def number(value: object) -> int | float | None:
 
 
 def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
-    """Return a trigger, automation, macro, view or SLA policy in our words."""
+    """Return a trigger, automation, macro, view, SLA policy or schedule in our words."""
+    if kind == "schedule":
+        return _schedule(native)
     asked = native.get("filter") if kind == "sla" else native.get("conditions")
     view, odd = _view(native) if kind == "view" else (None, [])
     targets, more = _targets(native.get("policy_metrics") or ())
@@ -94,6 +98,20 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
         unknown=(*odd, *more, *extra),
         kept=kept(native, names.BOOKKEEPING),
         texts=tuple((name.removeprefix("dc."), _item(item)) for name, item in (native.get(TEXTS) or {}).items()),
+    )
+
+
+def _schedule(native: Mapping[str, Any]) -> Rule:
+    days = [(one["name"], one["start_date"], one["end_date"]) for one in native.get("holidays") or ()]
+    hours = [(one["start_time"], one["end_time"]) for one in native.get("intervals") or ()]
+    return Rule(
+        vendor="zendesk",
+        kind="schedule",
+        id=text(native.get("id", "")),
+        name=native.get("name") or "",
+        shifts=tuple(Shift(begins=begins, ends=ends) for begins, ends in sorted(hours)),
+        holidays=tuple(Holiday(name=name, first=first, last=last) for name, first, last in days),
+        options=(("time_zone", compact(native.get("time_zone"))),),
     )
 
 
