@@ -25,7 +25,7 @@ from migrator.rules.conditions import (
 )
 from migrator.rules.conditions import Any as AnyOf
 from migrator.rules.natives import field_name, remembered
-from migrator.rules.normal_forms import assume, given_event, sets, simple
+from migrator.rules.normal_forms import TooLargeError, assume, dnf, given_event, sets, simple
 from migrator.rules.notebook import Notebook
 from migrator.rules.verdicts import Verdict
 
@@ -64,24 +64,41 @@ class Conditions:
             if assume(when, lambda leaf: None) == AnyOf():
                 self.book.add("when", "never", "exact", "nothing to write: it can never hold")
                 return []
-            return [{"rule_type": names.TIMED, **self._sets(when)}]
+            return [{"rule_type": names.TIMED, **self._sets(one)} for one in self.alternatives(when)]
         made = []
         for event, kind in (("created", names.CREATION), ("updated", names.UPDATE)):
             left = given(when, event)
             if isinstance(left, AnyOf) and not left.of:
                 continue
             self.only = event
-            made.append({"rule_type": kind, **(self._update(left) if kind == names.UPDATE else self._sets(left))})
+            for one in self.alternatives(left):
+                shape = self._update(one) if kind == names.UPDATE else self._sets(one)
+                made.append({"rule_type": kind, **shape})
         for leaf in leaves(simple(when)):
-            if str(getattr(leaf, "path", "")) == "ticket.privacy" and len(made) == 1 and self.only == "created":
+            if str(getattr(leaf, "path", "")) == "ticket.privacy" and made and self.only == "created":
                 self._note(leaf, "equivalent", "tickets there are all public")
             if isinstance(leaf, Event) and leaf.kinds in (("created",), ("updated",)):
                 self.book.leaf(leaf, "exact")
         if not made:
             self.book.add("when", "never", "exact", "nothing to write: it can never hold")
-        if len(made) > 1:
-            self.book.add("when", "new and changed tickets", "equivalent", "two rules, one for each")
+        if len({one["rule_type"] for one in made}) > 1:
+            self.book.add("when", "new and changed tickets", "equivalent", "rules of their own for each")
         return made
+
+    def alternatives(self, when: Condition) -> list[Condition]:
+        """Return the condition, or what a rule each can hold: one event, and no more than two sets."""
+        flat = assume(when, lambda leaf: None)
+        parts = flat.of if isinstance(flat, All) else (flat,)
+        events = any(_happens(leaf) for part in parts if isinstance(part, AnyOf) for leaf in leaves(part))
+        found = sets(flat)
+        if not events and found is not None and len(found) <= MOST:
+            return [when]
+        try:
+            groups = dnf(flat)
+        except TooLargeError:
+            return [when]
+        self.book.split(len(groups))
+        return [All(of=group) for group in groups]
 
     only = ""
 
@@ -381,6 +398,13 @@ class Conditions:
         if len(listed) > 1:
             native.setdefault("operator", "AND")
         return {"rule_type": kind, **native, **({"conditions": listed} if listed else {})}
+
+
+def _happens(leaf: Leaf) -> bool:
+    """Say whether an update rule holds a leaf as its event, of which it has one."""
+    if isinstance(leaf, Is):
+        return str(leaf.path) == "comment.public"
+    return isinstance(leaf, Changed | Event) and not leaf.negated
 
 
 def _own_event(writes: Conditions, leaf: Any) -> Native:
