@@ -233,6 +233,9 @@ class Declarative:
         self, spec: Stream, at: Cursor, query: dict[str, Any], envelope: Any, records: list[Raw], link: str | None
     ) -> Cursor | None:
         style, of = spec.paging.style, at["of"]
+        if style == "page":
+            number = int(query.get("page", 1))
+            return {"of": of, "params": {**at.get("params", {}), "page": number + 1}} if records else None
         if style == "next":
             return {"of": of, "url": envelope.next_page} if envelope.next_page else None
         if style == "link":
