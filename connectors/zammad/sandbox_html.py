@@ -24,6 +24,7 @@ ATTRIBUTES = {
     "th": {"colspan", "rowspan"},
 }
 SCHEMES = {"http", "https", "ftp", "mailto", "tel", "cid", "data"}
+LINKED = "x-linked"  # around what was made of one text, while the tree is worked on
 ADDRESS = re.compile(r"\b(?:https?|ftp|tel):[^\s<>\"')\]]+", re.IGNORECASE)
 
 
@@ -38,6 +39,7 @@ def clean(text: str) -> str:
     if tree.body is None:
         return ""
     _link(tree.body)
+    tree.unwrap_tags([LINKED])
     for link in tree.css("a[href]"):
         if (link.attributes.get("href") or "").lower().startswith(("http", "ftp", "//")):
             link.attrs["rel"] = "nofollow noreferrer noopener"
@@ -63,7 +65,7 @@ def _linked(words: str) -> LexborNode:
         parts.append(f'<a href="{html.escape(address)}">{html.escape(address, quote=False)}</a>')
         at = found.start() + len(address)
     parts.append(html.escape(words[at:], quote=False))
-    holder = LexborHTMLParser(f"<span>{''.join(parts)}</span>").css_first("span")
+    holder = LexborHTMLParser(f"<{LINKED}>{''.join(parts)}</{LINKED}>").css_first(LINKED)
     assert holder is not None
     return holder
 
