@@ -118,7 +118,9 @@ class _Writer:
         if keep.member_of:
             of, this, other = keep.member_of
             belongs = f"m.{name(this)} = {column} AND m.{name(other)} = c.{name(other)}"
-            expression = f"CASE WHEN EXISTS (SELECT 1 FROM canonical.{name(of)} m WHERE {belongs}) THEN {expression} END"
+            expression = (
+                f"CASE WHEN EXISTS (SELECT 1 FROM canonical.{name(of)} m WHERE {belongs}) THEN {expression} END"
+            )
         return self._judged(expression, keep)
 
     def _judged(self, expression: str, keep: Keep) -> str:

@@ -88,16 +88,16 @@ def test_the_recorded_account_goes_to_zammad_and_back_to_zendesk(
     middle = desk(old.clock)
     there = moved_there(steps(tmp_path / "there", old, middle, monkeypatch, policies=SEATS))
     assert len(middle.store["tickets"]) == 143
-    assert len(middle.store["ticket_articles"]) == 151 - len([1 for e in old.store["ticket_comments"].values() if e["ticket_id"] == 73])
+    assert len(middle.store["ticket_articles"]) == 151 - len(
+        [1 for e in old.store["ticket_comments"].values() if e["ticket_id"] == 73]
+    )
     assert (middle.state["mails"], middle.state["fired"]) == ([], [])
     assert [one["active"] for one in middle.store["triggers"].values()] == [True]
     assert json.loads((there.workspace.folder / "coverage.json").read_text())["uncovered"] == []
 
     zendesk = registry.connector("zendesk").sandbox
     new = zendesk.furnish(zendesk.create(clock=old.clock, limits=False, host="second.sandbox"))
-    back = moved_there(
-        steps(tmp_path / "back", middle, new, monkeypatch, source={}, destination=BOTH, policies=SEATS)
-    )
+    back = moved_there(steps(tmp_path / "back", middle, new, monkeypatch, source={}, destination=BOTH, policies=SEATS))
     assert len([t for t in new.store["tickets"].values() if t["status"] != "deleted"]) == 143
     coverage = json.loads((back.workspace.folder / "coverage.json").read_text())
     assert coverage["uncovered"] == []

@@ -19,6 +19,7 @@ from .reading import Reader, as_html, full_name
 KEY = "migrator_key"  # the name of our own field; its id in the manifest's setup is migrator-key
 COLUMN_MAX = 50  # characters of a field's name: it becomes a column
 PENDING_DAYS = 7
+SWITCH = "on the server: zammad run rails r \"Setting.set('import_mode', true)\"; or leave the channel out"
 FIRED = ("triggers", "jobs")  # what acts on tickets by itself
 SCREENS = {
     "Ticket": {"create_middle": "ticket.agent", "edit": "ticket.agent"},
@@ -144,7 +145,7 @@ class Connection(Reader):
                 self._tag("DELETE", "remove", unit.there, tag)
         if not rest:
             return [Written(unit.there)]
-        write, call = self._declared(unit)
+        _, call = self._declared(unit)
         body = self._ticket_body(unit, {**rest})
         body.update(body.pop("_custom", None) or {})
         self.client.write(call.method, call.path.replace("{id}", unit.there), json=body)
@@ -309,13 +310,10 @@ class Connection(Reader):
         return {of: [one["id"] for one in self._read(f"/{of}") if one.get("active")] for of in FIRED}
 
     def quiet(self) -> None:
-        """Switch triggers and jobs off. Raises InputError where the channel says import mode and Zammad is not in it."""
+        """Switch triggers and jobs off. Raises InputError where import mode is chosen and Zammad is not in it."""
         if "import_mode" in self.channels:
             if not self._importing():
-                raise InputError(
-                    "the channel import_mode is chosen, and Zammad is not in import mode",
-                    remedy="on the server: zammad run rails r \"Setting.set('import_mode', true)\"; or leave the channel out",
-                )
+                raise InputError("the channel import_mode is chosen, and Zammad is not in import mode", remedy=SWITCH)
             return
         for of in FIRED:
             for one in self._read(f"/{of}"):

@@ -16,11 +16,12 @@ from typing import Any
 
 from migrator.connector import Cursor, Finding, Native, Page, Raw
 from migrator.delivery import Deliverer
-from migrator.errors import AbsentError, MigratorError, VendorError
+from migrator.errors import AbsentError, AccessError, MigratorError, VendorError
 from migrator.manifest import Stream
 
 OBJECTS = {"tickets": "Ticket", "users": "User", "organizations": "Organization"}
 BELONGS = ("ticket_articles", "links")  # to a ticket, and told with it
+NOBODY = "1"  # the user who stands where there is none: the owner of a ticket without an owner
 PASSES = 3  # of the list of tickets, until one shows nothing that was overlooked
 INLINE = re.compile(r'<img[^>]*\ssrc="/api/v1/ticket_attachment/(\d+)/(\d+)/(\d+)[^"]*"', re.IGNORECASE)
 
@@ -199,8 +200,8 @@ class Reader(Deliverer):
         rights = {one for role in native.get("role_ids") or () for one in self.rights.get(int(role), ())}
         boss = "admin" in rights
         staff = boss or any(one in ("ticket", "ticket.agent") or one.startswith("admin.") for one in rights)
-        kind = "system" if str(native.get("id")) == "1" else "agent" if staff else "contact"
-        told = {"_is": kind, "_role": "admin" if boss else "agent", "_details": as_text(native.get("note"))}
+        told: Native = {"_is": "agent" if staff else "contact", "_role": "admin" if boss else "agent"}
+        told |= {"_details": as_text(native.get("note")), "_nobody": str(native.get("id")) == NOBODY}
         return {**native, **told, "_name": full_name(native)}
 
     def _shape_organizations(self, native: Native) -> Native:
@@ -218,10 +219,22 @@ class Reader(Deliverer):
     def _shape_ticket_articles(self, native: Native) -> Native:
         root = f"{self.client.base_url}/ticket_attachment"
         files = [{**one, "_url": f"{root}/{native['ticket_id']}/{native['id']}/{one['id']}"} for one in _files(native)]
+        files = [{**one, **self._picture(one["_url"])} if one["_inline"] else one for one in files]
         shaped = {**native, "attachments": files}
         if "html" not in str(native.get("content_type") or "").lower():
             shaped["_html"] = as_html(str(native.get("body") or ""))
         return shaped
+
+    def _picture(self, url: str) -> Native:
+        """Return what its own address tells of a picture within a text, which no list describes."""
+        try:
+            answer = self.client.read(url)
+        except (AbsentError, AccessError):
+            return {}  # gone, or not ours to see: its bytes will be told as missing
+        named = re.search(r'filename="([^"]+)"', answer.headers.get("Content-Disposition", ""))
+        kind = answer.headers.get("Content-Type", "").partition(";")[0]
+        told: Native = {"size": len(answer.content), "preferences": {"Mime-Type": kind or "application/octet-stream"}}
+        return {**told, "filename": named[1]} if named else told
 
     def _shape_object_manager_attributes(self, native: Native) -> Native:
         return {**native, "_built_in": _built_in(native), "_options": options(native)}
@@ -282,9 +295,12 @@ def _files(article: Native) -> list[Native]:
 
 
 def _built_in(attribute: Native) -> bool:
-    """Tell whether an attribute is Zammad's own. ``type`` of tickets may be edited, and every Zammad has it."""
+    """Tell whether an attribute is Zammad's own. ``type`` of tickets may be edited, and every Zammad has it.
+
+    So are those of groups and articles, whose own fields nothing else has a place for.
+    """
     own = (attribute.get("object"), attribute.get("name")) == ("Ticket", "type")
-    return own or not attribute.get("editable")
+    return own or not attribute.get("editable") or attribute.get("object") not in OBJECTS.values()
 
 
 def options(attribute: Native) -> list[Native]:

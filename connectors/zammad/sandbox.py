@@ -14,14 +14,27 @@ from werkzeug.wrappers import Request, Response
 
 from migrator.testing.sandbox import Clock, Handler, Native, Routes, Sandbox
 
-from . import sandbox_fields, sandbox_people, sandbox_rules, sandbox_settings, sandbox_tickets
+from . import (
+    sandbox_belongings,
+    sandbox_fields,
+    sandbox_people,
+    sandbox_rules,
+    sandbox_settings,
+    sandbox_tickets,
+)
 
 __all__ = ["TOKEN", "create", "seed"]
 
 TOKEN = "sandbox-zammad-token"
 PASSWORD = "sandbox-password"
 ADMIN = 3
-_MODULES = (sandbox_fields, sandbox_people, sandbox_settings, sandbox_tickets)  # importing them adds their routes
+_MODULES = (  # importing them adds their routes
+    sandbox_belongings,
+    sandbox_fields,
+    sandbox_people,
+    sandbox_settings,
+    sandbox_tickets,
+)
 ROLES = (
     ("Admin", ["admin", "user_preferences", "report", "knowledge_base.editor"]),
     ("Agent", ["ticket.agent", "chat.agent", "cti.agent", "user_preferences"]),
@@ -80,7 +93,9 @@ def create(
     box.state["counters"]["users"] = ADMIN - 1  # 2 is the customer of the welcome ticket, which was deleted
     boss = {"login": f"admin@{host}", "email": f"admin@{host}", "firstname": "Sandbox", "lastname": "Admin"}
     sandbox_rules.made(box, "users", {**sandbox_people.USER, **boss, "role_ids": [1, 2], "verified": True})
-    sandbox_rules.made(box, "groups", {**sandbox_people.GROUP, "name": "Users", "note": "Standard Group/Pool for Tickets."})
+    sandbox_rules.made(
+        box, "groups", {**sandbox_people.GROUP, "name": "Users", "note": "Standard Group/Pool for Tickets."}
+    )
     box.state["access"][ADMIN, 1] = ["full"]
     sandbox_tickets.furnish(box)
     sandbox_fields.furnish(box)
@@ -104,7 +119,9 @@ def _admit(box: Sandbox, request: Request) -> Response | None:
         "Basic": base64.b64encode(f"{login}:{PASSWORD}".encode()).decode(),
     }
     if not held or known.get(scheme) != held.strip():
-        return sandbox_rules.answer({"error": "Invalid BasicAuth credentials" if scheme == "Basic" else "Not authorized"}, 401)
+        return sandbox_rules.answer(
+            {"error": "Invalid BasicAuth credentials" if scheme == "Basic" else "Not authorized"}, 401
+        )
     box.state["asking"] = ADMIN
     if wanted := request.headers.get("X-On-Behalf-Of"):
         word = wanted.lower().strip()

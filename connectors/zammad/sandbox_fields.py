@@ -61,7 +61,9 @@ def _new(box: Sandbox, object: str, name: str, sent: Native) -> Native:
     planned = {"to_create": True, "to_migrate": True, "to_delete": False, "to_config": False}
     values = {key: sent.get(key) for key in ("display", "data_type", "data_option", "position")}
     values |= {"active": sent.get("active", True), "screens": sent.get("screens") or {}, "data_option_new": {}}
-    return rules.made(box, "object_manager_attributes", {"object": object, "name": name, "editable": True, **values, **planned})
+    return rules.made(
+        box, "object_manager_attributes", {"object": object, "name": name, "editable": True, **values, **planned}
+    )
 
 
 def _view(record: Native) -> Native:
@@ -116,7 +118,9 @@ def attributes(box: Sandbox, request: Request) -> Response:
     """List all attributes, in one answer."""
     rules.admin(box)
     held = box.store["object_manager_attributes"].values()
-    return answer([_view(record) for record in sorted(held, key=lambda record: (record["position"] or 0, record["name"]))])
+    return answer(
+        [_view(record) for record in sorted(held, key=lambda record: (record["position"] or 0, record["name"]))]
+    )
 
 
 @routes("POST", f"{API}/object_manager_attributes")

@@ -9,12 +9,14 @@ import re
 import nh3
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-TAGS = {
-    *"a abbr acronym address area article aside audio b bdi bdo big blockquote br canvas caption center cite code col".split(),
-    *"colgroup command datalist dd del details dfn dir div dl dt em figcaption figure footer h1 h2 h3 h4 h5 h6 header".split(),
-    *"hr i img ins kbd label legend li map mark menu meter nav ol output optgroup option p pre q s samp section small".split(),
-    *"span strike strong sub summary sup text table tbody td tfoot th thead time tr tt u ul var video".split(),
-}
+TAGS = set(
+    """
+    a abbr acronym address area article aside audio b bdi bdo big blockquote br canvas caption center cite code col
+    colgroup command datalist dd del details dfn dir div dl dt em figcaption figure footer h1 h2 h3 h4 h5 h6 header hr i
+    img ins kbd label legend li map mark menu meter nav ol output optgroup option p pre q s samp section small span
+    strike strong sub summary sup text table tbody td tfoot th thead time tr tt u ul var video
+    """.split()
+)
 GONE = {"style", "script", "comment", "meta", "svg"}  # with what they hold
 ATTRIBUTES = {
     "*": {"dir", "lang", "style", "title", "width", "height", "id"},
@@ -30,7 +32,9 @@ ADDRESS = re.compile(r"\b(?:https?|ftp|tel):[^\s<>\"')\]]+", re.IGNORECASE)
 
 def clean(text: str) -> str:
     """Return HTML as it is stored: known tags, no pictures from elsewhere, addresses in the text made into links."""
-    kept = nh3.clean(text, tags=TAGS, clean_content_tags=GONE - TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=None)
+    kept = nh3.clean(
+        text, tags=TAGS, clean_content_tags=GONE - TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=None
+    )
     tree = LexborHTMLParser(kept)
     for picture in tree.css("img[src]"):
         source = re.sub(r"\s", "", picture.attributes.get("src") or "").lower()

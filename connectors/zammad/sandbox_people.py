@@ -15,8 +15,9 @@ from .sandbox_rules import API, Refusal, answer, routes
 
 USER: Native = {
     "active": True, "login_failed": 0, "verified": False, "source": None, "login": "", "last_login": None,
-    "organization_id": None, "firstname": "", "lastname": "", "email": "", "image": None, "image_source": None, "web": "",
-    "phone": "", "fax": "", "mobile": "", "department": "", "street": "", "zip": "", "city": "", "country": "",
+    "organization_id": None, "firstname": "", "lastname": "", "email": "", "image": None, "image_source": None,
+    "web": "", "phone": "", "fax": "", "mobile": "", "department": "", "street": "", "zip": "", "city": "",
+    "country": "",
     "address": "", "vip": False, "note": "", "out_of_office": False, "out_of_office_start_at": None,
     "out_of_office_end_at": None, "out_of_office_replacement_id": None, "preferences": {},
 }  # fmt: skip
@@ -24,8 +25,8 @@ ORGANIZATION: Native = {
     "name": None, "shared": True, "domain": "", "domain_assignment": False, "active": True, "vip": False, "note": "",
 }  # fmt: skip
 GROUP: Native = {
-    "signature_id": None, "email_address_id": None, "name": None, "assignment_timeout": None, "follow_up_possible": "yes",
-    "follow_up_assignment": True, "active": True, "note": None, "shared_drafts": True,
+    "signature_id": None, "email_address_id": None, "name": None, "assignment_timeout": None,
+    "follow_up_possible": "yes", "follow_up_assignment": True, "active": True, "note": None, "shared_drafts": True,
 }  # fmt: skip
 LIMITS = {"login": 255, "firstname": 100, "lastname": 100, "email": 255, "phone": 100, "web": 100, "note": 5000}
 ONE_CASE = re.compile(r"[^\W\d_]+")
@@ -109,7 +110,9 @@ def _checked(box: Sandbox, values: Native, but: Native | None) -> None:
         names = {key: whole.get(key) or "" for key in ("firstname", "lastname")}
         _named(names, values.get("email") or whole.get("email") or "")
         values |= names
-    if not any((values.get(key) or whole.get(key)) for key in ("email", "firstname", "lastname", "phone", "mobile", "login")):
+    if not any(
+        (values.get(key) or whole.get(key)) for key in ("email", "firstname", "lastname", "phone", "mobile", "login")
+    ):
         raise Refusal("At least one identifier (firstname, lastname, phone, mobile or email) for user is required.")
 
 
@@ -236,7 +239,10 @@ def roles(box: Sandbox, request: Request) -> Response:
     """List the roles; ``expand`` tells their permissions by name."""
     rules.admin(box)
     expand = rules.true(rules.given(request).get("expand"))
-    shown = [role if expand else {k: v for k, v in role.items() if k != "permissions"} for role in box.store["roles"].values()]
+    shown = [
+        role if expand else {k: v for k, v in role.items() if k != "permissions"}
+        for role in box.store["roles"].values()
+    ]
     return answer(shown)
 
 

@@ -159,6 +159,14 @@ def may(box: Sandbox, group: int, *ways: str) -> bool:
     return bool({"full", *ways} & set(held))
 
 
+def ticket(box: Sandbox, id: Any, *ways: str) -> Native:
+    """Return a ticket that who asks has one of these ways to, or that is his own. Raises the vendor's refusal."""
+    record = one(box, "tickets", id, "Ticket")
+    if not may(box, record["group_id"], *ways) and record["customer_id"] != box.state["asking"]:
+        raise Refusal("Not authorized", 403)
+    return record
+
+
 def fresh(box: Sandbox, stream: str) -> int:
     """Return the next id of a table; each counts by itself."""
     count = box.state["counters"]

@@ -14,14 +14,15 @@ COMMON: Native = {"name": None, "note": "", "active": True}
 MODELS: dict[str, Native] = {
     "triggers": {**COMMON, "condition": {}, "perform": {}, "disable_notification": True, "activator": "action",
                  "execution_condition_mode": "selective"},
-    "jobs": {**COMMON, "timeplan": {}, "object": "Ticket", "condition": {}, "perform": {}, "disable_notification": True},
+    "jobs": {**COMMON, "timeplan": {}, "object": "Ticket", "condition": {}, "perform": {},
+             "disable_notification": True},
     "macros": {**COMMON, "perform": {}, "ux_flow_next_up": "none", "group_ids": []},
     "overviews": {**COMMON, "link": "", "prio": 1000, "condition": {}, "order": {}, "group_by": None, "view": {},
                   "role_ids": [], "user_ids": [], "out_of_office": False, "organization_shared": False},
     "slas": {"name": None, "condition": {}, "calendar_id": None, "first_response_time": None, "response_time": None,
              "update_time": None, "solution_time": None},
-    "calendars": {"name": None, "timezone": "Europe/Berlin", "business_hours": {}, "public_holidays": {}, "default": False,
-                  "ical_url": None},
+    "calendars": {"name": None, "timezone": "Europe/Berlin", "business_hours": {}, "public_holidays": {},
+                  "default": False, "ical_url": None},
     "webhooks": {**COMMON, "endpoint": None, "signature_token": "", "ssl_verify": True},
     "text_modules": {**COMMON, "keywords": "", "content": "", "user_id": None, "foreign_id": None, "group_ids": []},
 }  # fmt: skip

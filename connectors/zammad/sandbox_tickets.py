@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from datetime import datetime
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
 from migrator.testing.sandbox import Native, Sandbox
 
+from . import sandbox_belongings as belongings
 from . import sandbox_html as markup
 from . import sandbox_people as people
 from . import sandbox_rules as rules
@@ -18,8 +20,9 @@ from .sandbox_rules import API, Refusal, answer, routes
 
 TICKET: Native = {
     "group_id": None, "priority_id": None, "state_id": None, "organization_id": None, "number": None, "title": None,
-    "owner_id": None, "customer_id": None, "note": None, "first_response_at": None, "first_response_escalation_at": None,
-    "first_response_in_min": None, "first_response_diff_in_min": None, "close_at": None, "close_escalation_at": None,
+    "owner_id": None, "customer_id": None, "note": None, "first_response_at": None,
+    "first_response_escalation_at": None, "first_response_in_min": None, "first_response_diff_in_min": None,
+    "close_at": None, "close_escalation_at": None,
     "close_in_min": None, "close_diff_in_min": None, "update_escalation_at": None, "update_in_min": None,
     "update_diff_in_min": None, "last_close_at": None, "last_contact_at": None, "last_contact_agent_at": None,
     "last_contact_customer_at": None, "last_owner_update_at": None, "create_article_type_id": None,
@@ -104,7 +107,7 @@ def _all(box: Sandbox, record: Native) -> Native:
     """Return all that belongs to a ticket (ticket_all, Ticket::AssetsAll)."""
     articles = _articles(box, record["id"])
     mentions = [one for one in box.store["mentions"].values() if one["mentionable_id"] == record["id"]]
-    links = links_of(box, record["id"])
+    links = belongings.links_of(box, record["id"])
     tickets = [record, *(box.store["tickets"][one["link_object_value"]] for one in links)]
     people_ids = {one[key] for one in tickets for key in ("customer_id", "owner_id", "created_by_id")}
     users = (box.store["users"][id] for id in sorted(people_ids) if id in box.store["users"])
@@ -128,13 +131,6 @@ def _told(box: Sandbox, request: Request, record: Native, status: int = 200) -> 
 
 
 # ---- tickets ---------------------------------------------------------------------------------------------------------
-
-
-def _one(box: Sandbox, id: Any, *ways: str) -> Native:
-    record = rules.one(box, "tickets", id, "Ticket")
-    if not rules.may(box, record["group_id"], *ways) and record["customer_id"] != box.state["asking"]:
-        raise Refusal("Not authorized", 403)
-    return record
 
 
 def _kind(box: Sandbox, state: Any) -> str:
@@ -207,9 +203,11 @@ def create_ticket(box: Sandbox, request: Request) -> Response:
     record = rules.made(box, "tickets", {**TICKET, **box.state["blank"]["Ticket"], **values})
     record["number"] = values.get("number") or f"{box.state['system_id']}{record['id']:03}"
     for tag in str(sent.get("tags") or "").split(","):
-        add_tag(box, record, tag)
+        belongings.add_tag(box, record, tag)
     for user in [sent["mentions"]] if isinstance(sent.get("mentions"), int) else sent.get("mentions") or ():
-        rules.made(box, "mentions", {"mentionable_type": "Ticket", "mentionable_id": record["id"], "user_id": int(user)})
+        rules.made(
+            box, "mentions", {"mentionable_type": "Ticket", "mentionable_id": record["id"], "user_id": int(user)}
+        )
     if kept is not None:
         new_article(box, record, kept, files)
     _fires(box, "create", record)
@@ -219,13 +217,13 @@ def create_ticket(box: Sandbox, request: Request) -> Response:
 @routes("GET", f"{API}/tickets/<int:id>")
 def ticket(box: Sandbox, request: Request, id: int) -> Response:
     """Show a ticket; ``all`` tells what belongs to it, ``expand`` names."""
-    return _told(box, request, _one(box, id, "read"))
+    return _told(box, request, rules.ticket(box, id, "read"))
 
 
 @routes("PUT", f"{API}/tickets/<int:id>")
 def update_ticket(box: Sandbox, request: Request, id: int) -> Response:
     """Change a ticket, and add an article where one is sent. Its number stays, and tags are not taken."""
-    record, sent = _one(box, id, "change"), rules.given(request)
+    record, sent = rules.ticket(box, id, "change"), rules.given(request)
     rules.by_name(box, sent, NAMES)
     values = rules.cleaned(box, sent, [*TICKET, *box.state["columns"]["Ticket"], *rules.KEPT_BY_VENDOR])
     values.pop("number", None)
@@ -247,7 +245,7 @@ def update_ticket(box: Sandbox, request: Request, id: int) -> Response:
 def delete_ticket(box: Sandbox, request: Request, id: int) -> Response:
     """Delete a ticket with all that belongs to it; administrators only."""
     rules.admin(box)
-    _one(box, id, "full")
+    rules.ticket(box, id, "full")
     for article in box.state["articles_of"].pop(id, []):
         del box.store["ticket_articles"][article]
         box.state["files_of"].pop(article, None)
@@ -265,7 +263,7 @@ def merge(box: Sandbox, request: Request, id: int, number: str) -> Response:
     target = next((r for r in box.store["tickets"].values() if r["number"] == number), None)
     if target is None:
         return answer({"result": "failed", "message": "The target ticket number could not be found."})
-    source = _one(box, id, "change")
+    source = rules.ticket(box, id, "change")
     for article in box.state["articles_of"].pop(id, []):
         box.store["ticket_articles"][article]["ticket_id"] = target["id"]
         box.state["articles_of"].setdefault(target["id"], []).append(article)
@@ -365,7 +363,7 @@ def _stored(box: Sandbox, file: Native) -> Native:
 @routes("GET", f"{API}/ticket_articles/by_ticket/<int:id>")
 def articles(box: Sandbox, request: Request, id: int) -> Response:
     """List the articles of a ticket by date, all in one answer."""
-    _one(box, id, "read")
+    rules.ticket(box, id, "read")
     return answer([article_view(box, one) for one in _articles(box, id)])
 
 
@@ -373,7 +371,7 @@ def articles(box: Sandbox, request: Request, id: int) -> Response:
 def article(box: Sandbox, request: Request, id: int) -> Response:
     """Show an article."""
     record = rules.one(box, "ticket_articles", id, "Ticket::Article")
-    _one(box, record["ticket_id"], "read")
+    rules.ticket(box, record["ticket_id"], "read")
     return answer(article_view(box, record))
 
 
@@ -381,7 +379,7 @@ def article(box: Sandbox, request: Request, id: int) -> Response:
 def create_article(box: Sandbox, request: Request) -> Response:
     """Add an article to a ticket."""
     sent = rules.given(request)
-    ticket = _one(box, sent.get("ticket_id"), "change", "create")
+    ticket = rules.ticket(box, sent.get("ticket_id"), "change", "create")
     values, files = _article_values(box, sent), _files(sent.get("attachments"))
     made = new_article(box, ticket, values, files)
     _fires(box, "update", ticket)
@@ -392,7 +390,7 @@ def create_article(box: Sandbox, request: Request) -> Response:
 def update_article(box: Sandbox, request: Request, id: int) -> Response:
     """Change whether an article is internal; nothing else of it is ever changed."""
     record = rules.one(box, "ticket_articles", id, "Ticket::Article")
-    _one(box, record["ticket_id"], "change")
+    rules.ticket(box, record["ticket_id"], "change")
     sent = rules.given(request)
     values = {"internal": rules.true(sent["internal"])} if sent.get("internal") is not None else {}
     return answer(article_view(box, rules.changed(box, record, values)))
@@ -402,13 +400,11 @@ def update_article(box: Sandbox, request: Request, id: int) -> Response:
 def delete_article(box: Sandbox, request: Request, id: int) -> Response:
     """Delete one's own note, within ten minutes."""
     record = rules.one(box, "ticket_articles", id, "Ticket::Article")
-    _one(box, record["ticket_id"], "change")
+    rules.ticket(box, record["ticket_id"], "change")
     if record["created_by_id"] != box.state["asking"]:
         raise Refusal("you can only delete your own notes", 403)
     if record["type_id"] != 10 and not record["internal"]:
         raise Refusal("communication articles cannot be deleted", 403)
-    from datetime import datetime
-
     if box.clock.now().timestamp() - datetime.fromisoformat(record["created_at"]).timestamp() >= 600:
         raise Refusal("note is too old to be deleted", 403)
     del box.store["ticket_articles"][id]
@@ -419,134 +415,9 @@ def delete_article(box: Sandbox, request: Request, id: int) -> Response:
 @routes("GET", f"{API}/ticket_attachment/<int:ticket>/<int:article>/<int:id>")
 def attachment(box: Sandbox, request: Request, ticket: int, article: int, id: int) -> Response:
     """Hand out a file."""
-    _one(box, ticket, "read")
+    rules.ticket(box, ticket, "read")
     files = {file["id"]: file for file in box.state["files_of"].get(article, [])}
     if box.store["ticket_articles"].get(article, {}).get("ticket_id") != ticket or id not in files:
         raise Refusal("The file does not belong to the specified article.", 403)
     kind = files[id]["preferences"].get("Mime-Type") or "application/octet-stream"
     return Response(box.blobs[str(id)], 200, content_type=kind)
-
-
-# ---- tags and links --------------------------------------------------------------------------------------------------
-
-
-def add_tag(box: Sandbox, ticket: Native, tag: str) -> None:
-    """Give a ticket a tag, once; the ticket is touched."""
-    tag = tag.strip()[:250]
-    held = box.state["tags_of"].setdefault(ticket["id"], [])
-    if tag and tag not in held:
-        if tag not in box.store["tag_list"]:
-            box.store["tag_list"][tag] = {"id": rules.fresh(box, "tags"), "name": tag}
-        held.append(tag)
-        ticket["updated_at"] = rules.now(box)
-
-
-@routes("GET", f"{API}/tags")
-def tags(box: Sandbox, request: Request) -> Response:
-    """List the tags of a ticket."""
-    return answer({"tags": box.state["tags_of"].get(_one(box, request.args.get("o_id"), "read")["id"], [])})
-
-
-@routes("POST", f"{API}/tags/add")
-def tag_add(box: Sandbox, request: Request) -> Response:
-    """Add a tag."""
-    sent = rules.given(request)
-    add_tag(box, _one(box, sent.get("o_id"), "change"), str(sent.get("item") or ""))
-    return answer(True, 201)
-
-
-@routes("DELETE", f"{API}/tags/remove")
-def tag_remove(box: Sandbox, request: Request) -> Response:
-    """Take a tag away."""
-    sent = rules.given(request)
-    ticket = _one(box, sent.get("o_id"), "change")
-    held = box.state["tags_of"].setdefault(ticket["id"], [])
-    if sent.get("item") in held:
-        held.remove(sent["item"])
-        ticket["updated_at"] = rules.now(box)
-    return answer(True)
-
-
-@routes("GET", f"{API}/tag_list")
-def tag_list(box: Sandbox, request: Request) -> Response:
-    """List the words that are tags, by name, a thousand unless ``limit`` says more."""
-    rules.admin(box)
-    used = [tag for held in box.state["tags_of"].values() for tag in held]
-    shown = [{**one, "count": used.count(one["name"])} for _, one in sorted(box.store["tag_list"].items())]
-    return answer(shown[: int(request.args.get("limit") or 1000)])
-
-
-def links_of(box: Sandbox, ticket: int) -> list[Native]:
-    """Return the links of a ticket, each told from its side (Link.list)."""
-    back = {"normal": "normal", "parent": "child", "child": "parent"}
-    links = box.store["link_rows"].values()
-    found = [(back[one["type"]], one["target"]) for one in links if one["source"] == ticket]
-    found += [(one["type"], one["source"]) for one in links if one["target"] == ticket]
-    return [{"link_type": how, "link_object": "Ticket", "link_object_value": other} for how, other in found]
-
-
-@routes("GET", f"{API}/links")
-def links(box: Sandbox, request: Request) -> Response:
-    """List the links of a ticket."""
-    ticket = _one(box, request.args.get("link_object_value"), "read")
-    return answer({"links": links_of(box, ticket["id"]), "assets": {}})
-
-
-@routes("POST", f"{API}/links/add")
-def link_add(box: Sandbox, request: Request) -> Response:
-    """Link two tickets: the source by its number, the target by its id."""
-    sent = rules.given(request)
-    number, how = str(sent.get("link_object_source_number")), str(sent.get("link_type"))
-    source = next((r for r in box.store["tickets"].values() if r["number"] == number), None)
-    target = _one(box, sent.get("link_object_target_value"), "change")
-    if source is None or how not in ("normal", "parent", "child"):
-        raise Refusal("Couldn't find Ticket", 404)
-    if any(_same(one, how, source["id"], target["id"]) for one in box.store["link_rows"].values()):
-        raise Refusal("Link already exists")
-    record = rules.made(box, "link_rows", {"type": how, "source": source["id"], "target": target["id"]})
-    for one in (source, target):
-        one["updated_at"] = rules.now(box)
-    return answer({"id": record["id"], "link_object_source_value": source["id"], "link_object_target_value": target["id"]}, 201)
-
-
-@routes("DELETE", f"{API}/links/remove")
-def link_remove(box: Sandbox, request: Request) -> Response:
-    """Unlink two tickets, by their ids."""
-    sent = rules.given(request)
-    ends = int(sent.get("link_object_source_value") or 0), int(sent.get("link_object_target_value") or 0)
-    for id in [id for id, one in box.store["link_rows"].items() if _same(one, str(sent.get("link_type")), *ends)]:
-        del box.store["link_rows"][id]
-    return answer([], 201)
-
-
-def _same(link: Native, how: str, source: int, target: int) -> bool:
-    back = {"normal": "normal", "parent": "child", "child": "parent"}.get(how)
-    straight = (link["type"], link["source"], link["target"]) == (how, source, target)
-    return straight or (link["type"], link["source"], link["target"]) == (back, target, source)
-
-
-# ---- states and priorities -------------------------------------------------------------------------------------------
-
-
-@routes("GET", f"{API}/ticket_states")
-def states(box: Sandbox, request: Request) -> Response:
-    """List the states."""
-    return rules.listed(box, request, box.store["ticket_states"].values(), lambda _, one: dict(one), default=500)
-
-
-@routes("GET", f"{API}/ticket_states/<int:id>")
-def state(box: Sandbox, request: Request, id: int) -> Response:
-    """Show a state."""
-    return answer(rules.one(box, "ticket_states", id, "Ticket::State"))
-
-
-@routes("GET", f"{API}/ticket_priorities")
-def priorities(box: Sandbox, request: Request) -> Response:
-    """List the priorities."""
-    return rules.listed(box, request, box.store["ticket_priorities"].values(), lambda _, one: dict(one), default=500)
-
-
-@routes("GET", f"{API}/ticket_priorities/<int:id>")
-def priority(box: Sandbox, request: Request, id: int) -> Response:
-    """Show a priority."""
-    return answer(rules.one(box, "ticket_priorities", id, "Ticket::Priority"))

@@ -32,7 +32,7 @@ def importing() -> Sandbox:
 SERVERS = Path(__file__).parents[1] / "servers"  # where a true server is the judge
 SUITES = {
     "freshdesk": Suite("freshdesk", records=6, step=1),
-    "zammad": Suite("zammad", fill=small_zammad, records=5, step=14),
+    "zammad": Suite("zammad", fill=small_zammad, records=5, step=24),
     "zendesk": Suite("zendesk", fill=small_zendesk),
 }
 
@@ -47,7 +47,7 @@ def test_conformance(check: Check, tmp_path: Path) -> None:
     check(tmp_path)
 
 
-IMPORT = Suite("zammad", create=importing, channels=("import_mode",), records=5, step=20, harms=("unanswered",))
+IMPORT = Suite("zammad", create=importing, channels=("import_mode",), records=5, step=40, harms=("unanswered",))
 WRITING = [check for check in checks(IMPORT) if not str(check).startswith(("reading", "pages"))]
 
 

@@ -54,7 +54,7 @@ def ticket(client: Any, **values: Any) -> Any:
     return client.ticket.create(given | values)
 
 
-# ---- the client of others ---------------------------------------------------------------------------------------------
+# ---- the client of others --------------------------------------------------------------------------------------------
 
 
 def test_a_client_of_others_makes_finds_changes_and_deletes(client: Any) -> None:
@@ -101,7 +101,9 @@ def test_a_client_of_others_links_merges_searches_and_acts_for_somebody(box: San
     customer(client)
     one, two, three = (ticket(client, title=f"Number {n}") for n in "123")
     client.link.add(two["id"], one["number"], link_type="parent")
-    assert [(x["link_type"], x["link_object_value"]) for x in client.link.get(one["id"])["links"]] == [("child", two["id"])]
+    assert [(x["link_type"], x["link_object_value"]) for x in client.link.get(one["id"])["links"]] == [
+        ("child", two["id"])
+    ]
     assert client.link.get(two["id"])["links"][0]["link_type"] == "parent"
     assert client.ticket.merge(three["id"], one["number"])["result"] == "success"
     assert client.ticket.find(three["id"])["state_id"] == 5
@@ -144,7 +146,11 @@ def test_a_client_of_others_adds_a_field_and_lists_tags(client: Any) -> None:
         ("/object_manager_attributes", {"object": "Ticket", "name": "a_id", "data_type": "input"}, "not allowed"),
         ("/object_manager_attributes", {"object": "Ticket", "name": "table", "data_type": "input"}, "reserved word"),
         ("/object_manager_attributes", {"object": "Ticket", "name": "title", "data_type": "input"}, "already exists"),
-        ("/object_manager_attributes", {"object": "Ticket", "name": "a", "data_type": "decimal"}, "not a valid data type"),
+        (
+            "/object_manager_attributes",
+            {"object": "Ticket", "name": "a", "data_type": "decimal"},
+            "not a valid data type",
+        ),
         ("/object_manager_attributes", {"object": "Ticket", "name": "a", "data_type": "input"}, ":type"),
     ],
 )
@@ -222,7 +228,11 @@ def test_an_article_of_somebody_else_is_the_customers_outside_import_mode(box: S
     ada = customer(client)
     made = ticket(client)
     sent = {"ticket_id": made["id"], "body": "x", "origin_by_id": ada["id"], "sender": "Agent", "internal": True}
-    assert [client.ticket_article.create(sent)[key] for key in ("sender", "from", "internal")] == ["Customer", "Ada L", True]
+    assert [client.ticket_article.create(sent)[key] for key in ("sender", "from", "internal")] == [
+        "Customer",
+        "Ada L",
+        True,
+    ]
     box.state["import_mode"] = True
     assert client.ticket_article.create(sent)["sender"] == "Agent"
 

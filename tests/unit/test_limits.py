@@ -164,7 +164,15 @@ def test_native_values_outside_those_taken_become_the_default(
 
 @pytest.mark.parametrize(
     ("name", "kept"),
-    [("ada", "Ada"), ("ADA", "Ada"), ("élan", "Élan"), ("Ada", "Ada"), ("aDa", "aDa"), ("ada b", "ada b"), ("x1", "x1")],
+    [
+        ("ada", "Ada"),
+        ("ADA", "Ada"),
+        ("élan", "Élan"),
+        ("Ada", "Ada"),
+        ("aDa", "aDa"),
+        ("ada b", "ada b"),
+        ("x1", "x1"),
+    ],
 )
 def test_a_word_in_one_case_gets_a_capital_first_letter(stage: Stage, name: str, kept: str) -> None:
     (row,) = back(stage, kind(x="text"), variant(x="x"), write(x={"capital": True}), [{"x": name}])
@@ -188,7 +196,9 @@ def test_a_picture_from_elsewhere_becomes_a_link_to_it(stage: Stage, picture: st
     assert row["x"] == f'<p>before <a href="{address[0]}">{address[0]}</a> after</p>'
 
 
-@pytest.mark.parametrize("body", ['<img src="cid:1@x">', '<img src="/own.png">', "<imgx src=https://a.example>", "a < b"])
+@pytest.mark.parametrize(
+    "body", ['<img src="cid:1@x">', '<img src="/own.png">', "<imgx src=https://a.example>", "a < b"]
+)
 def test_other_pictures_stay_as_they_are(stage: Stage, body: str) -> None:
     (row,) = back(stage, kind(x="html"), variant(x="x"), write(x={"pictures": "link"}), [{"x": body}])
     assert row["x"] == body
