@@ -148,6 +148,24 @@ def test_the_channel_is_refused_where_zammad_is_not_in_import_mode(
         run.load(plan.digest)
 
 
+@pytest.mark.parametrize("more", [{}, {"destination": IMPORTING}], ids=["api", "import_mode"])
+def test_a_rehearsal_carries_the_plan_out_in_a_twin_of_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
+) -> None:
+    old, _ = tiny_desk()
+    new = desk(old.clock, importing=bool(more))
+    registry.connector("zammad").part("demo").fill(new, tickets=2)
+    before = held(new)
+    run = steps(tmp_path, old, new, monkeypatch, policies=SEATS, **more)
+    run.extract()
+    plan = run.plan()
+    loaded, verified, differences = run.rehearse()
+    assert (loaded.written, loaded.quarantined) == (plan.units, 0)
+    assert differences == []
+    assert verified.proven
+    assert held(new) == before
+
+
 # ---- afterwards ------------------------------------------------------------------------------------------------------
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import re
 import threading
-import unicodedata
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -14,18 +12,12 @@ from migrator.connector import Child, Finding, Native, Outcome, Promise, Unit, W
 from migrator.errors import AbsentError, InputError, RefusedError, UnknownOutcomeError
 from migrator.manifest import Call, Write
 
-from .reading import Reader, as_html, full_name
+from .fields import KEY, attribute
+from .reading import OURS, Reader, as_html, full_name
 
-KEY = "migrator_key"  # the name of our own field; its id in the manifest's setup is migrator-key
-COLUMN_MAX = 50  # characters of a field's name: it becomes a column
 PENDING_DAYS = 7
 SWITCH = "on the server: zammad run rails r \"Setting.set('import_mode', true)\"; or leave the channel out"
 FIRED = ("triggers", "jobs")  # what acts on tickets by itself
-SCREENS = {
-    "Ticket": {"create_middle": "ticket.agent", "edit": "ticket.agent"},
-    "User": {"create": "ticket.agent", "edit": "ticket.agent", "view": "ticket.agent"},
-    "Organization": {"create": "ticket.agent", "edit": "ticket.agent", "view": "ticket.agent"},
-}
 HOW_BACK = {"normal": "normal", "parent": "child", "child": "parent"}  # the same link, told at its other end
 
 
@@ -46,8 +38,6 @@ class Connection(Reader):
             body["note"] = as_html(str(body.pop("_details") or ""))
         if unit.kind in ("contact", "agent"):
             return _person(unit, body)
-        if unit.kind == "group" and unit.action == "create":
-            body["user_ids"] = [self.me["id"]]  # whoever has no access to a group may write no ticket in it
         if unit.kind == "ticket":
             return self._ticket_body(unit, body)
         if unit.kind == "message" and unit.action == "create":
@@ -106,7 +96,10 @@ class Connection(Reader):
             return [self._ticket(unit)]
         if unit.kind == "ticket" and unit.action == "update":
             return self._ticket_changed(units)
-        return super().write(units)
+        done = super().write(units)
+        if unit.kind == "group" and unit.action == "create":
+            self._let_in(done)  # type: ignore[arg-type]
+        return done
 
     def _ticket(self, unit: Unit) -> Written:
         write, call = self._declared(unit)
@@ -203,6 +196,16 @@ class Connection(Reader):
             self.client.write("PUT", f"/users/{user}", json={"group_ids": held})
         return Written(f"{group}:{user}")
 
+    def _let_in(self, made: Sequence[Any]) -> None:
+        """Give ourselves access to new groups: whoever has none may write no ticket there, nor see one."""
+        ids = [one.id for one in made if isinstance(one, Written)]
+        if not ids:
+            return
+        with self._alone:
+            held = dict(self._read("/users/me").get("group_ids") or {})
+            if new := {id: list(OURS) for id in ids if id not in held}:
+                self.client.write("PUT", f"/users/{self.me['id']}", json={"group_ids": {**held, **new}})
+
     def _linked(self, unit: Unit) -> Written:
         """Link two tickets, or unlink them. A link is known by the ticket, what the other is to it, and the other."""
         ticket, how, other = unit.there.split(":") if unit.action == "delete" else self._ends(unit)
@@ -249,6 +252,7 @@ class Connection(Reader):
             found[at] = written
         for at, written in zip(others, super().find([units[at] for at in others], known), strict=True):
             found[at] = written
+        self._let_in([written for unit, written in zip(units, found, strict=True) if unit.kind == "group" and written])
         return found
 
     def _stood(self, unit: Unit) -> Written | None:
@@ -371,31 +375,3 @@ def _file(child: Child) -> Native:
     kind = str((child.payload.get("preferences") or {}).get("Mime-Type") or "application/octet-stream")
     data = base64.b64encode(child.blob.read_bytes()).decode()
     return {"filename": child.payload.get("filename") or "file", "data": data, "mime-type": kind}
-
-
-def attribute(unit: Unit, payload: Native) -> Native:
-    """Return the body that adds a field: its name is made from its title and its id, and is the same each time."""
-    kind, object = str(payload["data_type"]), str(payload["object"])
-    labels = [str(one["name"]) for one in payload.pop("_options", None) or ()]
-    screens = {screen: {right: {"shown": True, "required": False}} for screen, right in SCREENS[object].items()}
-    common: Native = {"default": None, "null": True}
-    details: dict[str, Native] = {
-        "input": {"type": "text", "maxlength": 500, "default": ""},
-        "textarea": {"maxlength": 20000, "rows": 4, "default": ""},
-        "boolean": {"options": {"true": "yes", "false": "no"}},
-        "date": {"diff": 0, "future": True, "past": True},
-        "select": {"options": {label: label for label in labels}, "nulloption": True, "maxlength": 255, "default": ""},
-        "multiselect": {"options": {label: label for label in labels}, "nulloption": True, "maxlength": 255},
-    }
-    name = KEY if unit.id == "migrator-key" else column(str(payload["display"]), unit.id)
-    option = {**common, **details[kind], **(payload.pop("data_option", None) or {})}
-    more = {"name": name, "position": 1550, "active": True, "data_option": option, "screens": screens}
-    return {**payload, "object": object, "data_type": kind, **more}
-
-
-def column(title: str, id: str) -> str:
-    """Return a name a column may have: small Latin letters, digits and ``_``, beginning with a letter."""
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    word = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:COLUMN_MAX]
-    last = re.sub(r"[^a-z0-9]+", "_", id.lower()).strip("_") or "0"
-    return f"f_{word}_{last}"[:62] if word else f"f_{last}"[:62]

@@ -21,6 +21,7 @@ from migrator.manifest import Stream
 
 OBJECTS = {"tickets": "Ticket", "users": "User", "organizations": "Organization"}
 BELONGS = ("ticket_articles", "links")  # to a ticket, and told with it
+OURS = ("read", "create", "change", "overview")  # the access we give ourselves; people have "full", or less
 NOBODY = "1"  # the user who stands where there is none: the owner of a ticket without an owner
 PASSES = 3  # of the list of tickets, until one shows nothing that was overlooked
 INLINE = re.compile(r'<img[^>]*\ssrc="/api/v1/ticket_attachment/(\d+)/(\d+)/(\d+)[^"]*"', re.IGNORECASE)
@@ -83,9 +84,13 @@ class Reader(Deliverer):
         if stream == "tickets":
             yield from self._ticket_pages(start, parents)
         elif stream == "memberships":
-            groups = super().pages("groups", start, parents)
-            for page in groups:
-                yield replace(page, records=[one for group in page.records for one in _members(group)])
+            me = self._read("/users/me")
+            hidden = {
+                f"{id}:{me['id']}" for id in ours(me.get("group_ids") or {})
+            }  # so that we can write there, and no membership of anybody's
+            for page in super().pages("groups", start, parents):
+                members = [one for group in page.records for one in _members(group)]
+                yield replace(page, records=[one for one in members if one.id not in hidden])
         else:
             for page in super().pages(stream, start, parents, view=view):
                 done = stream in BELONGS  # each list was shaped when it came
@@ -251,12 +256,17 @@ class Reader(Deliverer):
         except MigratorError:
             return findings  # told already
         held = self.me.get("group_ids") or {}
-        closed = [name for id, name in groups.items() if "full" not in (held.get(id) or ())]
+        closed = [name for id, name in groups.items() if not ({"full"} & set(held.get(id) or ()) or id in ours(held))]
         said = f"no full access to {', '.join(closed)}: their tickets are neither seen nor written" if closed else ""
         return [*findings, Finding("to see the tickets of every group", not closed, said)]
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------
+
+
+def ours(ways: dict[str, list[str]]) -> set[str]:
+    """Return the groups to which these ways are the ones we give ourselves."""
+    return {group for group, held in ways.items() if set(held) == set(OURS)}
 
 
 def _raw(native: Native, parent: str | None = None) -> Raw:

@@ -17,6 +17,7 @@ TYPES = (
     "input user_autocompletion checkbox select multiselect tree_select multi_tree_select datetime date tag richtext "
     "textarea integer autocompletion_ajax autocompletion_ajax_external_data_source boolean user_permission active"
 ).split()
+STREAMS = {"Ticket": "tickets", "User": "users", "Organization": "organizations"}
 RESERVED = (
     "destroy true false integer select drop create alter index table varchar blob date datetime timestamp url icon "
     "initials avatar permission validate subscribe unsubscribe translate search _type _doc _id id"
@@ -165,7 +166,7 @@ def migrate(box: Sandbox, request: Request) -> Response:
     for record in list(box.store["object_manager_attributes"].values()):
         object, name = record["object"], record["name"]
         columns, blank = box.state["columns"].setdefault(object, {}), box.state["blank"].setdefault(object, {})
-        stream = {"Ticket": "tickets", "User": "users", "Organization": "organizations"}.get(object, "")
+        stream = STREAMS.get(object, "")
         if record["to_delete"]:
             del box.store["object_manager_attributes"][record["id"]]
             columns.pop(name, None)
@@ -173,12 +174,19 @@ def migrate(box: Sandbox, request: Request) -> Response:
             for row in box.store[stream].values():
                 row.pop(name, None)
         elif record["to_create"]:
-            columns[name] = int(record["data_option"].get("maxlength") or 0) or 10**7
-            blank[name] = [] if record["data_type"] in ("multiselect", "multi_tree_select") else _default(record)
-            for row in box.store[stream].values():
-                row.setdefault(name, blank[name])
+            column(box, record)
             record |= {"to_create": False, "to_migrate": False}
     return answer({})
+
+
+def column(box: Sandbox, attribute: Native) -> None:
+    """Give an object's records the column of an attribute."""
+    object, name = attribute["object"], attribute["name"]
+    several = attribute["data_type"] in ("multiselect", "multi_tree_select")
+    box.state["columns"].setdefault(object, {})[name] = int(attribute["data_option"].get("maxlength") or 0) or 10**7
+    box.state["blank"].setdefault(object, {})[name] = [] if several else _default(attribute)
+    for row in box.store[STREAMS.get(object, "")].values():
+        row.setdefault(name, box.state["blank"][object][name])
 
 
 def _default(record: Native) -> Any:

@@ -47,7 +47,7 @@ def _shown(box: Sandbox, request: Request, record: Native, status: int = 200) ->
     shown = user_view(box, record)
     if rules.true(rules.given(request).get("expand")):
         firm = box.store["organizations"].get(record["organization_id"])
-        shown["roles"] = [box.store["roles"][id]["name"] for id in record["role_ids"]]
+        shown["roles"] = [box.store["roles"][id]["name"] for id in record["role_ids"] if id in box.store["roles"]]
         shown["organization"] = firm["name"] if firm else None
         shown["groups"] = {box.store["groups"][int(id)]["name"]: ways for id, ways in shown["group_ids"].items()}
     return answer(shown, status)

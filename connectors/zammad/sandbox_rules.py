@@ -52,7 +52,7 @@ def moment(value: Any) -> str | None:
 
 def importing(box: Sandbox) -> bool:
     """Tell whether the import mode is on."""
-    return bool(box.state["import_mode"])
+    return bool(box.state["import_mode"]) or "import_mode" in box.state.get("channels", ())
 
 
 def given(request: Request) -> Native:

@@ -245,7 +245,7 @@ def update_ticket(box: Sandbox, request: Request, id: int) -> Response:
 def delete_ticket(box: Sandbox, request: Request, id: int) -> Response:
     """Delete a ticket with all that belongs to it; administrators only."""
     rules.admin(box)
-    rules.ticket(box, id, "full")
+    rules.ticket(box, id, "change")
     for article in box.state["articles_of"].pop(id, []):
         del box.store["ticket_articles"][article]
         box.state["files_of"].pop(article, None)
@@ -419,5 +419,7 @@ def attachment(box: Sandbox, request: Request, ticket: int, article: int, id: in
     files = {file["id"]: file for file in box.state["files_of"].get(article, [])}
     if box.store["ticket_articles"].get(article, {}).get("ticket_id") != ticket or id not in files:
         raise Refusal("The file does not belong to the specified article.", 403)
-    kind = files[id]["preferences"].get("Mime-Type") or "application/octet-stream"
+    if str(id) not in box.blobs:
+        raise Refusal("No such file in the store.", 404)
+    kind = (files[id]["preferences"] or {}).get("Mime-Type") or "application/octet-stream"
     return Response(box.blobs[str(id)], 200, content_type=kind)
