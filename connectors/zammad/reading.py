@@ -278,7 +278,7 @@ def _links(ticket: str, links: Iterable[Native]) -> list[Raw]:
     """Return the links a ticket tells of, each told once: by the parent, or by the lower number of two equals."""
     found = []
     for one in links:
-        how, other = one.get("link_type"), one.get("link_object_value")
+        how, other = one.get("link_type"), str(one.get("link_object_value"))
         if one.get("link_object") == "Ticket" and (how == "child" or (how == "normal" and int(ticket) < int(other))):
             body = {**one, "id": f"{ticket}:{how}:{other}", "ticket_id": int(ticket)}
             found.append(Raw(str(body["id"]), json.dumps(body).encode(), None, ticket))

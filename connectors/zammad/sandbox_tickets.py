@@ -236,7 +236,7 @@ def update_ticket(box: Sandbox, request: Request, id: int) -> Response:
     kept = _article_values(box, article) if article else None
     rules.changed(box, record, {k: v for k, v in whole.items() if k != "updated_at" or "updated_at" in values})
     if kept is not None:
-        new_article(box, record, kept, _files(article.get("attachments")))
+        new_article(box, record, kept, _files((article or {}).get("attachments")))
     _fires(box, "update", record)
     return _told(box, request, record)
 
