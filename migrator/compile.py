@@ -75,6 +75,12 @@ class _Reader:
 
     inner: list[str] = field(default_factory=list)
     outer: list[str] = field(default_factory=list)
+    whole: bool = False
+
+    def body(self) -> str:
+        """Return the whole record as text."""
+        self.whole = True
+        return 'v."@body"'
 
     def at(self, path: str) -> str:
         if path == "@id":
@@ -150,6 +156,8 @@ def _read(kind: Kind, variant: Variant, relation: str, fields: str, given: bool)
             value = "NULL" if given else _rank(verb, variant, owner, reader)
         elif verb.keyed:
             value = _keyed_join(label, verb, fields, reader, joins)
+        elif verb.rule:
+            value = f"rule_read({quoted(verb.rule.dialect)}, {quoted(verb.rule.kind)}, {reader.body()})"
         else:
             value = _value(spec, verb, reader, joins)
         columns.append(f"CAST({value} AS {spec.column}) AS {name(label)}")
@@ -157,13 +165,13 @@ def _read(kind: Kind, variant: Variant, relation: str, fields: str, given: bool)
     return f"SELECT * FROM (WITH v AS ({rows}) SELECT {', '.join(columns)} FROM v {' '.join(joins)})"
 
 
-def covers(variant: Variant) -> str:
+def covers(variant: Variant, body: str = "body") -> str:
     """Return the SQL test for the staged rows a variant covers: its ``where`` and ``unless``."""
     tests = []
     for conditions, test in ((variant.where, "IN"), (variant.unless, "NOT IN")):
         for path, values in conditions.items():
             listed = ", ".join(quoted(word(value)) for value in values)
-            tests.append(f"COALESCE(json_extract_string(body, {quoted(json_path(path))}), '') {test} ({listed})")
+            tests.append(f"COALESCE(json_extract_string({body}, {quoted(json_path(path))}), '') {test} ({listed})")
     return " AND ".join(tests) or "TRUE"
 
 
@@ -188,7 +196,8 @@ def _rows(variant: Variant, relation: str, reader: _Reader, given: bool) -> str:
         )
         return f"SELECT *{inner} FROM ({rows})"
     outer = ", CAST([] AS VARCHAR[]) AS o" if reader.outer else ""
-    return f'SELECT id AS "@id", parent AS "@parent"{outer}{inner} FROM {relation}{where}'
+    whole = ', CAST(body AS VARCHAR) AS "@body"' if reader.whole else ""
+    return f'SELECT id AS "@id", parent AS "@parent"{outer}{inner}{whole} FROM {relation}{where}'
 
 
 def _id(variant: Variant, reader: _Reader) -> str:

@@ -52,6 +52,8 @@ def covered(mapping: Mapping, variant: Variant) -> dict[str, str | None]:
     def take(one: Variant) -> None:
         prefix = f"{one.each}." if one.each else ""
         for verb in one.fields.values():
+            if verb.rule:
+                paths[""] = None  # what a dialect does not know it names in the rule itself
             for path in (*verb.reads, *verb.rank):
                 if path.startswith("^."):
                     paths[path[2:]] = None
@@ -103,7 +105,7 @@ def _shown(steps: Steps) -> str:
 
 def _owner(steps: Steps, paths: dict[Steps, str | None]) -> Steps | None:
     """Return the covering path that is the path itself or the nearest above it."""
-    return next((steps[:size] for size in range(len(steps), 0, -1) if steps[:size] in paths), None)
+    return next((steps[:size] for size in range(len(steps), -1, -1) if steps[:size] in paths), None)
 
 
 def measure(stage: Stage, mapping: Mapping, *, raw: str = "raw") -> Coverage:
@@ -176,7 +178,7 @@ def _sort_leaves(
 ) -> int:
     """Sort a stream's leaves into uncovered and dropped ones; return how many are mapped."""
     mapped = 0
-    covering = {tuple(path.split(".")): reason for path, reason in paths.items()}
+    covering = {tuple(path.split(".")) if path else (): reason for path, reason in paths.items()}
     reasons: dict[Steps, str] = {}
     loose: list[Steps] = []
     for steps in _leaves(structure):

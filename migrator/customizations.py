@@ -8,17 +8,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from migrator import registry
 from migrator.compile import json_path, name
 from migrator.errors import InputError
-from migrator.rules.conditions import All, Condition, Opaque, leaves
+from migrator.rules.conditions import All, Condition, leaves
 from migrator.rules.dialect import Dialect, sequence
-from migrator.rules.rule import Kind, Rule
+from migrator.rules.records import native_rule, translated
+from migrator.rules.replay import replayed, sides
+from migrator.rules.request import export_request
+from migrator.rules.rule import Hook, Kind, Rule
 from migrator.rules.sql import Agreement, Moved, agreements, counts, examples
-from migrator.rules.verdicts import MEANINGS, WORST, Finding, Translation
+from migrator.rules.verdicts import MEANINGS, WORST, Translation
 from migrator.rules.words import leaf_words, rule_lines
 from migrator.stage import Stage
 
@@ -48,14 +52,19 @@ TICKET = {  # a staged ticket's columns that conditions ask for
 Native = dict[str, Any]
 
 
-def read(file: Path, vendor: str) -> list[tuple[Kind, Native]]:
-    """Return the rules of an exported file, each with its kind. Raises InputError."""
+def _document(file: Path) -> Any:
+    """Return what a JSON file holds. Raises InputError."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as err:
         raise InputError("no such file", file=str(file)) from err
     except (OSError, ValueError) as err:
         raise InputError(f"not JSON ({err})", file=str(file)) from err
+
+
+def read(file: Path, vendor: str) -> list[tuple[Kind, Native]]:
+    """Return the rules of an exported file, each with its kind. Raises InputError."""
+    document = _document(file)
     listed = []
     try:
         listed = [(kind, one) for kind, one in registry.dialect(vendor).listed(document) if isinstance(one, dict)]
@@ -67,16 +76,22 @@ def read(file: Path, vendor: str) -> list[tuple[Kind, Native]]:
     return listed
 
 
-def explain(file: Path, source: str, destination: str, workspace: Path | None = None) -> dict[str, Any]:
-    """Return everything the report shows about the rules of a file."""
+def explain(
+    file: Path, source: str, destination: str, workspace: Path | None = None, *, history: Path | None = None
+) -> dict[str, Any]:
+    """Return everything the report shows about a file's rules; ``history``: what happened to tickets, to replay."""
     old, new = registry.dialect(source), registry.dialect(destination)
-    rules = [_rule(old, source, native, kind) for kind, native in read(file, source)]
-    made = [translated(new, rule) for rule in rules]
+    listed = read(file, source)
+    check = getattr(old, "checker", lambda document: None)(_document(file))
+    made = [translated(new, native_rule(old, source, native, kind)) for kind, native in listed]
+    if check is not None:
+        made = [_checked(one, check, *of) for one, of in zip(made, listed, strict=True)]
     back = [_back(new, one) for one in made]
     counted = _compared(workspace, made, back) if workspace else [None] * len(made)
     shown = [_shown(*parts) for parts in zip(made, back, counted, strict=True)]
     verdicts = Counter(one["verdict"] for one in shown)
     good = verdicts["exact"] + verdicts["equivalent"]
+    hidden = [one["name"] for one in shown if one["verdict"] == "unreadable"]
     return {
         "file": file.name,
         "source": old.TITLE,
@@ -92,31 +107,44 @@ def explain(file: Path, source: str, destination: str, workspace: Path | None = 
         "hours": round(sum(one["minutes"] for one in shown) / 60, 1),
         "needs": _needs(made),
         "sequence": sequence(old.POLICY, new.POLICY),
+        "checked": check is not None,
         "compared": workspace is not None,
+        "request": export_request(old.TITLE, list(dict.fromkeys(hidden))) if hidden else "",
+        "replayed": None if history is None else _replayed(history, source, old, new, made),
     }
 
 
-def _rule(of: Dialect, vendor: str, native: Native, kind: Kind) -> Rule:
-    """Return a rule; what has not the shape of one becomes an unreadable one, and the others go on."""
+def _checked(made: Translation, check: Any, kind: Kind, native: Native) -> Translation:
+    """Return the translation with what the account's own definitions say of the rule."""
     try:
-        return of.read(native, kind)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as err:
-        text = json.dumps(native, ensure_ascii=False, default=str)
-        label = native.get("title") or native.get("name") or native.get("Description")
-        broken = Opaque(text=text, why=f"not the shape of a rule: {type(err).__name__}")
-        return Rule(vendor=vendor, kind=kind, name=str(label or ""), when=All(of=(broken,)))
-
-
-def translated(to: Dialect, rule: Rule) -> Translation:
-    """Return the translation; a rule of which a condition could not be read is unreadable."""
-    made = to.write(rule)
-    lost = [leaf for leaf in leaves(rule.when) if isinstance(leaf, Opaque)]
-    if not lost:
+        found = tuple(check(kind, native))
+    except (AttributeError, KeyError, TypeError, ValueError):  # not the shape of a rule; the translation says so
         return made
-    notes = tuple(Finding("when", leaf_words(leaf), "unreadable", leaf.why) for leaf in lost)
-    return Translation(
-        made.rule, made.vendor, made.native, made.findings + notes, made.needs, made.moved, made.obsolete
-    )
+    return replace(made, findings=made.findings + found)
+
+
+def _replayed(file: Path, vendor: str, old: Dialect, new: Dialect, made: Sequence[Translation]) -> dict[str, Any]:
+    """Return how tickets end under both rule sets, over the histories of a file. Raises InputError."""
+    listed = getattr(old, "histories", None)
+    if listed is None:
+        raise InputError(f"histories of {vendor} cannot be read", file=str(file), remedy="Zendesk's ticket audits can")
+    try:
+        found = list(listed(_document(file)))
+    except (AttributeError, KeyError, TypeError, ValueError) as err:
+        raise InputError(f"not histories of {vendor}'s tickets ({err!r})", file=str(file)) from err
+    whole = [one for one in found if one.from_start]
+    if not whole:
+        remedy = "give all audits of a ticket, from the one that made it"
+        raise InputError("holds no history that begins at the beginning", file=str(file), remedy=remedy)
+    live = [one for one in made if one.rule.kind == "trigger" and one.rule.active is not False]
+    keys = sorted(frozenset[str]().union(*(one.paths for one in whole)))
+    source, destination, lost = sides(old, new, live, keys)
+    return {
+        **replayed(whole, source, destination, keys),
+        "left_out": [{"name": name, "why": why} for name, why in lost.items()],
+        "from_middle": len(found) - len(whole),
+        "by_the_clock": sum(one.rule.kind == "timed" for one in made),
+    }
 
 
 def _back(to: Dialect, made: Translation) -> list[Rule]:
@@ -142,11 +170,20 @@ def _shown(made: Translation, back: Sequence[Rule], counted: dict[str, Any] | No
         "minutes": 0 if made.obsolete else MINUTES[made.verdict],
         "source": rule_lines(rule),
         "destination": [{"name": one.name, "lines": rule_lines(one)} for one in back],
-        "native": [json.dumps(native, ensure_ascii=False, indent=1) for native in made.native],
+        "native": [_told(rule, json.dumps(native, ensure_ascii=False, indent=1)) for native in made.native],
         "nodes": len(made.findings),
         "findings": [vars(one) for one in dict.fromkeys(said)],
         "counted": counted,
     }
+
+
+def _told(rule: Rule, text: str) -> str:
+    """Return a vendor's own words without the secrets that stand in them."""
+    for one in rule.do:
+        for _, secret in one.headers if isinstance(one, Hook) else ():
+            said = json.dumps(secret.get_secret_value(), ensure_ascii=False)[1:-1]
+            text = text.replace(said, "(enter again)") if said else text
+    return text
 
 
 def _needs(made: Sequence[Translation]) -> list[dict[str, Any]]:

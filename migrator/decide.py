@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.compile import flagged, match_key, name, quoted
+from migrator.compile import covers, flagged, match_key, name, quoted
 from migrator.kinds import Kind, Kinds
 from migrator.manifest import Manifest, Write
 from migrator.mapping import Mapping, Variant, word
 from migrator.stage import Stage
+from migrator.translate import Translator
 
 ARRIVES = "('create', 'keep', 'update', 'merge', 'stand_in')"
 WRITES = "('create', 'update', 'delete')"  # the actions that make a call
@@ -41,6 +42,7 @@ class Decider:
         kind = self.kinds.kinds[kind_name]
         write = self.manifest.write(kind_name)
         work = f"native.{name('work ' + kind_name)}"
+        Translator(self.stage, self.kinds, self.manifest, self.mapping).translate(kind_name, kind)
         steps = [
             f"gathered AS (SELECT g.*, u.reason AS _unselected FROM ({self._gathered(kind_name, kind)}) g LEFT JOIN "
             f"plan.unselected u ON u.kind = g._kind AND u.id = g.id AND u.as_kind = {quoted(kind_name)})",
@@ -63,6 +65,8 @@ class Decider:
     def _gathered(self, kind_name: str, kind: Kind) -> str:
         """The kind's own records, those that stand in as it, and the connector's own."""
         columns = ["id", *kind.fields]
+        if kind.rule:
+            return " UNION ALL BY NAME ".join(self._translated(columns, kind_name, kind))
         parts = [self._selected(columns, f"canonical.{name(kind_name)}", kind_name)]
         for other_name, other in self.kinds.kinds.items():
             if other.stands_in == kind_name:
@@ -75,6 +79,26 @@ class Decider:
                 values = ", ".join(f"{_literal(value)} AS {name(label)}" for label, value in own.fields.items())
                 parts.append(f"SELECT {quoted(own.id)} AS id, {values}, {quoted(kind_name)} AS _kind, TRUE AS _own")
         return " UNION ALL BY NAME ".join(parts)
+
+    @staticmethod
+    def _translated(columns: list[str], kind_name: str, kind: Kind) -> list[str]:
+        """The kind's rules in the destination's words: the first part is the record, the others come along as ours."""
+        listed = ", ".join(f"c.{name(column)}" for column in columns if column not in (kind.rule, "id", kind.label))
+        called = f"c.{name(kind.label or 'id')}"
+        numbered = f"{called} || ' (' || (t.part + 1) || ')'"
+        told = f"t.native AS {name(kind.rule or '')}, t.does AS _does, t.why AS _why, {quoted(kind_name)} AS _kind"
+        of = (
+            f"canonical.{name(kind_name)} c {{}} JOIN plan.translated t ON t.kind = {quoted(kind_name)} AND t.id = c.id"
+        )
+
+        def part(id: str, label: str, rows: str, *, own: bool) -> str:
+            titled = f", {label} AS {name(kind.label)}" if kind.label else ""
+            return f"SELECT {id} AS id, {listed}{titled}, {told}, {str(own).upper()} AS _own FROM {rows}"
+
+        return [
+            part("c.id", called, f"{of.format('LEFT')} AND t.part = 0", own=False),
+            part("c.id || '~' || (t.part + 1)", numbered, f"{of.format('')} AND t.part > 0", own=True),
+        ]
 
     @staticmethod
     def _selected(columns: Iterable[str], relation: str, kind_name: str) -> str:
@@ -96,6 +120,12 @@ class Decider:
             clash = f"NOT {flagged(kind, 'w')} AND {match_key(kind, 'w')} IN ({taken})"
             renamed = f"CASE WHEN {clash} THEN {label} || {quoted(f' ({self.source})')} ELSE {label} END"
             way = f"SELECT * REPLACE ({renamed} AS {label}) FROM gathered w"
+        if self.found and kind.apart:
+            label, same = name(kind.apart), f"lower(trim({{}}.{name(kind.apart)}))"
+            ours = f"SELECT target FROM plan.known WHERE as_kind = {quoted(kind_name)}"
+            taken = f"SELECT {same.format('f')} FROM {self.found}.{name(kind_name)} f WHERE f.id NOT IN ({ours})"
+            renamed = f"CASE WHEN {same.format('w')} IN ({taken}) THEN {label} || {quoted(f' ({self.source})')} "
+            way = f"SELECT * REPLACE ({renamed} ELSE {label} END AS {label}) FROM gathered w"
         if not kind.match:
             return f"SELECT *, CAST(NULL AS VARCHAR) AS _key, CAST(NULL AS VARCHAR) AS _first FROM ({way})"
         keyed = f"SELECT *, {match_key(kind, 'w')} AS _key, {self._fit(kind_name, kind)} AS _fit FROM ({way}) w"
@@ -256,6 +286,8 @@ class Decider:
                 owners = self.mapping.kinds[kind.fields[kind.owner].to[0]]
                 streams = ", ".join(quoted(v.name) for v in owners if v.stream == variant.stream)
                 agree.append(f"w._owner_variant IN ({streams})")
+            if kind.rule:
+                agree.append(covers(variant, f"CAST(w.{name(kind.rule)} AS JSON)"))
             tests.append(f"WHEN {' AND '.join(agree) or 'TRUE'} THEN {quoted(variant.name)}")
         return f"COALESCE(w._known_variant, CASE {' '.join(tests)} END)" if tests else "CAST(NULL AS VARCHAR)"
 
@@ -292,6 +324,8 @@ class Decider:
             return [*cases, ("TRUE", "manual", quoted(f"{title} has no place for a {plural}"))]
         if write.skip or write.manual:
             return [*cases, ("TRUE", "skip" if write.skip else "manual", quoted(write.skip or write.manual or ""))]
+        if kind.rule and write.create:
+            cases += [(f"w._does = {quoted(does)}", does, "w._why") for does in ("manual", "skip")]
         if write.owner_with and kind.owner:
             owner = kind.fields[kind.owner].to[0]
             fits = " AND ".join(
@@ -332,6 +366,25 @@ class Decider:
             by_hand = quoted(f"its {kind.owner_kind} was there already; add it by hand")
             cases.append((f"{inside} AND w._owner_action IN ('keep', 'update', 'merge')", "manual", by_hand))
         cases.append(("w._variant IS NULL", "manual", quoted(f"{title} takes no such {plural}")))
+        return [*cases, *self._ended(kind_name, kind)]
+
+    def _ended(self, kind_name: str, kind: Kind) -> list[Case]:
+        """What names a record that another of this kind puts an end to: of several that do, the first by id counts."""
+        cases: list[Case] = []
+        for variant, write in self.writable(kind_name):
+            if not write.ends:
+                continue
+            tests = [
+                f"CAST(e.{name(label)} AS VARCHAR) = {quoted(word(v))}" for label, v in variant.constants().items()
+            ]
+            ended = kind.fields[write.ends].to
+            named = ", ".join(f"w.{name(label)}" for label, spec in kind.references() if set(spec.to) & set(ended))
+            tests += [f"e.{name(write.ends)} IN ({named})", "e.id <> w.id"]
+            tests.append(f"(e.id < w.id OR w._variant IS DISTINCT FROM {quoted(variant.name)})")
+            there = f"EXISTS (SELECT 1 FROM canonical.{name(kind_name)} e WHERE {' AND '.join(tests)})"
+            what = " ".join(str(value) for value in variant.constants().values()).replace("_", " ")
+            why = f"it names a {ended[0]} that is {what} another: {self.manifest.title} lets it have nothing else"
+            cases.append((there, "manual", quoted(why)))
         return cases
 
     def _inside(self, kind_name: str) -> str:
@@ -434,7 +487,7 @@ class Decider:
         own_unit = f"{quoted(kind_name + ':')} || w.id"
         inside = self._inside(kind_name) or "FALSE"
         unit = f"CASE WHEN {inside} THEN w._owner_unit ELSE {own_unit} END" if kind.owner else own_unit
-        lane = "w._owner_lane" if kind.owner else own_unit
+        lane = "w._owner_lane" if kind.owner else quoted(f"{kind_name}:") if sequence else own_unit
         rank = self.kinds.in_order().index(kind_name) * 10**9
         place = f"CAST({rank} AS BIGINT) + {f'COALESCE(w.{name(sequence)}, 0)' if sequence else '0'}"
         self.stage.run(

@@ -27,6 +27,7 @@ from migrator.http import Client
 from migrator.manifest import Manifest, Stream
 from migrator.mapping import Mapping as VendorMapping
 from migrator.mapping import word
+from migrator.seals import sealed
 
 PARENTS_A_PAGE = 50  # child lists fetched for one durable step
 MOST_PASSES = 10  # of a list without a stable order
@@ -80,6 +81,20 @@ class Declarative:
 
         ``parents`` may be asked for the stream itself too, by one that goes on: {id: date of change} as staged.
         """
+        for page in self._pages(stream, start, parents, view=view):
+            also = {other: self._sealed(other, records) for other, records in page.also.items()}
+            yield replace(page, records=self._sealed(stream, page.records), also=also)
+
+    def _sealed(self, stream: str, records: list[Raw]) -> list[Raw]:
+        """Return the records without the secrets in them."""
+        spec = self.manifest.streams.get(stream)
+        if spec is None or not spec.secrets:
+            return records
+        return [replace(record, body=sealed(record.body, spec.secrets)) for record in records]
+
+    def _pages(
+        self, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]], *, view: bool
+    ) -> Iterator[Page]:
         spec = self.manifest.streams[stream]
         if spec.hook:
             yield from self._hook(spec.hook)(self, stream, start, parents)
@@ -237,7 +252,9 @@ class Declarative:
             number = int(query.get("page", 1))
             return {"of": of, "params": {**at.get("params", {}), "page": number + 1}} if records else None
         if style == "next":
-            return {"of": of, "url": envelope.next_page} if envelope.next_page else None
+            more = envelope.links and envelope.meta and envelope.meta.get("has_more")
+            url = envelope.links.get("next") if more else envelope.next_page
+            return {"of": of, "url": url} if url else None
         if style == "link":
             following = next(
                 (part["url"] for part in parse_header_links(link or "") if part.get("rel") == "next"), None
@@ -308,6 +325,8 @@ class _Envelope(msgspec.Struct):
     after_cursor: str | None = None
     end_of_stream: bool | None = None
     end_time: int | None = None
+    meta: dict[str, Any] | None = None
+    links: dict[str, Any] | None = None
 
 
 @lru_cache(maxsize=64)

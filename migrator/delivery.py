@@ -62,6 +62,18 @@ class Deliverer(Declarative):
                 f"{call.method} {path}: {response.status_code}, with an unreadable answer"
             ) from err
 
+    def activate(self, unit: Unit, switch: str) -> None:
+        """Switch on a record that is there. May be called again: it is on or it is not."""
+        write = self.manifest.write(unit.kind, unit.variant)
+        call = write.activate if write else None
+        if call is None:
+            raise VendorError(f"{self.vendor}: connector.yaml declares no way to activate {unit.kind}")
+        verb = self.mapping.variant(unit.kind, unit.variant).fields[switch]
+        on = verb.back().get("true", True) if verb.values is not None else True
+        body: Any = {verb.path or switch: on}
+        body = {call.wrap: body} if call.wrap else body
+        self.client.write(call.method, _filled(call.path, {"id": unit.there}), json=body)
+
     def _deleted(self, call: Call, path: str, units: Sequence[Unit]) -> list[Outcome] | Promise:
         how: dict[str, Any] = {}
         if call.body:
@@ -220,7 +232,8 @@ class Deliverer(Declarative):
         address = spec.one or spec.view
         if not address:
             pages = self._list(spec, spec.path, dict(spec.params), None)
-            return variant.stream, [record for page in pages for record in page.records if record.id in set(ids)]
+            held = [record for page in pages for record in page.records if record.id in set(ids)]
+            return variant.stream, self._sealed(variant.stream, held)
 
         def one(id: str) -> Raw | None:
             try:
@@ -232,7 +245,7 @@ class Deliverer(Declarative):
             return Raw(id, json.dumps(native, ensure_ascii=False).encode(), moment and str(moment))
 
         with ThreadPoolExecutor(self.workers) as pool:
-            return variant.stream, [record for record in pool.map(one, ids) if record]
+            return variant.stream, self._sealed(variant.stream, [record for record in pool.map(one, ids) if record])
 
     def before(self, unit: Unit) -> Native:
         """Return what a record that is about to change holds in those places. Raises RefusedError where it moved on."""

@@ -125,6 +125,8 @@ class Delta:
     @staticmethod
     def _changeable(label: str, spec: Field, variant: Variant, write: Write) -> bool:
         verb = variant.fields[label]
+        if spec.type == "rule":
+            return True
         if verb.constant is not None or verb.rank or spec.type == "blob" or not verb.path:
             return False
         return write.fields[label].write == "always" and not verb.path.startswith(("@", "^"))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from migrator.compile import name, quoted
 from migrator.kinds import Field, Kinds
+from migrator.ledger import Identity
 from migrator.losses import differs
 from migrator.manifest import Keep
 from migrator.stage import Stage
+from migrator.translate import field_ids, same, there
 
 
 def compare_field(
@@ -25,6 +29,9 @@ def compare_field(
     ``pairs`` joins the two; ``<schema>.identity`` names every record on both sides.
     """
     column = name(label)
+    if spec.type == "rule":
+        _rules(stage, label, pairs, where, schema)
+        return
     if spec.type == "map":
         _custom(stage, label, spec.keyed_by or "", pairs, where, schema)
         return
@@ -55,6 +62,25 @@ def compare_field(
         f"INSERT INTO {schema}.discrepancy SELECT r._kind, r.id, {quoted(label)}, CAST({expected} AS VARCHAR), "
         f"CAST({found} AS VARCHAR) FROM {pairs} WHERE {where} AND {test}"
     )
+
+
+def _rules(stage: Stage, label: str, pairs: str, where: str, schema: str) -> None:
+    """Compare rules, with the names that the records they speak of have at the destination."""
+    column = name(label)
+    columns = f"SELECT r._kind, r.id, r.{column}, f.{column} FROM {pairs} WHERE {where}"
+    rows = stage.rows(f"{columns} AND r.{column} IS DISTINCT FROM f.{column}")
+    fields = field_ids(stage) if rows else {}
+
+    @cache
+    def known(kind: str, id: str) -> Identity | None:
+        sql = (
+            f"SELECT kind, source, destination, key, how, as_kind FROM {schema}.identity WHERE kind = ? AND source = ?"
+        )
+        found = stage.rows(sql, kind, id)
+        return Identity(*found[0][:6]) if found else None
+
+    differ = [row for row in rows if not same(row[2], row[3], lambda kind, id: there(kind, id, fields, known))]
+    stage.insert(f"{schema}.discrepancy", [[kind, id, label, was, found] for kind, id, was, found in differ])
 
 
 def exploded(label: str, side: str, pairs: str, where: str) -> str:

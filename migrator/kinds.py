@@ -12,7 +12,7 @@ from migrator.documents import Document, Flag
 from migrator.errors import InputError
 
 Type = Literal[
-    "text", "html", "integer", "number", "boolean", "timestamp", "date", "list", "ref", "refs", "map", "blob"
+    "text", "html", "integer", "number", "boolean", "timestamp", "date", "list", "ref", "refs", "map", "blob", "rule"
 ]
 
 COLUMN: Mapping[str, str] = {  # DuckDB's type for each of ours
@@ -28,6 +28,7 @@ COLUMN: Mapping[str, str] = {  # DuckDB's type for each of ours
     "refs": "VARCHAR[]",
     "map": "VARCHAR",  # a JSON object: custom field id to value, keys sorted
     "blob": "VARCHAR",  # a sha256 digest; the bytes lie in the blob store
+    "rule": "VARCHAR",  # a rule in nobody's words, as JSON (rules.records)
 }
 
 
@@ -45,7 +46,10 @@ class Field(Document):
     compared as a set. ``private``: kept in the stage for translation, never compared and never a loss. ``sequence``:
     the place of a record among those of its owner, which are written in this order. ``skip``: a boolean that keeps its
     record from being written. ``keyed_by``: the kind whose ids are the keys of a map. ``examples``: what a text that is
-    not free looks like. ``among``: only such records may be referred to.
+    not free looks like. ``among``: only such records may be referred to. ``names``: the kinds a rule may name, written
+    before it. ``exact``: half a rule is worse than none: where its condition would only be nearly the same, and
+    what it does cannot be taken back, the record is left to a person. ``switch``: it says whether the record acts; what
+    is written is off, and switched on later (``activate``).
     """
 
     type: Type = "text"
@@ -60,6 +64,9 @@ class Field(Document):
     keyed_by: str | None = None
     among: dict[str, str] = {}
     examples: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    exact: Flag = False
+    switch: Flag = False
 
     @model_validator(mode="before")
     @classmethod
@@ -82,13 +89,17 @@ class Kind(Document):
     """One kind of record. ``match``: fields that make a record the same as one at the destination, whatever the case.
 
     ``stands_in``: the kind a record is written as where the destination cannot take it (a person without a seat).
-    ``label``: the field a person knows the record by.
+    ``label``: the field a person knows the record by. ``after``: kinds that are written before, though none of them
+    is named. ``apart``: a text that another record must not have: ours gets another, and is never joined with that
+    one.
     """
 
     doc: str = ""
     label: str | None = None
     match: tuple[str, ...] = ()
     stands_in: str | None = None
+    after: tuple[str, ...] = ()
+    apart: str | None = None
     fields: dict[str, Field]
 
     @property
@@ -100,6 +111,22 @@ class Kind(Document):
     def owner_kind(self) -> str:
         """Return the kind of the record this one lives inside; empty where it lives by itself."""
         return self.fields[self.owner].to[0] if self.owner else ""
+
+    @property
+    def rule(self) -> str | None:
+        """Return the field that holds a rule."""
+        return next((name for name, field in self.fields.items() if field.type == "rule"), None)
+
+    @property
+    def switch(self) -> str | None:
+        """Return the field that says whether a record acts."""
+        return next((name for name, field in self.fields.items() if field.switch), None)
+
+    @property
+    def needs(self) -> set[str]:
+        """Return the kinds that are written before this one."""
+        named = {to for field in self.fields.values() for to in (*field.to, *field.names)}
+        return named | {field.keyed_by for field in self.fields.values() if field.keyed_by} | set(self.after)
 
     def references(self) -> Iterator[tuple[str, Field]]:
         """Yield the fields that name other records."""
@@ -133,23 +160,17 @@ class Kinds(Document):
             for label in {*self.selecting.spread, *since} - set(self.kinds[self.selecting.kind].fields):
                 raise ValueError(f"selecting names '{label}', which is not a field of {self.selecting.kind}")
         for name, kind in self.kinds.items():
-            targets = {to for _, field in kind.references() for to in field.to}
-            targets |= {field.keyed_by for field in kind.fields.values() if field.keyed_by}
-            targets |= {kind.stands_in} if kind.stands_in else set()
+            targets = kind.needs | ({kind.stands_in} if kind.stands_in else set())
             for target in targets - set(self.kinds):
                 raise ValueError(f"{name} refers to the kind '{target}', which does not exist")
-            for match in kind.match:
+            for match in (*kind.match, *([kind.apart] if kind.apart else [])):
                 if match not in kind.fields:
                     raise ValueError(f"{name} is matched by '{match}', which is not a field of it")
         return self
 
     def in_order(self) -> list[str]:
         """Return the kinds so that each comes after all it refers to (references to itself aside)."""
-        graph = {
-            name: {to for _, field in kind.references() for to in field.to}
-            | {field.keyed_by for field in kind.fields.values() if field.keyed_by}
-            for name, kind in self.kinds.items()
-        }
+        graph = {name: kind.needs for name, kind in self.kinds.items()}
         for name, kind in self.kinds.items():
             if kind.stands_in:
                 graph[kind.stands_in].add(name)  # who stands in is known before the others of that kind are planned
@@ -166,9 +187,7 @@ class Kinds(Document):
         """Return the kinds that live inside no other, each after all that it, and what lives inside it, refers to."""
         graph: dict[str, set[str]] = {}
         for name, kind in self.kinds.items():
-            needs = {self.root(to) for _, field in kind.references() for to in field.to}
-            needs |= {self.root(field.keyed_by) for field in kind.fields.values() if field.keyed_by}
-            graph.setdefault(self.root(name), set()).update(needs)
+            graph.setdefault(self.root(name), set()).update(map(self.root, kind.needs))
         place = {name: at for at, name in enumerate(self.in_order())}
         for name in graph:
             graph[name] -= {name}

@@ -88,18 +88,24 @@ def _of_variant(
         of = int(stage.one(f"SELECT count(*) FROM {pairs}"))
         if not of:
             continue
-        hows, specs = [], {}
+        hows, specs, title = [], {}, name(origin_kind.label or "id")
         for label, spec in origin_kind.fields.items():
             if spec.private or label == origin_kind.owner:
                 continue
             keep = write.fields.get(label) if write else None
             becomes = f"r.{name(label)}" if label in kind.fields else "NULL"
+            if spec.type == "rule":
+                found += _translated(stage, origin, label, pairs, of, title)
             if spec.type == "map":
                 found += _custom(stage, origin, label, pairs, of, kind.fields[label].keyed_by or "", origin_kind)
                 continue
             verb = verbs.get(label)
             specs[label] = (spec, keep, becomes)
-            test = _how(spec, keep, bool(verb and verb.values), f"c.{name(label)}", becomes)
+            test = (
+                _of_rule(label)
+                if spec.type == "rule"
+                else _how(spec, keep, bool(verb and verb.values), f"c.{name(label)}", becomes)
+            )
             hows.append(f"histogram({test}) AS {name(label)}")
         if not hows:
             continue
@@ -108,9 +114,9 @@ def _of_variant(
             for how, count in (counted or {}).items():
                 verb = verbs.get(label)
                 test = _how(spec, keep, bool(verb and verb.values), f"c.{name(label)}", becomes)
-                title = origin_kind.label
+                test = _of_rule(label) if spec.type == "rule" else test
                 examples = stage.rows(
-                    f"SELECT c.id, {f'c.{name(title)}' if title else quoted('')}, "
+                    f"SELECT c.id, {f'c.{title}' if origin_kind.label else quoted('')}, "
                     f"left(CAST(c.{name(label)} AS VARCHAR), 300), "
                     f"left(CAST({becomes} AS VARCHAR), 300) FROM {pairs} WHERE {test} = {quoted(how)} "
                     "ORDER BY length(c.id), c.id LIMIT 3"
@@ -118,6 +124,32 @@ def _of_variant(
                 because = (keep.because if keep else "") or _because(manifest.title, spec, keep, how)
                 shown = [(str(i), str(t or ""), str(w), None if b is None else str(b)) for i, t, w, b in examples]
                 found.append(Loss(origin, label, how, because, int(count), of, shown))
+    return found
+
+
+def _of_rule(label: str) -> str:
+    """Return the SQL that names the loss of a rule in one and the same dialect, which is to come back word by word."""
+    was, becomes = f"c.{name(label)}", f"r.{name(label)}"
+    alike = f"json_extract_string({was}, '$.vendor') = json_extract_string({becomes}, '$.vendor')"
+    known = "json_merge_patch(CAST({} AS JSON), CAST('{{\"unknown\": []}}' AS JSON))"  # what is not is named by itself
+    return f"CASE WHEN {alike} AND {known.format(was)} <> {known.format(becomes)} THEN 'reset' END"
+
+
+def _translated(stage: Stage, kind_name: str, label: str, pairs: str, of: int, title: str) -> list[Loss]:
+    """Return what a rule loses on its way into another dialect, node by node."""
+    rows = stage.rows(
+        "SELECT CASE WHEN o.verdict = 'approximated' THEN 'merged' ELSE 'untranslated' END AS how, "
+        "regexp_replace(o.place, ' [0-9]+$', '') AS place, o.note, count(DISTINCT c.id), "
+        f"list({{'id': c.id, 'label': CAST(c.{title} AS VARCHAR), 'what': left(o.what, 300)}} "
+        f"ORDER BY length(c.id), c.id)[1:3] FROM {pairs} JOIN plan.finding o ON o.kind = {quoted(kind_name)} "
+        "AND o.id = c.id WHERE o.verdict NOT IN ('exact', 'equivalent') GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3"
+    )
+    found = []
+    for how, place, note, count, some in rows:
+        examples: list[tuple[str, str, str, str | None]] = [
+            (str(one["id"]), str(one["label"] or ""), str(one["what"]), None) for one in some
+        ]
+        found.append(Loss(kind_name, f"{label}: {place}", how, note or "differs", int(count), of, examples))
     return found
 
 

@@ -91,6 +91,7 @@ class Stream(Document):
     ``again``: the list has no stable order, so it is listed again until a whole pass shows nothing new. ``note``: a
     parameter of ``each`` and the key under which its value is noted in the record, which itself does not say.
     ``into``: its records are staged as that stream's. ``optional``: 403 means that there are none, which is reported.
+    ``secrets``: paths (through lists) below which every text is a secret; what is kept of it is a fingerprint.
     """
 
     path: str
@@ -115,6 +116,7 @@ class Stream(Document):
     note: tuple[str, str] | None = None
     into: str | None = None
     optional: Flag = False
+    secrets: tuple[str, ...] = ()
 
 
 class Call(Document):
@@ -127,7 +129,7 @@ class Call(Document):
     ``hooks.py`` that finds the written record in the answer. ``headers``: sent along, filled like the path.
     """
 
-    method: Literal["POST", "PUT", "DELETE"] = "POST"
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST"
     path: str
     many: int = 1
     job: Flag = False
@@ -276,7 +278,9 @@ class Write(Document):
     whose records at the destination are the same too (an employee who asks and has a seat). ``key_field``: the set-up
     custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
     ``needs``: the secret without which it is left to a person. ``named``: no call makes it, it is there as soon as a
-    written record names it; what none names is left behind, for this reason.
+    written record names it; what none names is left behind, for this reason. ``ends``: a reference after which the
+    record it names takes no other of this kind (a merged ticket has no links of its own): those are left to a person.
+    ``activate``: how a record that was written switched off is switched on.
     """
 
     kind: str
@@ -284,6 +288,7 @@ class Write(Document):
     create: Call | None = None
     update: Call | None = None
     delete: Call | None = None
+    activate: Call | None = None
     find: Find | None = None
     embedded: Flag = False
     match_only: Flag = False
@@ -294,6 +299,7 @@ class Write(Document):
     owner_with: dict[str, tuple[str, ...]] = {}
     needs: str | None = None
     named: str | None = None
+    ends: str | None = None
     fields: dict[str, Keep] = {}
     embeds: dict[str, Embed] = {}
     constants: dict[str, Scalar] = {}

@@ -45,6 +45,13 @@ class Preface(Document):
     at: str
 
 
+class Spoken(Document):
+    """A rule: which vendor's dialect reads it and writes it, as which kind of rule (``rules.rule.Kind``)."""
+
+    dialect: str
+    kind: str
+
+
 class Verb(Document):
     """How one canonical field is read and written. A bare string is ``path``.
 
@@ -57,7 +64,7 @@ class Verb(Document):
     none, migrator's own key is written. ``preface``: the original author, date and id stand before the text, and are
     taken off when it is read back. ``text``: plain text at the vendor, HTML with us. ``rank``: the place among the
     records of one owner, by these fields, counted from ``start``. ``not_empty``: a boolean, true where the path holds
-    anything. ``hook``: a named function of the connector.
+    anything. ``rule``: the whole record, read and written as a rule. ``hook``: a named function of the connector.
     """
 
     path: str | None = None
@@ -78,6 +85,7 @@ class Verb(Document):
     start: int = 1
     not_empty: Flag = False
     invert: Flag = False
+    rule: Spoken | None = None
     hook: str | None = None
 
     @model_validator(mode="before")
@@ -87,8 +95,8 @@ class Verb(Document):
 
     @model_validator(mode="after")
     def _says_where(self) -> Verb:
-        if not (self.path or self.paths or self.rank or self.constant is not None):
-            raise ValueError("a field needs a path, paths, rank or constant")
+        if not (self.path or self.paths or self.rank or self.rule or self.constant is not None):
+            raise ValueError("a field needs a path, paths, rank, rule or constant")
         return self
 
     @property

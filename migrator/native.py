@@ -73,6 +73,8 @@ class _Writer:
             _plant(tree, self.variant.id, "to_json(c.id)")
         parent = f"c.{name(self.kind.owner)}" if self.kind.owner else "NULL"
         body = f"to_json(c.{name(whole)})" if whole else _object(tree)
+        if self.kind.rule and self.kind.rule in self.write.fields:  # in the destination's words already (decide)
+            body = f"json_merge_patch(CAST(c.{name(self.kind.rule)} AS JSON), {body})"
         return checked(
             f"WITH c AS (SELECT * FROM {rows}) "
             f"SELECT c.id AS id, {parent} AS parent, {body} AS body FROM c {' '.join(self.joins)}"

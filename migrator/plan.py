@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from migrator import translate
 from migrator.compile import name
 from migrator.decide import DECIDED, WRITES, Decider
 from migrator.delta import Change, Delta, Look, changes, prepare
@@ -26,6 +27,8 @@ from migrator.mapping import Mapping
 from migrator.predict import Predictor
 from migrator.select import UNSELECTED, Selection
 from migrator.stage import Stage
+
+PENDING = "(under way)"  # in place of the id of a record that a load is writing while the next plan is made
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ class Planner:
     since: str | None = None
     selection: Selection | None = None
     waiting: str | None = None  # a relation of (kind, id, reason): records that a later plan will take
+    ahead: bool = False  # made while another plan is carried out: what was written before is left to a later one
 
     def make(self, *, quota_plan: str | None = None, files: dict[str, str] | None = None) -> Plan:
         """Plan everything and return the summary."""
@@ -111,6 +115,7 @@ class Planner:
         self._begin()
         stage.schema("blobs")
         stage.run(f"CREATE TABLE plan.decided ({DECIDED})")
+        translate.begin(stage)
         stage.run("CREATE TABLE plan.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
         stage.run(
             "CREATE TABLE plan.known (kind VARCHAR, id VARCHAR, target VARCHAR, as_kind VARCHAR, variant VARCHAR)"
@@ -135,16 +140,19 @@ class Planner:
         stage.run("CREATE TABLE anew.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
         self._labels()
         decider = Decider(stage, self.kinds, self.manifest, self.mapping, self.source, self.found, self.without_seat)
-        predictor, delta = Predictor(decider), Delta(decider, self.look, self.edited, self.deleted, self.since)
+        predictor = Predictor(decider, anew=not self.ahead)
+        delta = Delta(decider, self.look, self.edited, self.deleted, self.since)
         for kind_name in self.kinds.in_order():
             decider.decide(kind_name)
             predictor.predict(kind_name)
-            delta.compare(kind_name)
+            if not self.ahead:
+                delta.compare(kind_name)
         predictor.predict_joined()
         stage.run(
             "CREATE TABLE plan.planned AS SELECT d.*, p.payload FROM plan.decided d LEFT JOIN plan.payload p "
             "ON p.as_kind = d.as_kind AND p.id = d.id AND d.action IN ('create', 'update')"
         )
+        stage.run("UPDATE plan.planned SET target = NULL WHERE target = ?", PENDING)
         _seal(stage, self.kinds)
         losses = measure_losses(stage, self.kinds, self.manifest, self.mapping)
         counts = {k: int(stage.one(f"SELECT count(*) FROM canonical.{name(k)}")) for k in self.kinds.in_order()}

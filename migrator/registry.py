@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 from migrator import documents
 from migrator.delivery import Deliverer
@@ -20,9 +20,10 @@ from migrator.errors import InputError
 from migrator.kinds import Kinds
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping, check
-from migrator.rules.dialect import Dialect
+from migrator.rules.dialect import ENTRY_POINTS, dialects
+from migrator.rules.dialect import find as dialect
 
-ENTRY_POINTS = "migrator.connectors"
+__all__ = ["Connector", "connector", "dialect", "dialects", "kinds", "mappings_folder", "vendors"]
 
 
 @dataclass(frozen=True)
@@ -74,27 +75,6 @@ class Connector:
     def _module(self, name: str) -> ModuleType | None:
         full = f"{self.package}.{name}"
         return importlib.import_module(full) if importlib.util.find_spec(full) else None
-
-
-@cache
-def dialects() -> dict[str, str]:
-    """Return every vendor whose rules can be read, with the module; it may have that before it has a connector."""
-    package = importlib.import_module("migrator.connectors")
-    names = {module.name: f"migrator.connectors.{module.name}" for module in pkgutil.iter_modules(package.__path__)}
-    names |= {vendor: package for vendor, (package, _) in vendors().items()}
-    return {
-        vendor: f"{name}.rules" for vendor, name in sorted(names.items()) if importlib.util.find_spec(f"{name}.rules")
-    }
-
-
-def dialect(vendor: str) -> Dialect:
-    """Return a vendor's dialect of rules. Raises InputError where there is none."""
-    if vendor not in dialects():
-        known = ", ".join(dialects())
-        raise InputError(
-            f"no rules of '{vendor}' can be read{did_you_mean(vendor, dialects())}", remedy=f"known: {known}"
-        )
-    return cast("Dialect", importlib.import_module(dialects()[vendor]))
 
 
 def mappings_folder() -> Path:

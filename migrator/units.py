@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -16,7 +17,10 @@ from migrator.ledger import Ledger
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping, Verb
 from migrator.project import Workspace
+from migrator.rules.dialect import find
+from migrator.rules.references import in_place
 from migrator.stage import Stage
+from migrator.translate import field_ids, there
 
 MOST_NAMED = 50_000  # ids kept in memory: the ledger knows the others
 COLUMNS = "kind, id, as_kind, variant, action, target, unit, lane, owner, blob, stamp, CAST(payload AS VARCHAR)"
@@ -56,15 +60,18 @@ class Builder:
     manifest: Manifest
     mapping: Mapping
     source: str
+    planned: str = "plan.planned"  # or where a plan's rows were set apart
     _keys: dict[str, str] = field(default_factory=dict)
+    _fields: dict[str, str] = field(default_factory=dict)  # custom fields as rules name them, to their records
     _named: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)  # ids there, of what is referred to
 
     def lanes(self, members: Sequence[str], actions: Sequence[str]) -> Iterator[list[list[Row]]]:
         """Yield lanes: lists of units in order, each unit a list of rows, its own record first."""
         marks, wanted = ", ".join("?" for _ in members), ", ".join("?" for _ in actions)
+        self._know_fields(members)
         rows = self._rows(
             self.stage.stream(
-                f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first FROM plan.planned "
+                f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first FROM {self.planned} "
                 f"WHERE action IN ({wanted}) AND as_kind IN ({marks})) "
                 "ORDER BY lane, first, unit, place, length(id), id",
                 *actions,
@@ -76,14 +83,19 @@ class Builder:
 
     def units(self, names: Sequence[str]) -> Iterator[list[Row]]:
         """Yield the rows of units by their names."""
+        self._know_fields(self.kinds.kinds)
         for unit in names:
             rows = self.stage.rows(
-                f"SELECT {COLUMNS} FROM plan.planned WHERE action IN {WRITES} AND unit = ? "
+                f"SELECT {COLUMNS} FROM {self.planned} WHERE action IN {WRITES} AND unit = ? "
                 "ORDER BY place, length(id), id",
                 unit,
             )
             if rows:
                 yield list(self._rows(rows))
+
+    def _know_fields(self, members: Iterable[str]) -> None:
+        if not self._fields and any(self.kinds.kinds[kind].rule for kind in members):
+            self._fields = field_ids(self.stage)
 
     @staticmethod
     def _rows(rows: Any) -> Iterator[Row]:
@@ -147,6 +159,9 @@ class Builder:
                 refs[label] = self._destination(spec.to, row.owner, row, label)
             if verb.keyed:
                 self._rekey(payload, verb)
+            elif verb.rule:
+                numbers = bool(getattr(find(verb.rule.dialect), "NUMBERED", False))
+                payload = in_place(payload, partial(self._named_in_rule, row), numbers=numbers)
             elif spec.to and verb.path and not verb.path.startswith("^"):
                 key = label if verb.path == "@value" else verb.path
                 if f"{{{label}}}" in within:
@@ -160,6 +175,12 @@ class Builder:
                     refs[label] = there
                     _put(payload, key, _number(there))
         return payload
+
+    def _named_in_rule(self, row: Row, kind: str, id: str) -> str:
+        found = there(kind, id, self._fields, self.ledger.find)
+        if found is None:
+            raise RefusedError(f"{row.kind} {row.id}: it names {kind} {id}, which was not written; see the quarantine")
+        return found
 
     def _destination(self, kinds: tuple[str, ...], source: str, row: Row, label: str) -> str:
         if held := self._named.get((kinds, source)):

@@ -1,4 +1,5 @@
-"""Where Zendesk is odd: comments come ticket by ticket, or in bulk inside the ticket events, whichever costs less."""
+"""Where Zendesk is odd: comments come ticket by ticket, or in bulk inside the ticket events, whichever costs less;
+rules are written in another shape than they are read."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from migrator.connector import Cursor, Page, Raw
-from migrator.declarative import Declarative
+from migrator.connector import Cursor, Native, Page, Raw
+from migrator.declarative import Declarative, noted, split
 
 EVENTS_A_TICKET = 15  # assumed where nothing is known; the facts reckon with 5 to 24
 EVENTS_A_CALL = 1000
@@ -89,9 +90,6 @@ def _by_events(source: Declarative, start: Cursor | None, tickets: set[str]) -> 
             return
 
 
-Native = dict[str, Any]
-
-
 def ticket_field(payload: Native) -> Native:
     """Return the body of ``POST ticket_fields``: options for choices only."""
     return _options(payload)
@@ -117,3 +115,59 @@ def commented(answer: Native) -> Native:
     """Return the comment that a changed ticket's audit names (a comment has the number of its event)."""
     events = answer["audit"]["events"]
     return next({"id": event["id"]} for event in events if event.get("type") == "Comment")
+
+
+# ---- rules -----------------------------------------------------------------------------------------------------------
+
+
+def schedules(
+    source: Declarative, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]]
+) -> Iterator[Page]:
+    """Yield the schedules, with the days off that a list of their own holds."""
+    spec = source.manifest.streams[stream]
+    _, records = split(source.client.read(spec.path).content, spec.items, spec.id, spec.updated_at)
+    held = []
+    for record in records:
+        path = f"/api/v2/business_hours/schedules/{record.id}/holidays.json"
+        holidays = source.client.read(path).json().get("holidays") or []
+        held.append(replace(record, body=noted(record.body, "holidays", holidays)))
+    yield Page(held, {"done": True}, done=True)
+
+
+def webhook(payload: Native) -> Native:
+    """Return the body of ``POST /webhooks``: rules call it where nothing else does."""
+    return {"subscriptions": ["conditional_ticket_events"], **payload}
+
+
+def automation(payload: Native) -> Native:
+    """Return the body of ``POST /automations``, which has the two lists of conditions by themselves."""
+    return _listed(payload)
+
+
+def view(payload: Native) -> Native:
+    """Return the body of ``POST /views``: the conditions as two lists, the columns by their names."""
+    body = _listed(payload)
+    look = body.pop("execution", None) or {}
+    columns = [{"number": "nice_id"}.get(one["id"], one["id"]) for one in look.get("columns") or ()]
+    order = {key: look[key] for key in ("group_by", "group_order", "sort_by", "sort_order") if look.get(key)}
+    return _shared({**body, "output": {"columns": columns, **order}})
+
+
+def macro(payload: Native) -> Native:
+    """Return the body of ``POST /macros``."""
+    return _shared(dict(payload))
+
+
+def _listed(payload: Native) -> Native:
+    body = dict(payload)
+    asked = body.pop("conditions", None) or {}
+    return {**body, "all": asked.get("all") or [], "any": asked.get("any") or []}
+
+
+def _shared(body: Native) -> Native:
+    """Return it with the ids of those who may use it as numbers."""
+    who = body.get("restriction")
+    if who:
+        ids = [int(id) if str(id).isdecimal() else id for id in who.get("ids") or ()]
+        body["restriction"] = {**who, "id": ids[0] if ids else None, "ids": ids}
+    return body

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import pkgutil
 from collections.abc import Iterable
-from typing import Any, Protocol
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Protocol, cast
 
+from migrator.documents import did_you_mean
+from migrator.errors import InputError
 from migrator.rules.rule import Kind, PassPolicy, Rule
 from migrator.rules.verdicts import Translation
 
+ENTRY_POINTS = "migrator.connectors"
 Native = dict[str, Any]
 
 
 class Dialect(Protocol):
-    """What a module has to offer. ``read`` never fails on what it does not know: it says so in the rule."""
+    """What a module has to offer. ``read`` never fails on what it does not know: it says so in the rule.
+
+    It may offer besides: ``histories(document)``, the ``replay.History`` of every ticket in what the vendor's API
+    gives; ``checker(document)``, what holds a rule against the account's own definitions in the file: a function of
+    (kind, native) to findings, or None where the file has no definitions. It may also say ``NUMBERED = True``: ids
+    stand in its rules as numbers; and ``FIELD_PREFIX``: what stands before a custom field's name in its records and
+    not in our paths.
+    """
 
     TITLE: str
     POLICY: PassPolicy
@@ -28,6 +43,29 @@ class Dialect(Protocol):
     def write(self, source: Rule) -> Translation:
         """Return a rule in the vendor's words, whoever's it is; the vendor's own comes back as it was."""
         ...
+
+
+@cache
+def dialects() -> dict[str, str]:
+    """Return every vendor whose rules can be read, with the module; it may have that before it has a connector."""
+    package = importlib.import_module("migrator.connectors")
+    names = {module.name: f"migrator.connectors.{module.name}" for module in pkgutil.iter_modules(package.__path__)}
+    ours = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+    names |= {vendor: name for vendor, name in ours.items() if importlib.util.find_spec(name)}
+    return {
+        vendor: f"{name}.rules" for vendor, name in sorted(names.items()) if importlib.util.find_spec(f"{name}.rules")
+    }
+
+
+@cache
+def find(vendor: str) -> Dialect:
+    """Return a vendor's dialect of rules. Raises InputError where there is none."""
+    if vendor not in dialects():
+        known = ", ".join(dialects())
+        raise InputError(
+            f"no rules of '{vendor}' can be read{did_you_mean(vendor, dialects())}", remedy=f"known: {known}"
+        )
+    return cast("Dialect", importlib.import_module(dialects()[vendor]))
 
 
 def sequence(source: PassPolicy, destination: PassPolicy) -> list[str]:

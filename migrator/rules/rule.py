@@ -80,12 +80,16 @@ class Verb(Node):
 
 
 class Unread(Node):
-    """An action nothing else can hold; ``text`` is what the vendor has, ``why`` what it is."""
+    """An action nothing else can hold; ``text`` is what the vendor has, ``why`` what it is.
+
+    ``hidden``: the vendor hands it over in no form that can be read.
+    """
 
     type: Literal["unread"] = "unread"
     name: str
     text: str
     why: str
+    hidden: bool = False
 
 
 Action: TypeAlias = Annotated[
@@ -124,6 +128,21 @@ class View(Node):
     options: tuple[tuple[str, str], ...] = ()
 
 
+class Shift(Node):
+    """Working hours: minutes since the beginning of the week, Sunday at midnight."""
+
+    begins: int
+    ends: int
+
+
+class Holiday(Node):
+    """Days off, the last included, as dates."""
+
+    name: str
+    first: str
+    last: str
+
+
 class PassPolicy(Node):
     """How a vendor runs its rules over one update."""
 
@@ -136,14 +155,15 @@ class PassPolicy(Node):
     action_order: Literal["author", "phases"] = "author"
 
 
-Kind = Literal["trigger", "timed", "macro", "view", "sla"]
+Kind = Literal["trigger", "timed", "macro", "view", "sla", "schedule"]
 
 
 class Rule(Node):
     """One rule, macro, SLA policy or view as its vendor has it.
 
     ``options``: what decides how it runs and has no word of ours, as (key, JSON). ``unknown``: keys nobody reads, the
-    same way; a report names them. ``kept``: bookkeeping (ids, dates) that only the own vendor wants back.
+    same way; a report names them. ``kept``: bookkeeping (ids, dates) that only the own vendor wants back. ``texts``:
+    what the placeholders in it stand for that are kept elsewhere, by name, a text a language, the default first.
     """
 
     vendor: str
@@ -158,7 +178,14 @@ class Rule(Node):
     do: tuple[Action, ...] = ()
     targets: tuple[Target, ...] = ()
     view: View | None = None
+    shifts: tuple[Shift, ...] = ()
+    holidays: tuple[Holiday, ...] = ()
     audience: tuple[Ref, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()
     kept: tuple[tuple[str, str], ...] = ()
+    texts: tuple[tuple[str, tuple[Template, ...]], ...] = ()
+
+    def texts_of(self, name: str) -> tuple[Template, ...]:
+        """Return the texts of a placeholder that is kept elsewhere; none where they are not known."""
+        return dict(self.texts).get(name, ())

@@ -219,10 +219,19 @@ def action_words(action: Anything) -> str:
     return f"{action.name}: {action.text} ({action.why})"
 
 
+def _clock(minute: int) -> str:
+    """Return a minute of the week as a day and a time."""
+    days = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday after")
+    return f"{days[min(minute // 1440, 7)]} {minute % 1440 // 60:02}:{minute % 60:02}"
+
+
 def rule_lines(rule: Rule) -> list[tuple[int, str]]:
     """Return a whole rule as lines with their depth: when it acts, what it does, promises, columns."""
     when = condition_lines(rule.when, 1)
-    lines = [(0, "When"), *when] if when else [(0, "Always")] if rule.kind not in ("macro",) else []
+    lines = [(0, "When"), *when] if when else [(0, "Always")] if rule.kind not in ("macro", "schedule") else []
+    lines += [(1, f"{_clock(one.begins)} to {_clock(one.ends)}") for one in rule.shifts]
+    for day in rule.holidays:
+        lines.append((1, f"off: {day.name}, {day.first}{f' to {day.last}' if day.last != day.first else ''}"))
     if rule.do:
         lines += [(0, "Do"), *((1, action_words(action)) for action in rule.do)]
     for target in rule.targets:

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Request, Response
 
 from migrator.testing.sandbox import Clock, Native, Quota, Sandbox
 
-from . import exports, people, reads, tickets
+from . import exports, people, reads, rules, tickets
 from .answers import EMAIL, TOKEN, reply, routes
 from .files import CONTENT_HOST, content_host, keep, put_bytes
 from .jobs import settle
@@ -30,7 +30,7 @@ PLANS: dict[str, tuple[int, int]] = {
 }
 ANY = r" /api/v2/"
 INCREMENTAL = r"^GET /api/v2/incremental/"
-_MODULES = (exports, people, reads, tickets)  # importing them registers their routes
+_MODULES = (exports, people, reads, rules, tickets)  # importing them registers their routes
 
 
 def create(

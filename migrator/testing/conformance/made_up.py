@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
 from migrator.compile import name
 from migrator.kinds import Field, Kind
 from migrator.mapping import Verb
+from migrator.rules.conditions import All, Condition, Elapsed, Event, Is, Lit, Ref, path
+from migrator.rules.records import BESIDE
+from migrator.rules.references import marked
+from migrator.rules.rule import Action, Mail, Recipient, Rule, SetField, Shift, Target, View
+from migrator.rules.rule import Kind as Rules
+from migrator.rules.template import Said, Template, Var
 from migrator.stage import Stage
 from migrator.testing.conformance.suite import Suite
 
@@ -74,9 +81,12 @@ def _value(
         return [chosen] if spec.type == "refs" else chosen
     allowed = list(spec.examples) or _words(suite, kind_name, label)
     if allowed:
-        return allowed[n % len(allowed)]
+        chosen = allowed[n % len(allowed)]
+        return [chosen] if spec.type == "list" else chosen
     text = TEXTS[n % len(TEXTS)]
     match spec.type:
+        case "rule":
+            return rule(kind_name, n, text, ids)
         case "text":
             return _text(kind_name, kind, label, n, text)
         case "html":
@@ -93,6 +103,39 @@ def _value(
             return ["One", "Two, too"] if label.startswith("option") else [f"one{n}", "zwei"]
         case _:
             return None
+
+
+RULES: dict[str, Rules] = {"automation": "timed", "macro": "macro", "view": "view", "sla_policy": "sla"}
+
+
+def rule(kind_name: str, n: int, text: str, ids: dict[str, list[str]]) -> str:
+    """Return a made-up rule of no vendor's, which most can hold, and which names a group where there is one."""
+    kind: Rules = "schedule" if kind_name == "schedule" else RULES.get(kind_name, "trigger")
+    asked: tuple[Condition, ...] = (Is(path=path("ticket.priority"), values=(Lit(value="urgent"),)),)
+    done: tuple[Action, ...] = (SetField(path=path("ticket.priority"), value=Lit(value="high")),)
+    groups = ids.get("group") or []
+    more: dict[str, Any] = {}
+    if kind == "trigger":
+        asked = (Event(kinds=("created",)), *asked)
+        body = Template(parts=(Said(text=f"{text} "), Var(meaning="ticket.number", name="number")))
+        to = (Recipient(who="group", id=groups[n % len(groups)]),) if groups else (Recipient(who="requester"),)
+        done = (*done, Mail(to=to, subject=Template(parts=(Said(text=f"Rule {n}"),)), body=body))
+    elif kind == "timed":
+        asked = (*asked, Is(path=path("ticket.status"), values=(Lit(value="pending"),)))
+        asked = (*asked, Elapsed(anchor="status:pending", op="gt", hours=24 + n))
+    elif kind == "view":
+        more = {"view": View(columns=("number", "subject"), sort_by="created", sort_order="desc")}
+    elif kind == "sla":
+        asked = (
+            (Is(path=path("ticket.group"), values=(Ref(kind="group", id=groups[n % len(groups)]),)),) if groups else ()
+        )
+        words = ("low", "normal", "high", "urgent")
+        more = {"targets": tuple(Target(metric="first_reply", priority=w, seconds=3600, business=False) for w in words)}
+    elif kind == "schedule":
+        asked, more = (), {"shifts": (Shift(begins=1980, ends=2460),)}
+    acts = done if kind in ("trigger", "timed", "macro") else ()
+    made = Rule(vendor="nobody", kind=kind, name="", when=All(of=asked if kind != "macro" else ()), do=acts, **more)
+    return json.dumps(marked(made.model_dump(mode="json", exclude=set(BESIDE))), ensure_ascii=False, sort_keys=True)
 
 
 def _text(kind_name: str, kind: Kind, label: str, n: int, text: str) -> str:
