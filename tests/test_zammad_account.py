@@ -11,8 +11,10 @@ import pytest
 from migrator import registry
 from migrator.errors import InputError
 from migrator.ledger import Ledger
+from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox, mount
+from tests.support import rule_corpus
 from tests.support.desks import steps, tiny_desk
 from tests.support.vendor_data import vendor_file
 from tests.support.zendesk_recorded import recorded
@@ -235,3 +237,30 @@ def test_a_later_round_looks_at_changed_tickets_only_and_notices_what_is_gone(
     subjects = {t["subject"] for t in new.store["tickets"].values() if t["status"] != "deleted"}
     assert "Another matter" in subjects
     assert f"Ticket {5}" not in subjects
+
+
+RULES = {"trigger": "triggers", "timed": "jobs", "macro": "macros", "view": "overviews"}
+
+
+@pytest.mark.recorded
+def test_the_published_rules_in_an_account_go_to_zendesk_in_the_order_of_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor_file("rules/zammad")
+    module, zendesk = registry.connector("zammad").sandbox, registry.connector("zendesk").sandbox
+    old = module.create(clock=Clock("2026-09-01T00:00:00+00:00"))
+    for number, (_, kind, native) in enumerate(rule_corpus.rules("zammad"), 1):
+        body = {key: value for key, value in native.items() if key != "_source"}
+        dated = {"created_at": "2024-01-01T08:00:00.000Z", "updated_at": "2024-01-01T08:00:00.000Z"}
+        named = {"name": native.get("name") or f"Rule {number}"}
+        module.seed(old, RULES[kind], [{"active": True, **body, **dated, **named, "id": number}])
+    new = zendesk.furnish(zendesk.create(clock=old.clock, limits=False))
+    run = moved_there(steps(tmp_path, old, new, monkeypatch, destination=BOTH, policies=SEATS))
+    with Stage(run.workspace.stage) as stage:
+        for kind, stream in (("trigger", "triggers"), ("automation", "jobs"), ("macro", "macros")):
+            names = [name for (name,) in stage.rows(f"SELECT name FROM canonical.{kind} ORDER BY position")]
+            assert names == sorted((one["name"] for one in old.store[stream].values()), key=str.lower)
+    written = [line for line in run.saved_plan()["dispositions"] if line["action"] == "create"]
+    assert sum(line["count"] for line in written if line["kind"] in ("trigger", "automation", "macro", "view")) > 0
+    coverage = json.loads((run.workspace.folder / "coverage.json").read_text(encoding="utf-8"))
+    assert coverage["uncovered"] == []

@@ -23,6 +23,7 @@ OBJECTS = {"tickets": "Ticket", "users": "User", "organizations": "Organization"
 BELONGS = ("ticket_articles", "links")  # to a ticket, and told with it
 OURS = ("read", "create", "change", "overview")  # the access we give ourselves; people have "full", or less
 NOBODY = "1"  # the user who stands where there is none: the owner of a ticket without an owner
+RULES = ("triggers", "jobs", "macros", "overviews", "slas")  # short lists, whose order is that of their names
 PASSES = 3  # of the list of tickets, until one shows nothing that was overlooked
 INLINE = re.compile(r'<img[^>]*\ssrc="/api/v1/ticket_attachment/(\d+)/(\d+)/(\d+)[^"]*"', re.IGNORECASE)
 
@@ -91,6 +92,9 @@ class Reader(Deliverer):
             for page in super().pages("groups", start, parents):
                 members = [one for group in page.records for one in _members(group)]
                 yield replace(page, records=[one for one in members if one.id not in hidden])
+        elif stream in RULES:
+            every = [one for page in super().pages(stream, start, parents, view=view) for one in page.records]
+            yield Page(_in_order(every), {"done": True}, done=True)
         else:
             for page in super().pages(stream, start, parents, view=view):
                 done = stream in BELONGS  # each list was shaped when it came
@@ -272,6 +276,14 @@ def ours(ways: dict[str, list[str]]) -> set[str]:
 def _raw(native: Native, parent: str | None = None) -> Raw:
     body = json.dumps(native, ensure_ascii=False).encode()
     return Raw(str(native["id"]), body, str(native["updated_at"]), parent)
+
+
+def _in_order(rules: Sequence[Raw]) -> list[Raw]:
+    """Return rules with their place, which Zammad itself tells by their names: overviews by a number first."""
+    natives = sorted(
+        (json.loads(one.body) for one in rules), key=lambda one: (one.get("prio") or 0, one["name"].lower())
+    )
+    return [_raw({**native, "_position": at}) for at, native in enumerate(natives, 1)]
 
 
 def _links(ticket: str, links: Iterable[Native]) -> list[Raw]:
