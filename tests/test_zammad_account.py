@@ -156,7 +156,7 @@ def test_a_rehearsal_carries_the_plan_out_in_a_twin_of_what_is_there(
 ) -> None:
     old, _ = tiny_desk()
     new = desk(old.clock, importing=bool(more))
-    registry.connector("zammad").part("demo").fill(new, tickets=2)
+    registry.connector("zammad").part("demo").fill(new, tickets=4)
     before = held(new)
     run = steps(tmp_path, old, new, monkeypatch, policies=SEATS, **more)
     run.extract()

@@ -7,7 +7,6 @@ import html
 import re
 
 import nh3
-from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 TAGS = set(
     """
@@ -26,7 +25,10 @@ ATTRIBUTES = {
     "th": {"colspan", "rowspan"},
 }
 SCHEMES = {"http", "https", "ftp", "mailto", "tel", "cid", "data"}
-LINKED = "x-linked"  # around what was made of one text, while the tree is worked on
+PARTS = re.compile(r'(<(?:[^<>"]|"[^"]*")*>)')  # what nh3 returns has every attribute in double quotes
+TAG = re.compile(r"<(/?)([a-zA-Z][\w:-]*)")
+ELSEWHERE = re.compile(r'\ssrc="\s*(?:https?:|ftp:)?//', re.IGNORECASE)
+OUTSIDE = re.compile(r'\shref="(?:http|ftp|//)', re.IGNORECASE)
 ADDRESS = re.compile(r"\b(?:https?|ftp|tel):[^\s<>\"')\]]+", re.IGNORECASE)
 
 
@@ -35,33 +37,23 @@ def clean(text: str) -> str:
     kept = nh3.clean(
         text, tags=TAGS, clean_content_tags=GONE - TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=None
     )
-    tree = LexborHTMLParser(kept)
-    for picture in tree.css("img[src]"):
-        source = re.sub(r"\s", "", picture.attributes.get("src") or "").lower()
-        if source.startswith(("http://", "https://", "ftp://", "//")):
-            picture.decompose()
-    if tree.body is None:
-        return ""
-    _link(tree.body)
-    tree.unwrap_tags([LINKED])
-    for link in tree.css("a[href]"):
-        if (link.attributes.get("href") or "").lower().startswith(("http", "ftp", "//")):
-            link.attrs["rel"] = "nofollow noreferrer noopener"
-            link.attrs["target"] = "_blank"
-    return str(tree.body.inner_html)
+    parts, inside = [], 0
+    for part in PARTS.split(kept):
+        found = TAG.match(part)
+        if found is None:
+            parts.append(part if inside or ":" not in part else _linked(html.unescape(part)))
+            continue
+        closes, name = found[1], found[2].lower()
+        if name == "img" and ELSEWHERE.search(part):
+            continue
+        if name in ("a", "pre"):
+            inside += -1 if closes else 1
+        outside = name == "a" and not closes and OUTSIDE.search(part)
+        parts.append(f'{part[:-1]} rel="nofollow noreferrer noopener" target="_blank">' if outside else part)
+    return "".join(parts)
 
 
-def _link(node: LexborNode) -> None:
-    for child in list(node.iter(include_text=True)):
-        if child.tag == "-text":
-            words = child.text_content or ""
-            if ":" in words and ADDRESS.search(words):
-                child.replace_with(_linked(words))
-        elif child.tag not in ("a", "pre"):
-            _link(child)
-
-
-def _linked(words: str) -> LexborNode:
+def _linked(words: str) -> str:
     parts, at = [], 0
     for found in ADDRESS.finditer(words):
         address = re.sub(r"[,.]$", "", found[0])
@@ -69,9 +61,7 @@ def _linked(words: str) -> LexborNode:
         parts.append(f'<a href="{html.escape(address)}">{html.escape(address, quote=False)}</a>')
         at = found.start() + len(address)
     parts.append(html.escape(words[at:], quote=False))
-    holder = LexborHTMLParser(f"<{LINKED}>{''.join(parts)}</{LINKED}>").css_first(LINKED)
-    assert holder is not None
-    return holder
+    return "".join(parts)
 
 
 def pictures(text: str) -> list[tuple[str, str, bytes]]:
