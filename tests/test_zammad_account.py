@@ -11,6 +11,7 @@ import pytest
 from migrator import registry
 from migrator.errors import InputError
 from migrator.ledger import Ledger
+from migrator.rehearsal import rehearse
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox, mount
@@ -161,7 +162,7 @@ def test_a_rehearsal_carries_the_plan_out_in_a_twin_of_what_is_there(
     run = steps(tmp_path, old, new, monkeypatch, policies=SEATS, **more)
     run.extract()
     plan = run.plan()
-    loaded, verified, differences = run.rehearse()
+    loaded, verified, differences = rehearse(run)
     assert (loaded.written, loaded.quarantined) == (plan.units, 0)
     assert differences == []
     assert verified.proven
