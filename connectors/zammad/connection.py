@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -98,7 +99,8 @@ class Connection(Reader):
             return self._ticket_changed(units)
         done = super().write(units)
         if unit.kind == "group" and unit.action == "create":
-            self._let_in(done)  # type: ignore[arg-type]
+            with after("a group"):
+                self._let_in(done)  # type: ignore[arg-type]
         return done
 
     def _ticket(self, unit: Unit) -> Written:
@@ -106,7 +108,7 @@ class Connection(Reader):
         response = self.client.write(call.method, f"{call.path}?all=true", json=self._body(write, call, unit))
         try:
             return self._ticket_made(unit, response.json())
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as err:
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, StopIteration) as err:
             raise UnknownOutcomeError(f"POST {call.path}: {response.status_code}, with an unreadable answer") from err
 
     def _ticket_made(self, unit: Unit, answer: Native) -> Written:
@@ -121,9 +123,10 @@ class Connection(Reader):
                     children[child.kind, child.id] = str(article["id"])
                 elif child.blob:
                     children[child.kind, child.id] = str(next(files)["id"])
-        for tag in unit.payload.get("tags") or ():
-            if "," in tag:
-                self._tag("POST", "add", id, tag)
+        with after(f"ticket {id}"):
+            for tag in unit.payload.get("tags") or ():
+                if "," in tag:
+                    self._tag("POST", "add", id, tag)
         return Written(id, None, children)
 
     def _ticket_changed(self, units: Sequence[Unit]) -> list[Outcome] | Promise:
@@ -162,7 +165,8 @@ class Connection(Reader):
                 done = [Written(str(response.json()["id"]), str(body["name"]))]
             except (ValueError, KeyError, TypeError) as err:
                 raise UnknownOutcomeError(f"POST {call.path}: with an unreadable answer") from err
-        self._migrate()
+        with after("a field"):
+            self._migrate()
         return done
 
     def _migrate(self) -> None:
@@ -349,6 +353,15 @@ class Connection(Reader):
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def after(what: str) -> Iterator[None]:
+    """Calls that follow one that made something: that they were refused must not read as if it had not been made."""
+    try:
+        yield
+    except RefusedError as err:
+        raise UnknownOutcomeError(f"{what} was made, but what follows was refused: {err}") from err
 
 
 def _person(unit: Unit, body: Native) -> Native:
