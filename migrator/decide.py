@@ -226,9 +226,14 @@ class Decider:
                 f"o.{column} AS _owner_{column}" for column in ("id", "action", "reason", "variant", "unit", "lane")
             ]
         by_text = bool(self.found and kind.match and not _linked(kind))
-        columns.append("there.id AS _there" if by_text else "CAST(NULL AS VARCHAR) AS _there")
+        by_role = bool(by_text and kind.role)
+        there = "COALESCE(role.id, there.id)" if by_role else "there.id"
+        columns.append(f"{there} AS _there" if by_text else "CAST(NULL AS VARCHAR) AS _there")
         if by_text:
             joins.append(f"LEFT JOIN ({self._there(kind_name, kind)}) there ON there.k = w._key")
+        if by_role:
+            same = f"role.k = {match_key(kind, 'w', role=True)}"
+            joins.append(f"LEFT JOIN ({self._there(kind_name, kind, role=True)}) role ON {same}")
         among = write.match_among if write and self.found and kind.match else ()
         if among:
             others = " UNION ALL ".join(f"{self._there(other, kind)}" for other in among)
@@ -243,7 +248,7 @@ class Decider:
     def _needed(self, kind_name: str, kind: Kind) -> set[str]:
         """The references that decide something or are written; the others may stay as the source has them."""
         first = self.manifest.write(kind_name)
-        if first is None or first.skip or first.manual:
+        if first is None or first.skip or first.manual or first.left:
             return set()
         writes = [write for write in self.manifest.writes if write.kind == kind_name]
         verbs = [verb for variant in self.mapping.kinds.get(kind_name, ()) for verb in variant.fields.values()]
@@ -252,8 +257,8 @@ class Decider:
         used |= {verb.preface.by for verb in verbs if verb.preface}
         return {label for label, spec in kind.references() if label != kind.owner and (spec.required or label in used)}
 
-    def _there(self, kind_name: str, kind: Kind) -> str:
-        key = match_key(kind, "f")
+    def _there(self, kind_name: str, kind: Kind, *, role: bool = False) -> str:
+        key = match_key(kind, "f", role=role)
         own = self.kinds.kinds[kind_name]
         return (
             f"SELECT {key} AS k, min(f.id) AS id, {quoted(kind_name)} AS of FROM {self.found}.{name(kind_name)} f "
@@ -322,10 +327,14 @@ class Decider:
             cases.append((f"w._owner_action NOT IN {ARRIVES}", "skip", why))
         if write is None:
             return [*cases, ("TRUE", "manual", quoted(f"{title} has no place for a {plural}"))]
-        if write.skip or write.manual:
-            return [*cases, ("TRUE", "skip" if write.skip else "manual", quoted(write.skip or write.manual or ""))]
+        if stays := write.skip or write.left or write.manual:
+            return [*cases, ("TRUE", "manual" if write.manual else "skip", quoted(stays))]
         if kind.rule and write.create:
             cases += [(f"w._does = {quoted(does)}", does, "w._why") for does in ("manual", "skip")]
+        for label, values in write.takes.items():
+            why = f"{quoted(f'{title} takes no {plural} with the {label} ')} || COALESCE(w.{name(label)}, '(none)')"
+            fits = f"regexp_full_match(w.{name(label)}, {quoted('|'.join(values))})"
+            cases.append((f"NOT COALESCE({fits}, FALSE)", "manual", why))
         if write.owner_with and kind.owner:
             owner = kind.fields[kind.owner].to[0]
             fits = " AND ".join(
@@ -339,6 +348,10 @@ class Decider:
             cases.append(("w._first IS NOT NULL AND NOT w._own", "merge", "'the same as record ' || w._first"))
             who = quoted(f"{title} has it already, as ")
             cases.append(("w._there IS NULL AND w._among IS NOT NULL", "keep", f"{who} || w._among_as"))
+        if kind.same and self.found:
+            differ = " OR ".join(f"f.{name(label)} IS DISTINCT FROM w.{name(label)}" for label in kind.same)
+            other = f"SELECT f.id FROM {self.found}.{name(kind_name)} f, varied w WHERE f.id = w._there AND ({differ})"
+            cases.append((f"w._there IN ({other})", "manual", quoted(f"{title} has another one there already")))
         if kind.match and not _linked(kind):
             match = " and ".join(kind.match).replace("_", " ")
             cases.append(("w._there IS NOT NULL", "keep", quoted(f"{title} has it already (same {match})")))
@@ -420,7 +433,8 @@ class Decider:
             if "raw" in self.stage.tables_of("blobs"):
                 answer = "(SELECT max(problem) FROM blobs.raw b WHERE b.id = w.id)"
                 why = f"'its bytes could not be read' || COALESCE(': ' || {answer}, '')"
-            cases.append((f"w.{name(blob)} IS NULL", "manual", why))
+            some = " AND w.url IS NOT NULL" if kind.fields[blob].versioned else ""  # not every such record has bytes
+            cases.append((f"w.{name(blob)} IS NULL{some}", "manual", why))
         return cases
 
     def _pair(self, kind_name: str, kind: Kind) -> str:

@@ -13,11 +13,11 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from migrator.connector import Destination, Outcome, Promise, Unit, Written
+from migrator.connector import Destination, Marking, Outcome, Promise, Unit, Written
 from migrator.errors import (
     AccessError,
     MigratorError,
@@ -340,7 +340,11 @@ class Loader:
 
     def _call(self, units: list[Unit], lanes: list[_Lane], sent: _Sent) -> None:
         names = [lane.units[0][0].unit for lane in lanes]
-        self.ledger.sent(self.plan, [(n, u.kind) for n, u in zip(names, units, strict=True)], units[0].sent_at)
+        if isinstance(self.destination, Marking) and units[0].action == "create":
+            units = [replace(u, mark=m) for u, m in zip(units, self.destination.marks(units), strict=True)]
+        marks = {n: u.mark for n, u in zip(names, units, strict=True)}
+        kinds = [(n, u.kind) for n, u in zip(names, units, strict=True)]
+        self.ledger.sent(self.plan, kinds, units[0].sent_at, marks)
         outcomes: Sequence[Outcome]
         try:
             if units[0].action != "create":
@@ -426,11 +430,11 @@ class Loader:
 
     def _settle_all(self) -> int:
         """Look up every unit an earlier run left in doubt: by its job where it has one, else by what is there."""
-        doubtful = {unit: (sent_at, job) for unit, sent_at, job in self.ledger.in_doubt(self.plan)}
+        doubtful = {unit: (sent_at, job, mark) for unit, sent_at, job, mark in self.ledger.in_doubt(self.plan)}
         by_job: dict[str | None, list[tuple[Unit, _Lane]]] = defaultdict(list)
         for rows in self.builder.units(list(doubtful)):
-            sent_at, job = doubtful[rows[0].unit]
-            by_job[job].append((self.builder.build(rows, sent_at), _Lane(deque([rows]))))
+            sent_at, job, mark = doubtful[rows[0].unit]
+            by_job[job].append((self.builder.build(rows, sent_at, mark or ""), _Lane(deque([rows]))))
         for job, pairs in by_job.items():
             groups: dict[tuple[str, str, str], list[tuple[Unit, _Lane]]] = defaultdict(list)
             for unit, lane in pairs:
@@ -450,8 +454,9 @@ class Loader:
         unknown = [index for index, outcome in enumerate(outcomes) if outcome is None]
         if not unknown:
             return list(outcomes)
+        planned = self.builder.units([rows[i][0].unit for i in unknown])
         whole = [
-            self.builder.build(next(iter(self.builder.units([rows[i][0].unit]))), units[i].sent_at) for i in unknown
+            self.builder.build(one, units[i].sent_at, units[i].mark) for i, one in zip(unknown, planned, strict=True)
         ]
         kind = whole[0].kind
         write = self.manifest.write(kind, whole[0].variant)

@@ -17,10 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from migrator.blobs import begin_download, with_bytes
 from migrator.control import holds
 from migrator.delivery import Deliverer
 from migrator.errors import InputError, PlanError, StoppedError
-from migrator.extract import Arrivals, Chunk, Extracted, begin_download, canonicalize, with_bytes
+from migrator.extract import Arrivals, Chunk, Extracted, canonicalize
 from migrator.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stage import Stage

@@ -17,11 +17,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import requests
 
 from migrator import coverage, orders
+from migrator.blobs import download
+from migrator.connector import Native, Trying
 from migrator.control import Run, holds
 from migrator.delivery import Deliverer
 from migrator.documents import Document
 from migrator.errors import InputError, PlanError, WorkspaceError
-from migrator.extract import CHUNK, Arrivals, Chunk, Extracted, canonicalize, download, extract
+from migrator.extract import CHUNK, Arrivals, Chunk, Extracted, canonicalize, extract
 from migrator.ledger import Ledger
 from migrator.load import Loaded, Loader
 from migrator.plan import Plan, Planner, is_whole
@@ -263,8 +265,9 @@ class Steps:
                 policies.deleted,
                 written,
                 selection,
-                waiting,
-                ahead,
+                waiting=waiting,
+                complaint=None if offline else self._complaint(),
+                ahead=ahead,
             )
             self.workspace.plan.unlink(missing_ok=True)  # a plan cut off from here on is none
             plan = planner.make(quota_plan=side.account.plan, files=self.files())
@@ -344,6 +347,11 @@ class Steps:
             stage.put("seen", stream, rows)
 
         return look
+
+    def _complaint(self) -> Callable[[str, Native], str | None] | None:
+        """Return what asks the destination whether it would take a record, where it can tell."""
+        destination = self.destination()
+        return destination.complaint if isinstance(destination, Trying) else None
 
     def _streams_to_match(self) -> list[str]:
         side = self.project.destination

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from migrator.connector import AS_IS, Child, Unit, at_path
@@ -82,16 +83,17 @@ class Builder:
             yield [list(unit) for _, unit in groupby(lane, key=lambda row: row.unit)]
 
     def units(self, names: Sequence[str]) -> Iterator[list[Row]]:
-        """Yield the rows of units by their names."""
+        """Yield the rows of units by their names, in that order. Workers may ask side by side."""
         self._know_fields(self.kinds.kinds)
-        for unit in names:
-            rows = self.stage.rows(
-                f"SELECT {COLUMNS} FROM {self.planned} WHERE action IN {WRITES} AND unit = ? "
-                "ORDER BY place, length(id), id",
-                unit,
+        rows = self._rows(
+            self.stage.stream(
+                f"SELECT {COLUMNS} FROM {self.planned} WHERE action IN {WRITES} AND unit IN (SELECT unnest(?)) "
+                "ORDER BY unit, place, length(id), id",
+                list(names),
             )
-            if rows:
-                yield list(self._rows(rows))
+        )
+        found = {unit: list(some) for unit, some in groupby(rows, key=lambda row: row.unit)}
+        yield from (found[unit] for unit in names if unit in found)
 
     def _know_fields(self, members: Iterable[str]) -> None:
         if not self._fields and any(self.kinds.kinds[kind].rule for kind in members):
@@ -102,7 +104,7 @@ class Builder:
         for row in rows:
             yield Row(*row)
 
-    def build(self, rows: Sequence[Row], sent_at: str = "") -> Unit:
+    def build(self, rows: Sequence[Row], sent_at: str = "", mark: str = "") -> Unit:
         """Return the unit with every reference resolved. Raises RefusedError where one was not written."""
         main = rows[0]
         write = self.manifest.write(main.as_kind, main.variant)
@@ -112,11 +114,7 @@ class Builder:
         inside = {(row.kind, row.id) for row in rows[1:]}  # numbers of two kinds may be the same
         children = []
         for row in rows[1:] if main.action == "create" else ():
-            blob = self.workspace.blob(row.blob) if row.blob else None
-            if blob and not blob.is_file():
-                raise WorkspaceError(
-                    f"the bytes {row.blob} of {row.kind} {row.id} are not in the workspace; extract again"
-                )
+            blob = self._bytes(row)
             own = self.kinds.kinds[row.as_kind]
             above = own.fields[own.owner].to if own.owner else ()
             owner = row.owner if any((kind, row.owner) in inside for kind in above) else None
@@ -126,8 +124,27 @@ class Builder:
         there = self._there(main) if main.action != "create" else ""
         return Unit(
             main.as_kind, main.id, main.variant, payload, refs, key, self._own_keys(), tuple(children), sent_at,
-            main.action, there, main.stamp,
+            main.action, there, main.stamp, self._own_bytes(main, payload), mark,
         )  # fmt: skip
+
+    def _own_bytes(self, main: Row, payload: dict[str, Any]) -> Path | None:
+        """Return the file with a record's own bytes; of an update, where they may have changed, or are put back."""
+        versioned = any(spec.versioned for spec in self.kinds.kinds[main.as_kind].fields.values())
+        if main.action == "update" and versioned and AS_IS in main.payload:
+            digest = payload.get("blob")
+            if digest is None:
+                return None
+            held = self.workspace.blob(str(digest))
+            if not held.is_file():
+                raise RefusedError(f"{main.kind} {main.id}: what it held before is not in the workspace")
+            return held
+        return self._bytes(main) if main.action == "create" or (main.action == "update" and versioned) else None
+
+    def _bytes(self, row: Row) -> Path | None:
+        blob = self.workspace.blob(row.blob) if row.blob else None
+        if blob and not blob.is_file():
+            raise WorkspaceError(f"the bytes {row.blob} of {row.kind} {row.id} are not in the workspace; extract again")
+        return blob
 
     def _there(self, row: Row) -> str:
         found = self.ledger.find(row.kind, row.id)

@@ -14,7 +14,7 @@ from migrator.connector import Native, Outcome, Raw, Unit, Written
 from migrator.errors import RefusedError, UnknownOutcomeError
 
 HERE = Path(__file__).parent
-STREAMS = {"template": "templates", "script": "scrips", "role_right": "rights", "saved_search": "searches"}
+STREAMS = {"template": "templates", "script": "scrips", "role_right": "rights", "saved_query": "searches"}
 # What makes two records of a stream the same.
 SAME: dict[str, tuple[str, ...]] = {
     "templates": ("Scope", "Name"),

@@ -10,6 +10,7 @@ import pytest
 from migrator import registry
 from migrator.testing.conformance import Check, Suite, checks
 from migrator.testing.sandbox import Sandbox
+from tests.support.dns_accounts import made as zones
 
 
 def small_zendesk(box: Sandbox) -> Any:
@@ -31,6 +32,8 @@ def importing() -> Sandbox:
 
 SERVERS = Path(__file__).parents[1] / "servers"  # where a true server is the judge
 SUITES = {
+    "cloudflare": Suite("cloudflare", made=zones, step=2),
+    "digitalocean": Suite("digitalocean", made=zones, step=9),
     "freshdesk": Suite("freshdesk", records=6, step=1),
     "zammad": Suite("zammad", fill=small_zammad, records=5, step=24),
     "zendesk": Suite("zendesk", fill=small_zendesk),
