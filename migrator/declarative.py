@@ -248,6 +248,9 @@ class Declarative:
         self, spec: Stream, at: Cursor, query: dict[str, Any], envelope: Any, records: list[Raw], link: str | None
     ) -> Cursor | None:
         style, of = spec.paging.style, at["of"]
+        if style == "page":
+            number = int(query.get("page", 1))
+            return {"of": of, "params": {**at.get("params", {}), "page": number + 1}} if records else None
         if style == "next":
             more = envelope.links and envelope.meta and envelope.meta.get("has_more")
             url = envelope.links.get("next") if more else envelope.next_page

@@ -15,6 +15,11 @@ from migrator.manifest import Keep, Write
 from migrator.mapping import Scalar, Variant, Verb
 
 NOT_OF_A_WORD = r"[^\p{L}\p{N}_\-/:.]+"
+ONE_CASE = r"\p{Lu}+|\p{Ll}+"
+ELSEWHERE = r"(?:(?:https?|ftp):)?//"  # how an address begins that is not the vendor's own
+PICTURE = (
+    rf"<img\b[^>]*?\ssrc\s*=\s*(?:\"\s*({ELSEWHERE}[^\">]*)\"|'\s*({ELSEWHERE}[^'>]*)'|({ELSEWHERE}[^\s\"'>]*))[^>]*>"
+)
 Tree = dict[str, Any]  # a body: names to SQL expressions, or to trees of their own
 
 
@@ -112,6 +117,12 @@ class _Writer:
             expression = f"to_json({_within(column, keep)})"
         if keep.kinds:
             expression = f"CASE WHEN {_arrives_as(column, keep.kinds)} THEN {expression} END"
+        if keep.member_of:
+            of, this, other = keep.member_of
+            belongs = f"m.{name(this)} = {column} AND m.{name(other)} = c.{name(other)}"
+            expression = (
+                f"CASE WHEN EXISTS (SELECT 1 FROM canonical.{name(of)} m WHERE {belongs}) THEN {expression} END"
+            )
         return self._judged(expression, keep)
 
     def _judged(self, expression: str, keep: Keep) -> str:
@@ -292,6 +303,12 @@ def _limited(column: str, keep: Keep) -> str:
         column = f"lower({column})"
     if keep.one_word:
         column = f"NULLIF({_one_word(column)}, '')"
+    if keep.capital:
+        raised = f"upper(left({column}, 1)) || lower(substr({column}, 2))"
+        column = f"CASE WHEN regexp_full_match({column}, {quoted(ONE_CASE)}) THEN {raised} ELSE {column} END"
+    if keep.pictures == "link":
+        link = quoted(r'<a href="\1\2\3">\1\2\3</a>')
+        column = f"regexp_replace({column}, {quoted(PICTURE)}, {link}, 'gi')"
     if keep.max:
         column = f"left({column}, {keep.max})"
         if keep.trim:

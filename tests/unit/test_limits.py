@@ -160,3 +160,56 @@ def test_native_values_outside_those_taken_become_the_default(
         [{"x": f"w{value}"} for value in values],
     )
     assert [row["x"] for row in found] == [f"w{value if value in allowed else default}" for value in values]
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("ada", "Ada"),
+        ("ADA", "Ada"),
+        ("élan", "Élan"),
+        ("Ada", "Ada"),
+        ("aDa", "aDa"),
+        ("ada b", "ada b"),
+        ("x1", "x1"),
+    ],
+)
+def test_a_word_in_one_case_gets_a_capital_first_letter(stage: Stage, name: str, kept: str) -> None:
+    (row,) = back(stage, kind(x="text"), variant(x="x"), write(x={"capital": True}), [{"x": name}])
+    assert row["x"] == kept
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        '<img src="https://a.example/b.png?x=1&amp;y=2" alt="a">',
+        "<img alt='a' src='http://a.example/b.png'/>",
+        "<IMG width=1 SRC=//a.example/b.png>",
+        '<img\nclass="x" src=" ftp://a.example/b.png">',
+    ],
+)
+def test_a_picture_from_elsewhere_becomes_a_link_to_it(stage: Stage, picture: str) -> None:
+    body = f"<p>before {picture} after</p>"
+    (row,) = back(stage, kind(x="html"), variant(x="x"), write(x={"pictures": "link"}), [{"x": body}])
+    address = re.search(r"(?:\w+:)?//[^\"'\s>]+", picture)
+    assert address
+    assert row["x"] == f'<p>before <a href="{address[0]}">{address[0]}</a> after</p>'
+
+
+@pytest.mark.parametrize(
+    "body", ['<img src="cid:1@x">', '<img src="/own.png">', "<imgx src=https://a.example>", "a < b"]
+)
+def test_other_pictures_stay_as_they_are(stage: Stage, body: str) -> None:
+    (row,) = back(stage, kind(x="html"), variant(x="x"), write(x={"pictures": "link"}), [{"x": body}])
+    assert row["x"] == body
+
+
+def test_a_reference_is_written_only_where_a_membership_says_so(stage: Stage) -> None:
+    stage.schema("canonical")
+    stage.table("canonical.membership", 'id VARCHAR, agent VARCHAR, "group" VARCHAR')
+    stage.insert("canonical.membership", [["1", "ann", "one"], ["2", "bob", "two"]])
+    spec = kind(agent={"type": "ref", "to": ["thing"]}, group={"type": "ref", "to": ["thing"]})
+    keep = write(agent={"member_of": ["membership", "agent", "group"]}, group="always")
+    records = [{"agent": a, "group": g} for a, g in (("ann", "one"), ("ann", "two"), ("bob", None), ("bob", "two"))]
+    found = back(stage, spec, variant(agent="agent", group="group"), keep, records)
+    assert [row["agent"] for row in found] == ["ann", None, None, "bob"]
