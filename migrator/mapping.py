@@ -57,7 +57,7 @@ class Verb(Document):
     none, migrator's own key is written. ``preface``: the original author, date and id stand before the text, and are
     taken off when it is read back. ``text``: plain text at the vendor, HTML with us. ``rank``: the place among the
     records of one owner, by these fields, counted from ``start``. ``not_empty``: a boolean, true where the path holds
-    anything. ``hook``: a named function of the connector.
+    anything. ``unix``: a timestamp is told in seconds since 1970. ``hook``: a named function of the connector.
     """
 
     path: str | None = None
@@ -78,6 +78,7 @@ class Verb(Document):
     start: int = 1
     not_empty: Flag = False
     invert: Flag = False
+    unix: Flag = False
     hook: str | None = None
 
     @model_validator(mode="before")
