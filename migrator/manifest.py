@@ -23,11 +23,12 @@ class Cited(Document):
 
 class Auth(Document):
     """``basic``: user and password, ``bearer``: a token, which wins where its secret is given; ``{name}`` stands for an
-    account setting or a secret. ``scheme``: the word that stands before the token."""
+    account setting or a secret. ``scheme``: the word that stands before the token; ``header``: where it stands."""
 
     basic: tuple[str, str] | None = None
     bearer: str | None = None
     scheme: str = "Bearer"
+    header: str = "Authorization"
 
 
 class QuotaRule(Cited):
@@ -194,7 +195,8 @@ class Keep(Document):
     ``fills``: it may fill in something of its own; ``moves``: it changes the value by itself later on.
     ``only_with``: written only where other fields have these values. ``follows``: not written, but read back as this
     reference's field; where it is written too, this is what stands in for nothing. ``kinds``: a reference is written to
-    records of these kinds only. ``bare``: a text without the line of its ``preface``. ``unique``: a value in a list
+    records of these kinds only. ``same_as``: a reference is written only where that field of the record another one
+    names is the same. ``matches``: a text is written only where the whole of it is like this. ``bare``: a text without the line of its ``preface``. ``unique``: a value in a list
     belongs to one record only. ``trim``/``lower``: the vendor does so itself; ``replaces``: characters it cannot take,
     and what stands in their place; ``last_part``: of a path, only what stands after the last slash; ``one_word``: of a
     text (or each item) one word in lower case; ``sorted``: a list comes back in the order of its letters, each once;
@@ -213,6 +215,8 @@ class Keep(Document):
     moves: Flag = False
     follows: tuple[str, str] | None = None
     kinds: tuple[str, ...] = ()
+    same_as: tuple[str, str] | None = None
+    matches: str = ""
     bare: Flag = False
     type_max: dict[str, int] = {}
     only_with: dict[str, tuple[str, ...]] = {}

@@ -89,6 +89,8 @@ class _Writer:
             items = self._items(label, keep)
             joined = f"array_to_string({items}, {quoted(verb.split)})" if verb.split else items
             expression = f"to_json({joined})"
+        elif spec.type == "timestamp" and verb.unix:
+            expression = f"to_json(CAST(epoch({column}) AS BIGINT))"
         elif spec.type == "timestamp":
             expression = f"to_json(strftime({column}, '%Y-%m-%dT%H:%M:%SZ'))"
         elif spec.type == "date":
@@ -110,6 +112,8 @@ class _Writer:
             expression = f"to_json({column})"
         if keep.kinds:
             expression = f"CASE WHEN {_arrives_as(column, keep.kinds)} THEN {expression} END"
+        if keep.same_as:
+            expression = f"CASE WHEN {column} = {self._follow(keep.same_as)}.w THEN {expression} END"
         return self._judged(expression, keep)
 
     def _judged(self, expression: str, keep: Keep) -> str:
@@ -138,6 +142,8 @@ class _Writer:
             other = f"c.{name(keep.default_field)}"
             column = f"list_transform({other}, lambda x, i: COALESCE({column}[i], x))"
         limited = f"list_slice({column}, 1, {keep.max})" if keep.max else column
+        for taken, given in keep.replaces.items():
+            limited = f"list_transform({limited}, lambda x: replace(x, {quoted(taken)}, {quoted(given)}))"
         if keep.one_word:
             limited = f"list_transform({limited}, lambda x: {_one_word('x')})"
         if keep.max_item:
@@ -161,13 +167,17 @@ class _Writer:
 
     def _followed(self, follows: tuple[str, str]) -> str:
         """Return what the vendor itself takes from the record a reference names, as it will be there."""
+        return f"to_json({self._follow(follows)}.w)"
+
+    def _follow(self, follows: tuple[str, str]) -> str:
+        """Join a field of the record a reference names, as it will be there; return the alias, whose ``w`` it is."""
         reference, wanted = follows
         alias = f"f{len(self.joins)}"
         self.joins.append(
             f"LEFT JOIN (SELECT id, {name(wanted)} AS w FROM predicted.{name(self.kind.fields[reference].to[0])}) "
             f"{alias} ON {alias}.id = c.{name(reference)}"
         )
-        return f"to_json({alias}.w)"
+        return alias
 
     def _map(self, label: str, verb: Verb, keep: Keep) -> str:
         """Join custom values as stored at the vendor, keyed by our field ids: fields that arrive, valid choices only.
@@ -290,4 +300,6 @@ def _limited(column: str, keep: Keep) -> str:
         column = (
             f"CASE WHEN strlen({column}) <= {keep.max_bytes} THEN {column} ELSE left({column}, list_max({fits})) END"
         )
+    if keep.matches:
+        column = f"CASE WHEN regexp_full_match({column}, {quoted(keep.matches)}) THEN {column} END"
     return column

@@ -189,7 +189,7 @@ class Side:
         """Return the account's address. Raises InputError where a setting is missing."""
         if self.account.url:
             url = self.account.url.rstrip("/")
-            path = re.sub(r"^(https?://[^/]+|\{\w+\})", "", self.connector.manifest.base_url).rstrip("/")
+            path = self._fill(re.sub(r"^(https?://[^/]+|\{\w+\})", "", self.connector.manifest.base_url).rstrip("/"))
             return url if url.endswith(path) else url + path
         return self._fill(self.connector.manifest.base_url)
 
@@ -220,7 +220,7 @@ class Side:
         wanted = re.findall(r"\{(\w+)\}", auth.bearer or "")
         if auth.basic and not (auth.bearer and all(name in self.account.secrets for name in wanted)):
             return HTTPBasicAuth(*(self._fill(part).encode() for part in auth.basic))
-        return Bearer(self._fill(auth.bearer), auth.scheme) if auth.bearer else None
+        return Bearer(self._fill(auth.bearer), auth.scheme, auth.header) if auth.bearer else None
 
 
 @dataclass(frozen=True)
