@@ -96,16 +96,16 @@ class _Writer:
         elif spec.type == "date":
             expression = f"to_json(CAST({column} AS VARCHAR))"
         elif spec.type == "html" and verb.preface and not verb.text:
-            expression = f"to_json({'' if keep.bare else self._preface(verb) + ' || '}{_limited(column, keep)})"
+            expression = f"to_json({'' if keep.bare else self._preface(verb) + ' || '}{limited(column, keep)})"
         elif spec.type == "boolean" and verb.invert:
             expression = f"to_json(NOT {column})"
         elif verb.not_empty:
             expression = f"CASE WHEN {column} THEN to_json(TRUE) END"
         elif spec.type == "html" and verb.text:
             line = self._preface(verb, words=True) + " || " if verb.preface and not keep.bare else ""
-            expression = f"to_json({line}{_limited(_words(column), keep)})"
+            expression = f"to_json({line}{limited(_words(column), keep)})"
         elif spec.type in ("text", "html"):
-            expression = f"to_json({_limited(column, keep)})"
+            expression = f"to_json({limited(column, keep)})"
             if verb.else_key:
                 expression = f"COALESCE({expression}, to_json({self._own_key()}))"
         else:
@@ -280,7 +280,8 @@ def _words(column: str) -> str:
     return f"replace(replace(replace({lines}, '&lt;', '<'), '&gt;', '>'), '&amp;', '&')"
 
 
-def _limited(column: str, keep: Keep) -> str:
+def limited(column: str, keep: Keep) -> str:
+    """Return a text within what the vendor takes; NULL where it takes none of it."""
     if keep.trim:
         column = f"NULLIF(regexp_replace({column}, '^\\s+|\\s+$', '', 'g'), '')"
     if keep.last_part:

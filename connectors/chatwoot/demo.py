@@ -6,7 +6,8 @@ from typing import Any
 
 from migrator.testing.sandbox import Sandbox, mount
 
-from .sandbox import ACCOUNT, TOKEN, furnish
+from .sandbox import TOKEN, furnish
+from .sandbox_rules import ACCOUNT
 
 
 def fill(box: Sandbox, tickets: int = 30) -> Sandbox:

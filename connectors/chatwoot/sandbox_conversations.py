@@ -113,12 +113,11 @@ def conversations(box: Sandbox, request: Request) -> Response:
     """List conversations, 25 a page, open ones unless another status is asked for; newest activity first."""
     found = _wanted(box, request)
     counts = _counts(box, found)
-    of = {
-        "me": lambda c: c["assignee_id"] == box.state["me"]["id"],
-        "unassigned": lambda c: c["assignee_id"] is None,
-        "assigned": lambda c: c["assignee_id"] is not None,
-    }.get(request.args.get("assignee_type", ""))
-    found = [c for c in found if of is None or of(c)]
+    kind = request.args.get("assignee_type", "")
+    if kind == "me":
+        found = [c for c in found if c["assignee_id"] == box.state["me"]["id"]]
+    elif kind in ("assigned", "unassigned"):
+        found = [c for c in found if (c["assignee_id"] is None) == (kind == "unassigned")]
     name, back = SORTS.get(request.args.get("sort_by", ""), SORTS["last_activity_at_desc"])
     found.sort(key=lambda c: (c[name], c["id"]), reverse=back)
     within = request.args.get("updated_within")
@@ -163,7 +162,8 @@ def _from_team(box: Sandbox, conversation: Native) -> None:
 @routes("POST", f"{API}/conversations")
 def create_conversation(box: Sandbox, request: Request) -> Response:
     """Make a conversation for a contact in an inbox; what is not permitted here (priority, dates) is dropped."""
-    params, errors = Params(request), {}
+    params = Params(request)
+    errors: dict[str, str] = {}
     inbox, contact = params.whole("inbox_id"), params.whole("contact_id")
     source = params.get("source_id")
     if inbox is not None and contact is not None:
@@ -325,7 +325,8 @@ def assign(box: Sandbox, request: Request, id: int) -> Response:
 @routes("POST", f"{API}/conversations/<int:id>/custom_attributes")
 def set_custom_attributes(box: Sandbox, request: Request, id: int) -> Response:
     """Set the custom attributes: all of them, those that are not named are gone."""
-    found, errors = rules.one(box, "conversations", id), {}
+    found = rules.one(box, "conversations", id)
+    errors: dict[str, str] = {}
     wanted = Params(request).map("custom_attributes")
     rules.attributes(errors, "custom_attributes", wanted)
     if errors:

@@ -134,7 +134,7 @@ class Params:
     def whole(self, name: str) -> int | None:
         """Return a number, however it came."""
         value = self.values.get(name)
-        return int(value) if str(value or "").lstrip("-").isdigit() else None
+        return int(str(value)) if str(value or "").lstrip("-").isdigit() else None
 
     def map(self, name: str) -> Native:
         """Return an object; JSON text where a form brought it."""

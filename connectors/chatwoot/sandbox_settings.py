@@ -162,7 +162,8 @@ def _enum(errors: dict[str, str], name: str, value: object, words: tuple[str, ..
 def create_custom_attribute(box: Sandbox, request: Request) -> Response:
     """Define an attribute of conversations or contacts."""
     rules.need_admin(box)
-    params, errors = Params(request, "custom_attribute_definition"), {}
+    params = Params(request, "custom_attribute_definition")
+    errors: dict[str, str] = {}
     title = (rules.text(errors, "attribute_display_name", params.get("attribute_display_name")) or "").strip()
     key = (rules.text(errors, "attribute_key", params.get("attribute_key")) or "").strip()
     model = _enum(errors, "attribute_model", params.get("attribute_model"), MODELS, MODELS[0])
@@ -226,7 +227,8 @@ def canned_responses(box: Sandbox, request: Request) -> Response:
 @routes("POST", f"{API}/canned_responses")
 def create_canned_response(box: Sandbox, request: Request) -> Response:
     """Make a canned response."""
-    params, errors = Params(request, "canned_response"), {}
+    params = Params(request, "canned_response")
+    errors: dict[str, str] = {}
     code = rules.text(errors, "short_code", params.get("short_code")) or ""
     content = rules.text(errors, "content", params.get("content"), rules.MOST_OF_A_TEXT) or ""
     for name, value in (("content", content), ("short_code", code)):

@@ -79,7 +79,7 @@ class Desk:
         for place, child in enumerate(c for c in unit.children if c.kind == "message"):
             files = [c for c in unit.children if c.kind == "attachment" and c.owner == child.id]
             key = f"{vendor}:message:{child.id}"
-            # An older Chatwoot keeps no source_id: then messages are told by their place, as they were written in order.
+            # An older Chatwoot keeps no source_id: then messages are told by their place; they are written in order.
             held = by_source.get(key) or (said[place] if not by_source and place < len(said) else None)
             message = held or self._post(there, child.payload, key, files, {})
             children["message", child.id] = str(message["id"])
