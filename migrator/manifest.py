@@ -190,17 +190,18 @@ class Keep(Document):
     """What the vendor does with one canonical field.
 
     ``write``: ``always``, ``create`` (only then) or ``never``. ``max``: characters, or items of a list; ``max_bytes``:
-    bytes of UTF-8, cut between characters; ``max_item``: characters of each item. ``type_max``: characters of custom
-    values, by field type. ``one_of``: native values it takes. ``default``: what it fills in when there is none;
-    ``fills``: it may fill in something of its own; ``moves``: it changes the value by itself later on.
-    ``only_with``: written only where other fields have these values. ``follows``: not written, but read back as this
-    reference's field; where it is written too, this is what stands in for nothing. ``kinds``: a reference is written to
-    records of these kinds only. ``same_as``: a reference is written only where that field of the record another one
-    names is the same. ``matches``: a text is written only where the whole of it is like this. ``bare``: a text without the
-    line of its ``preface``. ``unique``: a value in a list belongs to one record only. ``trim``/``lower``: the vendor does so itself; ``replaces``: characters it cannot take,
-    and what stands in their place; ``last_part``: of a path, only what stands after the last slash; ``one_word``: of a
-    text (or each item) one word in lower case; ``sorted``: a list comes back in the order of its letters, each once;
-    ``adds``: the vendor adds the options chosen in this map.
+    bytes of UTF-8, cut between characters; ``max_item``: characters of each item. ``type_max``: characters of
+    custom values, by field type. ``one_of``: native values it takes. ``default``: what it fills in when there is
+    none; ``fills``: it may fill in something of its own; ``moves``: it changes the value by itself later on.
+    ``only_with``: written only where other fields have these values. ``follows``: not written, but read back as
+    this reference's field; where it is written too, this is what stands in for nothing. ``kinds``: a reference is
+    written to records of these kinds only. ``same_as``: a reference is written only where that field of the record
+    another one names is the same. ``matches``: a text is written only where the whole of it is like this. ``bare``:
+    a text without the line of its ``preface``. ``unique``: a value in a list belongs to one record only.
+    ``trim``/``lower``: the vendor does so itself; ``replaces``: characters it cannot take, and what stands in their
+    place; ``last_part``: of a path, only what stands after the last slash; ``one_word``: of a text (or each item)
+    one word in lower case; ``sorted``: a list comes back in the order of its letters, each once; ``adds``: the
+    vendor adds the options chosen in this map.
     ``loss``/``because``: how a difference is named in the report, and why.
     """
 

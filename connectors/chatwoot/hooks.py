@@ -1,5 +1,5 @@
-"""Where Chatwoot's bodies are odd: an attribute needs a key, and numbers for words; an inbox needs a channel; a contact's
-answer is wrapped (official Swagger file of 4.8.0)."""
+"""Where Chatwoot's bodies are odd: an attribute needs a key and numbers for words, an inbox a channel; a contact is
+wrapped in its answer (official Swagger file of 4.8.0)."""
 
 from __future__ import annotations
 
