@@ -276,7 +276,10 @@ def _one_word(text: str) -> str:
 
 def _words(column: str) -> str:
     """Return HTML as plain text: lines, words, and nothing of the markup."""
-    lines = f"regexp_replace(regexp_replace({column}, '<br *\\/?>', chr(10), 'gi'), '<[^>]*>', '', 'g')"
+    ends = "<br *\\/?>|<\\/(p|div|li|tr|h[1-6]|blockquote)>"
+    lines = f"regexp_replace(regexp_replace({column}, '{ends}', chr(10), 'gi'), '<[^>]*>', '', 'g')"
+    for entity, character in (("&nbsp;", "' '"), ("&quot;", "chr(34)"), ("&#39;", "chr(39)")):
+        lines = f"replace({lines}, '{entity}', {character})"
     return f"replace(replace(replace({lines}, '&lt;', '<'), '&gt;', '>'), '&amp;', '&')"
 
 

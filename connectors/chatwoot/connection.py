@@ -222,8 +222,8 @@ class _Conversations(msgspec.Struct):
 
 class _Changed(msgspec.Struct):
     id: int | str
-    updated_at: float | str | None = None
-    last_activity_at: float | str | None = None
+    updated_at: int | float | str | None = None
+    last_activity_at: int | float | str | None = None
 
 
 def _listed(content: bytes, stream: str) -> tuple[int, list[Raw]]:

@@ -196,11 +196,9 @@ def paged(request: Request, records: list[Native], size: int) -> list[Native]:
 
 
 def safe(handler: Callable[..., Response]) -> Callable[..., Response]:
-    """Return a handler whose refusals are answers."""
+    """Return a handler whose refusals are answers. Whatever account is asked for, it is this one (rehearsals)."""
 
     def called(box: Sandbox, request: Request, account: int | None = None, **values: Any) -> Response:
-        if account is not None and account != ACCOUNT:
-            return refused("You are not authorized to access this account", 401).response  # type: ignore[return-value]
         try:
             return handler(box, request, **values)
         except Refusal as refusal:

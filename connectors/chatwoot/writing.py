@@ -240,8 +240,8 @@ def _opening(unit: Unit) -> Native:
         status = "pending"  # until all is said
     body: Native = {
         "source_id": unit.key,
-        "inbox_id": int(unit.keys[INBOX]),
-        "contact_id": int(at_path(wanted, "meta.sender.id") or unit.keys[NOBODY]),
+        "inbox_id": _set_up(unit, INBOX),
+        "contact_id": at_path(wanted, "meta.sender.id") or _set_up(unit, NOBODY),
         "additional_attributes": wanted.get("additional_attributes") or {},
         "custom_attributes": wanted.get("custom_attributes") or {},
         "status": status,
@@ -249,6 +249,14 @@ def _opening(unit: Unit) -> Native:
         "team_id": at_path(wanted, "meta.team.id"),
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _set_up(unit: Unit, name: str) -> int:
+    if name not in unit.keys:
+        raise RefusedError(
+            f"{unit.kind} {unit.id}: {name}, which it needs, was not written; see the quarantine, then retry"
+        )
+    return int(unit.keys[name])
 
 
 def _incoming(payload: Native) -> bool:
