@@ -19,7 +19,7 @@ def small_zendesk(box: Sandbox) -> Any:
 
 SERVERS = Path(__file__).parents[1] / "servers"  # where a true server is the judge
 SUITES = {
-    "chatwoot": Suite("chatwoot", records=6, step=2),
+    "chatwoot": Suite("chatwoot", records=6, step=5),
     "freshdesk": Suite("freshdesk", records=6, step=1),
     "zendesk": Suite("zendesk", fill=small_zendesk),
 }
