@@ -65,11 +65,10 @@ def spec() -> Spec:
 # Where the code differs from the specification (facts.yaml).
 KNOWN = (
     "'inbox_id' is a required property",  # contacts_controller.rb: return if params[:inbox_id].blank?
+    "payload: {'contact': ",  # one contact, specified as a list; chatwoot-sdk expects one too
+    "parameter attribute_model is missing",  # custom_attribute_definition.rb: with_attribute_model takes none
     "attribute_values: ",  # told as a list, specified as a text
     "timestamp: ",  # told as a number, specified as a text
-    "parameter sort may not be created_at",  # contacts_controller.rb: sort_on :created_at
-    "status: 'snoozed' is not one of",  # conversation.rb: enum status
-    "parameter page",
 )
 
 
@@ -97,10 +96,9 @@ def test_other_peoples_client_works_unpatched() -> None:
     box = chatwoot.create(clock=Clock(real=True))
     with serve(box) as address, ChatwootClient(base_url=address, api_token=chatwoot.TOKEN) as client:
         assert client.profile.get().email == "admin@chatwoot.sandbox"
-        inbox = client.inboxes.create(account_id=1, name="Desk", channel={"type": "api"})
+        inbox = client.inboxes.create(account_id=1, name="Desk", channel_type="api")
         made = client.contacts.create(account_id=1, inbox_id=inbox.id, name="Ada", email="ada@x.example")
-        contact = getattr(made, "contact", made)
-        talk = client.conversations.create(account_id=1, source_id="s-1", inbox_id=inbox.id, contact_id=contact.id)
+        talk = client.conversations.create(account_id=1, source_id="s-1", inbox_id=inbox.id, contact_id=made.contact.id)
         client.messages.create(account_id=1, conversation_id=talk.id, content="Hello", message_type="incoming")
         client.messages.create(account_id=1, conversation_id=talk.id, content="note", private=True)
         said = client.messages.list(account_id=1, conversation_id=talk.id)
