@@ -151,7 +151,7 @@ class Builder:
         return found.destination if found else row.target or ""
 
     def _own_keys(self) -> dict[str, str]:
-        if not self._keys:
+        if len(self._keys) < len(self.manifest.setup):  # some of them are written after units that need others
             for own in self.manifest.setup:
                 found = self.ledger.find(own.kind, own.id)
                 if found:

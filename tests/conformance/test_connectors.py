@@ -32,6 +32,7 @@ def importing() -> Sandbox:
 
 SERVERS = Path(__file__).parents[1] / "servers"  # where a true server is the judge
 SUITES = {
+    "chatwoot": Suite("chatwoot", records=6, step=5),
     "cloudflare": Suite("cloudflare", made=zones, step=2),
     "digitalocean": Suite("digitalocean", made=zones, step=9),
     "freshdesk": Suite("freshdesk", records=6, step=1),
