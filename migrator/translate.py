@@ -135,11 +135,14 @@ class Translator:
 def translate(to: Dialect, vendor: str, rule: Rule) -> Translation:
     """Return the translation into a dialect; of a rule of the same vendor's, what nobody knows is left behind: it may
     be of the old account."""
-    if rule.vendor != vendor or not rule.unknown:
+    foreign = [one for one in rule.options if one[0] in getattr(to, "OF_ACCOUNT", ())]
+    if rule.vendor != vendor or not (rule.unknown or foreign):
         return translated(to, rule)
-    made = translated(to, rule.model_copy(update={"unknown": ()}))
-    why = "nobody knows this key; it is not carried over"
-    lost = tuple(Finding("rule", f"{key}: {value}", "approximated", why) for key, value in rule.unknown)
+    kept = tuple(one for one in rule.options if one not in foreign)
+    made = translated(to, rule.model_copy(update={"unknown": (), "options": kept}))
+    whys = dict.fromkeys(rule.unknown, "nobody knows this key; it is not carried over")
+    whys |= dict.fromkeys(foreign, "names people of the old account; set it by hand")
+    lost = tuple(Finding("rule", f"{key}: {value}", "approximated", why) for (key, value), why in whys.items())
     return replace(made, findings=made.findings + lost)
 
 

@@ -23,7 +23,8 @@ class Dialect(Protocol):
     """What a module has to offer. ``read`` never fails on what it does not know: it says so in the rule.
 
     It may also say ``NUMBERED = True``: ids stand in its rules as numbers; and ``FIELD_PREFIX``: what stands before a
-    custom field's name in its records and not in our paths.
+    custom field's name in its records and not in our paths; ``OF_ACCOUNT``: options that name records of the account;
+    ``ITS_OWN``: options in which an account speaks of itself (which policy is its default).
     """
 
     TITLE: str

@@ -18,7 +18,7 @@ def small_zendesk(box: Sandbox) -> Any:
 
 
 SERVERS = Path(__file__).parents[1] / "servers"  # where a true server is the judge
-SUITES = {"freshdesk": Suite("freshdesk", records=6, step=1), "zendesk": Suite("zendesk", fill=small_zendesk)}
+SUITES = {"freshdesk": Suite("freshdesk", records=6, step=2), "zendesk": Suite("zendesk", fill=small_zendesk)}
 
 
 def test_every_connector_has_a_suite() -> None:
