@@ -100,9 +100,13 @@ def of_account(workspace: Workspace, source: Connector, destination: Connector, 
     plain = [translate(new, destination.vendor, parsed(bare(text), **beside)) for _, beside, text, _ in rows]
     counted = _compared(workspace.folder, plain, [_back(new, one) for one in plain])
     called = _names(workspace, {mark for _, _, text, _ in rows for mark in marks(text)})
+
+    def name_of(kind: str, id: str) -> str:
+        return called.get((kind, id), f"{kind.replace('_', ' ')} {id}")
+
     shown = []
     for one, rules_back, count, (kind, _, _, fate) in zip(made, back, counted, rows, strict=True):
-        line = _said(_shown(one, rules_back, count), lambda kind, id: called.get((kind, id), f"{kind} {id}"))
+        line = _said(_shown(one, rules_back, count), name_of)
         shown.append({**line, "fate": fate, "record": kind})
     old = registry.dialect(rules[0].vendor)
     data = _page(account, old, new, shown, made, compared=True)
@@ -110,6 +114,7 @@ def of_account(workspace: Workspace, source: Connector, destination: Connector, 
     kept = sum(count for count, verdict in fired if verdict in ("exact", "equivalent"))
     return data | {
         "account": True,
+        "needs": _said(data["needs"], name_of),
         "fired": sum(count for count, _ in fired),
         "fired_good": kept,
         "secrets": enter_again(workspace, source.manifest),

@@ -197,6 +197,114 @@ def test_a_name_that_is_taken_is_reported_and_never_joined(tmp_path: Path, monke
     assert ends(run, "trigger") == {("trigger", "create"): 2}
 
 
+FRESHDESK: dict[str, list[dict[str, object]]] = {
+    "creation_rules": [
+        {
+            "id": 11,
+            "name": "Urgent ones to the group",
+            "active": True,
+            "position": 1,
+            "conditions": [
+                {
+                    "name": "condition_set_1",
+                    "match_type": "all",
+                    "properties": [
+                        {"resource_type": "ticket", "field_name": "priority", "operator": "in", "value": [4]},
+                        {"resource_type": "ticket", "field_name": "group_id", "operator": "in", "value": [20]},
+                    ],
+                }
+            ],
+            "actions": [{"field_name": "add_tag", "value": ["urgent"]}, {"field_name": "group_id", "value": 20}],
+        },
+        {
+            "id": 12,
+            "name": "Tell the other system",
+            "active": True,
+            "position": 2,
+            "conditions": [],
+            "actions": [
+                {
+                    "field_name": "trigger_webhook",
+                    "request_type": "POST",
+                    "url": "https://hooks.example/1",
+                    "content_type": "JSON",
+                    "content_layout": "2",
+                    "content": "{}",
+                    "custom_headers": {"Authorization": "Bearer s3cr3t-of-freshdesk"},
+                }
+            ],
+        },
+    ],
+    "sla_policies": [
+        {
+            "id": 13,
+            "name": "Promise",
+            "active": True,
+            "position": 1,
+            "is_default": True,
+            "applicable_to": {"group_ids": [20]},
+            "sla_target": {
+                f"priority_{code}": {"respond_within": 3600, "resolve_within": 7200, "business_hours": False}
+                for code in (1, 2, 3, 4)
+            },
+        }
+    ],
+    "scenario_automations": [
+        {"id": 14, "name": "Close", "description": "", "private": False, "actions": [{"name": "status", "value": "4"}]}
+    ],
+    "business_hours": [
+        {
+            "id": 15,
+            "name": "Office",
+            "is_default": True,
+            "time_zone": "Berlin",
+            "working_hours": {"monday": {"start_time": "8:00 am", "end_time": "5:30 pm"}},
+        }
+    ],
+    "canned_response_folders": [{"id": 16, "name": "General"}],
+    "canned_responses": [
+        {
+            "id": 17,
+            "title": "Thanks",
+            "folder_id": 16,
+            "content": "Hi",
+            "content_html": "<div>Hi</div>",
+            "group_ids": [],
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("vendor", ["zendesk", "freshdesk"])
+def test_from_freshdesk_rules_move_and_what_cannot_is_named(
+    vendor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    module = registry.connector("freshdesk").sandbox
+    old = module.create(clock=clock, limits=False)
+    new = second_zendesk(clock) if vendor == "zendesk" else module.create(clock=clock, limits=False, host="b.sandbox")
+    module.seed(old, "groups", [{"id": 20, "name": "Support", "description": "", "agent_ids": [], **rule_accounts.AT}])
+    for stream, bodies in FRESHDESK.items():
+        module.seed(old, stream, [{**body, **rule_accounts.AT} for body in bodies])
+    run = moved(tmp_path, old, new, monkeypatch)
+    found = ends(run, *KINDS, "schedule", "canned_response")
+    assert found["schedule", "manual"] == found["canned_response", "manual"] == found["sla_policy", "create"] == 1
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert not [file for file in files if b"s3cr3t" in file.read_bytes()]
+    if vendor == "freshdesk":
+        assert found["trigger", "create"] == 2
+        assert found["macro", "manual"] == 1
+        first, second = new.store["creation_rules"].values()
+        (group,) = (id for id, one in new.store["groups"].items() if one["name"] == "Support")
+        assert first["actions"][1] == {"field_name": "group_id", "value": group}
+        assert list(second["actions"][0]["custom_headers"].values()) == ["**********"]
+        return
+    assert found["trigger", "create"] == found["trigger", "manual"] == found["macro", "create"] == 1
+    (trigger,) = new.store["triggers"].values()
+    (group,) = (id for id, one in new.store["groups"].items() if one["name"] == "Support" and id != 900_000_000_002)
+    assert {"field": "group_id", "value": str(group)} in trigger["actions"]
+
+
 class Killed(BaseException):
     """The end of a process, as far as a thread can play it."""
 
