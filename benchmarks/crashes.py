@@ -1,4 +1,4 @@
-"""The long sweep: extract, load, verify, delta and undo, killed at every request, under every fault, under mixtures.
+"""The long sweep: extract, load, verify, delta, undo, move, killed at every request, under every fault, under mixtures.
 
     python benchmarks/crashes.py [--points 1000] [--processes 1] [--seed 1] [--json FILE]
 
@@ -96,6 +96,16 @@ def changed(far: Far) -> None:
     far.clock.sleep(120)
 
 
+def touched(far: Far) -> None:
+    """Let every ticket change, so that its thread is read again: then there is something to read beside the writing."""
+    later = "2026-10-20T08:00:00Z" if far.old.vendor == "zendesk" else far.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    for ticket in far.old.store["tickets"].values():
+        ticket.update(updated_at=later)
+        if far.old.vendor == "zendesk":
+            ticket.update(generated_timestamp=1792483200)
+    far.clock.sleep(120)
+
+
 def prepare(pair: str, folder: Path) -> Bench:
     """Make every workspace a command begins in, and note what each command leaves undisturbed."""
     far = accounts(pair)
@@ -112,6 +122,10 @@ def prepare(pair: str, folder: Path) -> Bench:
         if command == "delta":
             shutil.copytree(folder / "loaded", begins)
             changed(far.take_up(begins))
+            far.save(begins)
+        if command == "move":
+            shutil.copytree(folder / "planned", begins)
+            touched(far.take_up(begins))
             far.save(begins)
         here = folder / f"calm {command}"
         shutil.copytree(begins, here)

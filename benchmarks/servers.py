@@ -5,6 +5,9 @@
 A first load is recorded at the client: every request that writes, with its body. Then, on a server brought back to its
 beginning each time and by turns, the recording is posted again by plain ``requests`` sessions, and the plan is loaded
 by migrator. Share: the bare loop's best time by migrator's best.
+
+Znuny's web service adds no people and wants a session: people and queues are loaded before, and the bare loop signs in
+before its time is taken (migrator signs in within its own). ``znuny_sql`` also dates what it writes.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -39,19 +42,25 @@ from migrator.plan import Plan, Planner
 from migrator.project import Account, Workspace, side
 from migrator.stage import Stage
 from migrator.testing.conformance import stage_all
-from migrator.testing.servers import Unavailable, django_helpdesk, request_tracker
+from migrator.testing.servers import Unavailable, django_helpdesk, request_tracker, znuny
 
 CONTACTS, GROUPS = 10, 2
 
 
 @dataclass
 class Desk:
-    """A true server of one vendor: how it is started, opened, and brought back to its beginning."""
+    """A true server of one vendor: how it is started, opened, and brought back to its beginning.
+
+    ``keep``: make what it holds now its beginning, where people have to be there before a ticket is posted.
+    ``renewed``: the recorded requests that count, made valid for the server as it stands now.
+    """
 
     account: Account
     secrets: dict[str, str]
     reset: Callable[[], None]
     stop: Callable[[], None]
+    keep: Callable[[], None] | None = None
+    renewed: Callable[[Sequence[requests.PreparedRequest]], Sequence[requests.PreparedRequest]] = lambda some: some
 
 
 def start_request_tracker(folder: Path) -> Desk:
@@ -68,9 +77,34 @@ def start_django_helpdesk(folder: Path) -> Desk:
     return Desk(account, {"token": server.token}, server.reset, server.stop)
 
 
+def start_znuny(folder: Path, *channels: str) -> Desk:
+    """Start Znuny with Starman's ten workers."""
+    server = znuny.start(folder, service=registry.connector("znuny").folder / "webservice.yml")
+    settings = {name: server.settings[name] for name in ("user", "home", *(["database"] if "sql" in channels else []))}
+    secrets = {
+        name: server.secrets[name] for name in ("password", *(["database_password"] if "sql" in channels else []))
+    }
+    account = Account(vendor="znuny", url=server.url, settings=settings, channels=channels)
+    place = f"{server.url}{znuny.ROUTE}"
+
+    def renewed(some: Sequence[requests.PreparedRequest]) -> list[requests.PreparedRequest]:
+        signed_in = {"UserLogin": znuny.USER, "Password": znuny.PASSWORD}
+        session = requests.post(f"{place}/Session", json=signed_in, timeout=120).json()["SessionID"]
+        fresh = []
+        for one in some:
+            if str(one.url).startswith(f"{place}/Ticket") and not str(one.url).endswith("Search"):
+                body = {**json.loads(one.body or b"{}"), "SessionID": session}
+                fresh.append(requests.Request(one.method, one.url, json=body).prepare())
+        return fresh
+
+    return Desk(account, secrets, server.reset, server.stop, server.keep, renewed)
+
+
 DESKS: dict[str, Callable[[Path], Desk]] = {
     "django_helpdesk": start_django_helpdesk,
     "request_tracker": start_request_tracker,
+    "znuny": lambda folder: start_znuny(folder, "console"),
+    "znuny_sql": lambda folder: start_znuny(folder, "console", "sql"),
 }
 
 
@@ -112,16 +146,18 @@ class Moving:
     """One plan, loaded as often as wanted."""
 
     def __init__(self, desk: Desk, folder: Path, tickets: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self.desk, self.workspace, self.runs = desk, Workspace(folder), 0
         for secret, value in desk.secrets.items():
             os.environ[f"MIGRATOR_BENCH_{secret.upper()}"] = value
         self.connector = registry.connector(desk.account.vendor)
+        self.manifest = self.connector.manifest.through(desk.account.channels)
         self.stage = Stage(self.workspace.stage)
         made_up(self.stage, self.connector.kinds, tickets)
         stage_all(self._open(1), self.stage, "there")
         connector = self.connector
         canonicalize(self.stage, connector.kinds, connector.mapping, raw="there", into="found")
-        planner = Planner(self.stage, connector.kinds, connector.manifest, connector.mapping, "bench", "found")
+        planner = Planner(self.stage, connector.kinds, self.manifest, connector.mapping, "bench", "found")
         self.plan: Plan = planner.make()
 
     def _open(self, workers: int, session: requests.Session | None = None) -> Any:
@@ -137,7 +173,7 @@ class Moving:
             connector, destination = self.connector, self._open(workers, session)
             began = time.monotonic()
             loaded = Loader(
-                self.stage, ledger, self.workspace, connector.kinds, connector.manifest, connector.mapping, destination,
+                self.stage, ledger, self.workspace, connector.kinds, self.manifest, connector.mapping, destination,
                 "bench", workers=workers,
             ).load(self.plan.digest, {})  # fmt: skip
             seconds = time.monotonic() - began
@@ -146,9 +182,10 @@ class Moving:
         return seconds
 
 
-def bare(desk: Desk, recorded: list[requests.PreparedRequest], workers: int) -> float:
+def bare(desk: Desk, recorded: Sequence[requests.PreparedRequest], workers: int) -> float:
     """Post what was recorded, group by group, by so many threads with a session each; return the seconds."""
     desk.reset()
+    recorded = desk.renewed(recorded)
     began = time.monotonic()
     with_sessions = [requests.Session() for _ in range(workers)]
     for _, group in groupby(recorded, key=lambda request: str(request.url).split("?")[0]):
@@ -164,7 +201,7 @@ def bare(desk: Desk, recorded: list[requests.PreparedRequest], workers: int) -> 
                 except queue.Empty:
                     return
                 answer = session.send(request, timeout=120)
-                if not answer.ok:
+                if not answer.ok or b'"Error"' in answer.content:
                     failed.append(answer.text[:200])
 
         threads = [threading.Thread(target=work, args=(session,)) for session in with_sessions]
@@ -194,11 +231,15 @@ def main() -> int:
             print(f"{options.vendor}: not measured, {why}")
             return 0
         try:
-            moving = Moving(desk, Path(own), options.tickets)
+            if desk.keep:
+                Moving(desk, Path(own) / "people", 0).load(1)
+                desk.keep()
+            moving = Moving(desk, Path(own) / "tickets", options.tickets)
             recorded: list[requests.PreparedRequest] = []
             with requests.Session() as session:
                 session.mount("http://", Recording(recorded))
                 moving.load(1, session)
+            recorded = list(desk.renewed(recorded))
             print(f"{options.vendor}: {moving.plan.units} units, {len(recorded)} requests that write")
             print("| workers | bare loop, requests/s | migrator, requests/s | share |")
             print("|---|---|---|---|")

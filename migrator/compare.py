@@ -36,10 +36,8 @@ def compare(source: Connector, destination: Connector) -> list[Line]:
         if write is None:
             lines.append(Line(kind_name, "", "by hand", f"{title} has no place for it"))
             continue
-        if write.manual or write.skip:
-            lines.append(
-                Line(kind_name, "", "by hand" if write.manual else "arrives", write.manual or write.skip or "")
-            )
+        if why := write.manual or write.left or write.skip:
+            lines.append(Line(kind_name, "", "by hand" if write.manual else "lost" if write.left else "arrives", why))
             continue
         if write.match_only:
             stands = f"; who has none becomes a {kind.stands_in}" if kind.stands_in else ""

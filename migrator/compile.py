@@ -41,9 +41,13 @@ def flagged(kind: Kind, alias: str, *, always: bool = False) -> str:
     return f"({' OR '.join(flags)})" if flags else "FALSE"
 
 
-def match_key(kind: Kind, alias: str) -> str:
-    """Return the SQL of what makes two records of a kind the same, whatever the case; NULL where there is nothing."""
-    parts = [f"lower(trim(CAST({alias}.{name(field)} AS VARCHAR)))" for field in kind.match]
+def match_key(kind: Kind, alias: str, *, role: bool = False) -> str:
+    """Return the SQL of what makes two records of a kind the same, whatever the case; NULL where there is nothing.
+
+    ``role``: what makes them the same by what they are for.
+    """
+    shape = "CAST({} AS VARCHAR)" if kind.case_counts else "lower(trim(CAST({} AS VARCHAR)))"
+    parts = [shape.format(f"{alias}.{name(field)}") for field in (kind.role if role else kind.match)]
     return " || chr(31) || ".join(parts) if parts else "CAST(NULL AS VARCHAR)"
 
 

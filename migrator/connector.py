@@ -76,6 +76,7 @@ class Unit:
     ``action``: create, update or delete; the last two name the record that is ``there``. ``refs``: destination ids of
     the record's references by canonical field. ``key``: migrator's own key for the record. ``keys``: the destination's
     own names of custom fields, by our id. ``stamp``: when the record was last changed there, as the plan saw it.
+    ``blob``: the file with the record's own bytes. ``mark``: what the destination itself noted before the call.
     """
 
     kind: str
@@ -90,10 +91,14 @@ class Unit:
     action: str = "create"
     there: str = ""
     stamp: str | None = None
+    blob: Path | None = None
+    mark: str = ""
 
     def slim(self) -> Unit:
         """Return the unit without what was sent already."""
-        return replace(self, payload={}, children=tuple(replace(c, payload={}, blob=None) for c in self.children))
+        return replace(
+            self, payload={}, blob=None, children=tuple(replace(c, payload={}, blob=None) for c in self.children)
+        )
 
 
 AS_IS = "(as is)"  # a payload under this key is in the destination's own words already
@@ -190,6 +195,33 @@ class Destination(Source, Protocol):
 
     def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
         """Return what calls in doubt made, None for what was not carried out; ``known`` ids are accounted for."""
+        ...
+
+
+@runtime_checkable
+class Marking(Protocol):
+    """A destination that tells what a call in doubt made by how things stood before it (a folder's next number)."""
+
+    def marks(self, units: Sequence[Unit]) -> list[str]:
+        """Return each unit's mark, which is durable before the call and stands in the unit that ``find`` is given."""
+        ...
+
+
+@runtime_checkable
+class Trying(Protocol):
+    """A destination that can tell beforehand whether it would take a record."""
+
+    def complaint(self, kind: str, payload: Native) -> str | None:
+        """Return what it has against a payload, whose references are still the source's; None where it takes it."""
+        ...
+
+
+@runtime_checkable
+class Bundling(Protocol):
+    """A source that hands over the bytes of many records in one call."""
+
+    def blobs(self, urls: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Yield (address, its bytes), each read to its end before the next; what cannot be had is left out."""
         ...
 
 

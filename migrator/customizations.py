@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from migrator.rules.conditions import All, Condition, leaves
 from migrator.rules.dialect import Dialect, sequence
 from migrator.rules.records import native_rule, parsed, translated
 from migrator.rules.references import REFERS, bare, marks, named
-from migrator.rules.rule import Kind, Rule
+from migrator.rules.replay import replayed, sides
+from migrator.rules.request import export_request
+from migrator.rules.rule import Hook, Kind, Rule
 from migrator.rules.sql import Agreement, Moved, agreements, counts, examples
 from migrator.rules.verdicts import MEANINGS, WORST, Translation
 from migrator.rules.words import leaf_words, rule_lines
@@ -55,14 +58,19 @@ TICKET = {  # a staged ticket's columns that conditions ask for
 Native = dict[str, Any]
 
 
-def read(file: Path, vendor: str) -> list[tuple[Kind, Native]]:
-    """Return the rules of an exported file, each with its kind. Raises InputError."""
+def _document(file: Path) -> Any:
+    """Return what a JSON file holds. Raises InputError."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as err:
         raise InputError("no such file", file=str(file)) from err
     except (OSError, ValueError) as err:
         raise InputError(f"not JSON ({err})", file=str(file)) from err
+
+
+def read(file: Path, vendor: str) -> list[tuple[Kind, Native]]:
+    """Return the rules of an exported file, each with its kind. Raises InputError."""
+    document = _document(file)
     listed = []
     try:
         listed = [(kind, one) for kind, one in registry.dialect(vendor).listed(document) if isinstance(one, dict)]
@@ -74,15 +82,22 @@ def read(file: Path, vendor: str) -> list[tuple[Kind, Native]]:
     return listed
 
 
-def explain(file: Path, source: str, destination: str, workspace: Path | None = None) -> dict[str, Any]:
-    """Return everything the report shows about the rules of a file."""
+def explain(
+    file: Path, source: str, destination: str, workspace: Path | None = None, *, history: Path | None = None
+) -> dict[str, Any]:
+    """Return everything the report shows about a file's rules; ``history``: what happened to tickets, to replay."""
     old, new = registry.dialect(source), registry.dialect(destination)
-    rules = [native_rule(old, source, native, kind) for kind, native in read(file, source)]
-    made = [translated(new, rule) for rule in rules]
+    listed = read(file, source)
+    check = getattr(old, "checker", lambda document: None)(_document(file))
+    made = [translated(new, native_rule(old, source, native, kind)) for kind, native in listed]
+    if check is not None:
+        made = [_checked(one, check, *of) for one, of in zip(made, listed, strict=True)]
     back = [_back(new, one) for one in made]
     counted = _compared(workspace, made, back) if workspace else [None] * len(made)
     shown = [_shown(*parts) for parts in zip(made, back, counted, strict=True)]
-    return _page(file.name, old, new, shown, made, compared=workspace is not None)
+    data = _page(file.name, old, new, shown, made, compared=workspace is not None)
+    played = None if history is None else _replayed(history, source, old, new, made)
+    return data | {"checked": check is not None, "replayed": played}
 
 
 def of_account(workspace: Workspace, source: Connector, destination: Connector, account: str) -> dict[str, Any] | None:
@@ -186,6 +201,7 @@ def _page(
 ) -> dict[str, Any]:
     """Return what the page shows of these rules together."""
     verdicts = Counter(one["verdict"] for one in shown)
+    hidden = [one["name"] for one in shown if one["verdict"] == "unreadable"]
     return {
         "file": called,
         "account": False,
@@ -202,11 +218,47 @@ def _page(
         "hours": round(sum(one["minutes"] for one in shown) / 60, 1),
         "needs": _needs(made),
         "sequence": sequence(old.POLICY, new.POLICY),
+        "checked": False,
+        "request": export_request(old.TITLE, list(dict.fromkeys(hidden))) if hidden else "",
+        "replayed": None,
         "compared": compared,
         "fired": 0,
         "fired_good": 0,
         "secrets": [],
         "unread": {},
+    }
+
+
+def _checked(made: Translation, check: Any, kind: Kind, native: Native) -> Translation:
+    """Return the translation with what the account's own definitions say of the rule."""
+    try:
+        found = tuple(check(kind, native))
+    except (AttributeError, KeyError, TypeError, ValueError):  # not the shape of a rule; the translation says so
+        return made
+    return replace(made, findings=made.findings + found)
+
+
+def _replayed(file: Path, vendor: str, old: Dialect, new: Dialect, made: Sequence[Translation]) -> dict[str, Any]:
+    """Return how tickets end under both rule sets, over the histories of a file. Raises InputError."""
+    listed = getattr(old, "histories", None)
+    if listed is None:
+        raise InputError(f"histories of {vendor} cannot be read", file=str(file), remedy="Zendesk's ticket audits can")
+    try:
+        found = list(listed(_document(file)))
+    except (AttributeError, KeyError, TypeError, ValueError) as err:
+        raise InputError(f"not histories of {vendor}'s tickets ({err!r})", file=str(file)) from err
+    whole = [one for one in found if one.from_start]
+    if not whole:
+        remedy = "give all audits of a ticket, from the one that made it"
+        raise InputError("holds no history that begins at the beginning", file=str(file), remedy=remedy)
+    live = [one for one in made if one.rule.kind == "trigger" and one.rule.active is not False]
+    keys = sorted(frozenset[str]().union(*(one.paths for one in whole)))
+    source, destination, lost = sides(old, new, live, keys)
+    return {
+        **replayed(whole, source, destination, keys),
+        "left_out": [{"name": name, "why": why} for name, why in lost.items()],
+        "from_middle": len(found) - len(whole),
+        "by_the_clock": sum(one.rule.kind == "timed" for one in made),
     }
 
 
@@ -233,12 +285,21 @@ def _shown(made: Translation, back: Sequence[Rule], counted: dict[str, Any] | No
         "minutes": 0 if made.obsolete else MINUTES[made.verdict],
         "source": rule_lines(rule),
         "destination": [{"name": one.name, "lines": rule_lines(one)} for one in back],
-        "native": [json.dumps(native, ensure_ascii=False, indent=1) for native in made.native],
+        "native": [_told(rule, json.dumps(native, ensure_ascii=False, indent=1)) for native in made.native],
         "nodes": len(made.findings),
         "findings": [vars(one) for one in dict.fromkeys(said)],
         "counted": counted,
         "fate": "",
     }
+
+
+def _told(rule: Rule, text: str) -> str:
+    """Return a vendor's own words without the secrets that stand in them."""
+    for one in rule.do:
+        for _, secret in one.headers if isinstance(one, Hook) else ():
+            said = json.dumps(secret.get_secret_value(), ensure_ascii=False)[1:-1]
+            text = text.replace(said, "(enter again)") if said else text
+    return text
 
 
 def _needs(made: Sequence[Translation]) -> list[dict[str, Any]]:

@@ -226,9 +226,14 @@ class Decider:
                 f"o.{column} AS _owner_{column}" for column in ("id", "action", "reason", "variant", "unit", "lane")
             ]
         by_text = bool(self.found and kind.match and not _linked(kind))
-        columns.append("there.id AS _there" if by_text else "CAST(NULL AS VARCHAR) AS _there")
+        by_role = bool(by_text and kind.role)
+        there = "COALESCE(role.id, there.id)" if by_role else "there.id"
+        columns.append(f"{there} AS _there" if by_text else "CAST(NULL AS VARCHAR) AS _there")
         if by_text:
             joins.append(f"LEFT JOIN ({self._there(kind_name, kind)}) there ON there.k = w._key")
+        if by_role:
+            same = f"role.k = {match_key(kind, 'w', role=True)}"
+            joins.append(f"LEFT JOIN ({self._there(kind_name, kind, role=True)}) role ON {same}")
         among = write.match_among if write and self.found and kind.match else ()
         if among:
             others = " UNION ALL ".join(f"{self._there(other, kind)}" for other in among)
@@ -243,7 +248,7 @@ class Decider:
     def _needed(self, kind_name: str, kind: Kind) -> set[str]:
         """The references that decide something or are written; the others may stay as the source has them."""
         first = self.manifest.write(kind_name)
-        if first is None or first.skip or first.manual:
+        if first is None or first.skip or first.manual or first.left:
             return set()
         writes = [write for write in self.manifest.writes if write.kind == kind_name]
         verbs = [verb for variant in self.mapping.kinds.get(kind_name, ()) for verb in variant.fields.values()]
@@ -252,8 +257,8 @@ class Decider:
         used |= {verb.preface.by for verb in verbs if verb.preface}
         return {label for label, spec in kind.references() if label != kind.owner and (spec.required or label in used)}
 
-    def _there(self, kind_name: str, kind: Kind) -> str:
-        key = match_key(kind, "f")
+    def _there(self, kind_name: str, kind: Kind, *, role: bool = False) -> str:
+        key = match_key(kind, "f", role=role)
         own = self.kinds.kinds[kind_name]
         return (
             f"SELECT {key} AS k, min(f.id) AS id, {quoted(kind_name)} AS of FROM {self.found}.{name(kind_name)} f "
@@ -322,8 +327,8 @@ class Decider:
             cases.append((f"w._owner_action NOT IN {ARRIVES}", "skip", why))
         if write is None:
             return [*cases, ("TRUE", "manual", quoted(f"{title} has no place for a {plural}"))]
-        if write.skip or write.manual:
-            return [*cases, ("TRUE", "skip" if write.skip else "manual", quoted(write.skip or write.manual or ""))]
+        if stays := write.skip or write.left or write.manual:
+            return [*cases, ("TRUE", "manual" if write.manual else "skip", quoted(stays))]
         if kind.rule and write.create:
             cases += [(f"w._does = {quoted(does)}", does, "w._why") for does in ("manual", "skip")]
         if write.owner_with and kind.owner:
@@ -366,6 +371,25 @@ class Decider:
             by_hand = quoted(f"its {kind.owner_kind} was there already; add it by hand")
             cases.append((f"{inside} AND w._owner_action IN ('keep', 'update', 'merge')", "manual", by_hand))
         cases.append(("w._variant IS NULL", "manual", quoted(f"{title} takes no such {plural}")))
+        return [*cases, *self._ended(kind_name, kind)]
+
+    def _ended(self, kind_name: str, kind: Kind) -> list[Case]:
+        """What names a record that another of this kind puts an end to: of several that do, the first by id counts."""
+        cases: list[Case] = []
+        for variant, write in self.writable(kind_name):
+            if not write.ends:
+                continue
+            tests = [
+                f"CAST(e.{name(label)} AS VARCHAR) = {quoted(word(v))}" for label, v in variant.constants().items()
+            ]
+            ended = kind.fields[write.ends].to
+            named = ", ".join(f"w.{name(label)}" for label, spec in kind.references() if set(spec.to) & set(ended))
+            tests += [f"e.{name(write.ends)} IN ({named})", "e.id <> w.id"]
+            tests.append(f"(e.id < w.id OR w._variant IS DISTINCT FROM {quoted(variant.name)})")
+            there = f"EXISTS (SELECT 1 FROM canonical.{name(kind_name)} e WHERE {' AND '.join(tests)})"
+            what = " ".join(str(value) for value in variant.constants().values()).replace("_", " ")
+            why = f"it names a {ended[0]} that is {what} another: {self.manifest.title} lets it have nothing else"
+            cases.append((there, "manual", quoted(why)))
         return cases
 
     def _inside(self, kind_name: str) -> str:

@@ -7,20 +7,16 @@ id, costs a 67th of the CPU of dlt's default; only short runs are durable: one t
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
-import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from migrator.blobs import stops
 from migrator.compile import canonical_sql, name
 from migrator.connector import Raw, Source
 from migrator.errors import (
@@ -28,8 +24,6 @@ from migrator.errors import (
     MigratorError,
     StoppedError,
     TruncatedError,
-    VendorError,
-    WorkspaceError,
     disk_trouble,
 )
 from migrator.kinds import Kinds
@@ -59,8 +53,6 @@ class Chunk:
 
 
 CHUNK = Chunk()
-NOTES = 50  # of bytes that came, in one commit
-Fetched = tuple[str, str | None, int | None, str | None]  # id, digest, bytes, what went wrong
 Progress = Callable[[str, int], None]  # (stream, records so far this run)
 
 
@@ -193,7 +185,7 @@ def _round(
     for rank in _ranks(source, wanted):
         due = _due(stage, dataset, source, rank)
         while True:
-            if _stops(source):
+            if stops(source):
                 raise StoppedError("stopped between two pages")
             states = _states(pipeline)
             open_streams = [s for s in rank if s in restart or not states.get(s, {}).get("done")]
@@ -222,12 +214,6 @@ def _states(pipeline: Any) -> dict[str, dict[str, Any]]:
     for source in pipeline.state.get("sources", {}).values():
         found.update(source.get("resources", {}))
     return found
-
-
-def _stops(source: Source) -> bool:
-    """Hold while the run is paused; tell whether a person wants it to end."""
-    client = getattr(source, "client", None)
-    return bool(client and client.pacer.cancelled())
 
 
 def _goes_on(state: Mapping[str, Any]) -> bool:
@@ -297,11 +283,11 @@ def _tidy(stage: Stage, dataset: str, source: Source, wanted: list[str]) -> None
         parent = _parent(source, stream)
         if parent and {stream, stream + WHOLE, parent} <= tables:
             rows, whole, parents = (stage.raw(dataset, s) for s in (stream, stream + WHOLE, parent))
+            current = f"{whole} w JOIN {parents} p ON p.id = w.id AND w.updated_at IS NOT DISTINCT FROM p.updated_at"
             stage.run(f"DELETE FROM {rows} WHERE parent NOT IN (SELECT id FROM {parents})")
             stage.run(
-                f"DELETE FROM {rows} r USING {whole} w, {parents} p WHERE r.parent = w.id AND p.id = w.id "
-                "AND w.updated_at IS NOT DISTINCT FROM p.updated_at "
-                "AND NOT list_contains(from_json(w.body, '[\"VARCHAR\"]'), r.id)"
+                f"DELETE FROM {rows} WHERE parent IN (SELECT w.id FROM {current}) AND (parent, id) NOT IN "
+                f"(SELECT (w.id, unnest(from_json(w.body, '[\"VARCHAR\"]'))) FROM {current})"
             )
 
 
@@ -352,7 +338,7 @@ def _resource(
                 progress(stream, seen[stream])
                 yield landing.arrow(page.records)
                 size += sum(len(record.body) for record in page.records)
-                if chunk.full(number, time.monotonic() - began, size) or _stops(source):
+                if chunk.full(number, time.monotonic() - began, size) or stops(source):
                     return
         except StoppedError:
             return  # the pages that came are kept: the next round of this run finds out that there is to be none
@@ -426,110 +412,3 @@ def canonicalize(
                     f"UPDATE {relation} SET {name(label)} = b.digest FROM blobs.{name(raw)} b "
                     f"WHERE b.id = {relation}.id AND b.digest IS NOT NULL"
                 )
-
-
-def with_bytes(kinds: Kinds) -> list[str]:
-    """Return the kinds whose records have bytes."""
-    return [k for k, kind in kinds.kinds.items() if any(field.type == "blob" for field in kind.fields.values())]
-
-
-def begin_download(stage: Stage, dataset: str) -> None:
-    """Make sure of the table that notes which bytes were asked for, and what came."""
-    stage.schema("blobs")
-    stage.run(
-        f"CREATE TABLE IF NOT EXISTS blobs.{name(dataset)} (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, "
-        "problem VARCHAR)"
-    )
-
-
-def download(
-    source: Source,
-    workspace: Workspace,
-    kinds: Kinds,
-    *,
-    canonical: str,
-    dataset: str,
-    workers: int = 4,
-    progress: Progress = lambda stream, records: None,
-) -> int:
-    """Fetch the bytes of every record that has some into the blob store, named by sha256; return how many failed.
-
-    Bytes that cannot be had are noted with the vendor's answer and do not stop the rest.
-    """
-    failed = 0
-    with Stage(workspace.stage) as stage:
-        begin_download(stage, dataset)
-        for kind_name in with_bytes(kinds):
-            for label, field in kinds.kinds[kind_name].fields.items():
-                if field.type != "blob":
-                    continue
-                relation = f"{canonical}.{name(kind_name)}"
-                todo = stage.rows(
-                    f"SELECT id, url FROM {relation} a WHERE url IS NOT NULL AND NOT EXISTS "
-                    f"(SELECT 1 FROM blobs.{name(dataset)} b WHERE b.id = a.id AND b.digest IS NOT NULL) "
-                    "ORDER BY length(id), id"
-                )
-                with ThreadPoolExecutor(workers) as pool, _noting(stage, dataset) as note:
-                    for at, found in enumerate(pool.map(lambda row: _fetch(source, workspace, row), todo), 1):
-                        note(found)
-                        failed += found[1] is None
-                        progress(f"{kind_name} bytes", at)
-                stage.run(
-                    f"UPDATE {relation} SET {name(label)} = b.digest FROM blobs.{name(dataset)} b "
-                    f"WHERE b.id = {relation}.id AND b.digest IS NOT NULL"
-                )
-    return failed
-
-
-@contextmanager
-def _noting(stage: Stage, dataset: str) -> Iterator[Callable[[Fetched], None]]:
-    """Give what notes which bytes came, some at a time: a note is a commit. Those of the last second a death forgets,
-    and their bytes are fetched again."""
-    notes: list[Fetched] = []
-    noted = time.monotonic()
-
-    def write() -> None:
-        nonlocal noted
-        stage.replace(f"blobs.{name(dataset)}", notes)
-        notes.clear()
-        noted = time.monotonic()
-
-    def note(found: Fetched) -> None:
-        notes.append(found)
-        if len(notes) >= NOTES or time.monotonic() - noted >= 1:
-            write()
-
-    try:
-        yield note
-    finally:
-        write()
-
-
-def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetched:
-    id, url = row
-    if _stops(source):
-        raise StoppedError(f"{id}: stopped before its bytes were fetched")
-    workspace.blobs.mkdir(parents=True, exist_ok=True)
-    for attempt in (1, 2):
-        handle, part = tempfile.mkstemp(dir=workspace.blobs, prefix="part-")
-        digest, size = hashlib.sha256(), 0
-        try:
-            with os.fdopen(handle, "wb") as file:
-                for chunk in source.blob(url):
-                    file.write(chunk)
-                    digest.update(chunk)
-                    size += len(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            home = workspace.blob(digest.hexdigest())
-            home.parent.mkdir(exist_ok=True)
-            Path(part).replace(home)
-            return id, digest.hexdigest(), size, None
-        except VendorError as err:
-            Path(part).unlink(missing_ok=True)
-            if attempt == 2:
-                return id, None, None, str(err)
-        except OSError as err:
-            Path(part).unlink(missing_ok=True)
-            raise WorkspaceError(f"attachments cannot be stored: {err}") from err
-    raise AssertionError("unreachable")

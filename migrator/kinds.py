@@ -88,15 +88,18 @@ class Field(Document):
 class Kind(Document):
     """One kind of record. ``match``: fields that make a record the same as one at the destination, whatever the case.
 
-    ``stands_in``: the kind a record is written as where the destination cannot take it (a person without a seat).
-    ``label``: the field a person knows the record by. ``after``: kinds that are written before, though none of them
-    is named. ``apart``: a text that another record must not have: ours gets another, and is never joined with that
-    one.
+    ``case_counts``: in these too. ``role``: fields that make it the same where it has them all, before ``match`` is
+    asked (the folder for sent mail, whatever it is called). ``stands_in``: the kind a record is written as where the
+    destination cannot take it (a person without a seat). ``label``: the field a person knows the record by. ``after``:
+    kinds that are written before, though none of them is named. ``apart``: a text that another record must not have:
+    ours gets another, and is never joined with that one.
     """
 
     doc: str = ""
     label: str | None = None
     match: tuple[str, ...] = ()
+    case_counts: Flag = False
+    role: tuple[str, ...] = ()
     stands_in: str | None = None
     after: tuple[str, ...] = ()
     apart: str | None = None
@@ -163,7 +166,7 @@ class Kinds(Document):
             targets = kind.needs | ({kind.stands_in} if kind.stands_in else set())
             for target in targets - set(self.kinds):
                 raise ValueError(f"{name} refers to the kind '{target}', which does not exist")
-            for match in (*kind.match, *([kind.apart] if kind.apart else [])):
+            for match in (*kind.match, *kind.role, *([kind.apart] if kind.apart else [])):
                 if match not in kind.fields:
                     raise ValueError(f"{name} is matched by '{match}', which is not a field of it")
         return self

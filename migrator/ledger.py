@@ -10,19 +10,21 @@ import json
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from migrator.errors import WorkspaceError
 
-VERSION = 2  # of the tables below, kept in the file
+VERSION = 3  # of the tables below, kept in the file
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS unit (
   plan TEXT NOT NULL, unit TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
   sent_at TEXT, done_at TEXT, attempts INTEGER NOT NULL DEFAULT 0, answer TEXT, payload TEXT, job TEXT, before TEXT,
+  mark TEXT,
   PRIMARY KEY (plan, unit)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS identity (
   kind TEXT NOT NULL, source TEXT NOT NULL, destination TEXT NOT NULL, key TEXT, how TEXT NOT NULL,
@@ -93,15 +95,18 @@ class Ledger:
         self._write.close()
         self._read.close()
 
-    def sent(self, plan: str, units: Iterable[tuple[str, str]], at: str) -> None:
-        """Note, before their call, that units (name, kind) are about to be written."""
+    def sent(
+        self, plan: str, units: Iterable[tuple[str, str]], at: str, marks: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Note, before their call, that units (name, kind) are about to be written; ``marks``: {name: mark}."""
         self._do(
             [
                 (
-                    "INSERT INTO unit (plan, unit, kind, state, sent_at, attempts) VALUES (?, ?, ?, 'sent', ?, 1) "
+                    "INSERT INTO unit (plan, unit, kind, state, sent_at, attempts, mark) "
+                    "VALUES (?, ?, ?, 'sent', ?, 1, ?) "
                     "ON CONFLICT (plan, unit) DO UPDATE SET state = 'sent', sent_at = excluded.sent_at, "
-                    "attempts = attempts + 1, answer = NULL, payload = NULL, job = NULL",
-                    (plan, unit, kind, at),
+                    "attempts = attempts + 1, answer = NULL, payload = NULL, job = NULL, mark = excluded.mark",
+                    (plan, unit, kind, at, marks.get(unit)),
                 )
                 for unit, kind in units
             ]
@@ -228,9 +233,9 @@ class Ledger:
         sql = "SELECT substr(unit, 1, instr(unit, ':') - 1), state, count(*) FROM unit WHERE plan = ? GROUP BY 1, 2"
         return {(kind, state): number for kind, state, number in self._rows(sql, plan)}
 
-    def in_doubt(self, plan: str) -> list[tuple[str, str, str | None]]:
-        """Return (unit, sent_at, job) of the units whose outcome is unknown."""
-        return self._rows("SELECT unit, sent_at, job FROM unit WHERE plan = ? AND state = 'sent'", plan)
+    def in_doubt(self, plan: str) -> list[tuple[str, str, str | None, str | None]]:
+        """Return (unit, sent_at, job, mark) of the units whose outcome is unknown."""
+        return self._rows("SELECT unit, sent_at, job, mark FROM unit WHERE plan = ? AND state = 'sent'", plan)
 
     def quarantined(self, plan: str | None = None) -> list[tuple[str, str, str, str]]:
         """Return (unit, kind, the vendor's answer, payload) of the units put aside."""

@@ -13,11 +13,11 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from migrator.connector import Destination, Outcome, Promise, Unit, Written
+from migrator.connector import Destination, Marking, Outcome, Promise, Unit, Written
 from migrator.errors import (
     AccessError,
     MigratorError,
@@ -110,13 +110,22 @@ class Loader:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = lambda seconds: None
     monotonic: Callable[[], float] = time.monotonic
+    planned: str = "plan.planned"  # or where its rows were set apart
     gate: Callable[[], bool] = lambda: False  # asked between calls: may wait (a pause), and tells whether to stop
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.builder = Builder(
-            self.stage, self.ledger, self.workspace, self.kinds, self.manifest, self.mapping, self.source
+            self.stage,
+            self.ledger,
+            self.workspace,
+            self.kinds,
+            self.manifest,
+            self.mapping,
+            self.source,
+            self.planned,
         )
+        self.plan = ""
         self.flight = Flight(self.manifest.jobs, self.destination, self.sleep, self.monotonic)
 
     def load(self, named: str, files: dict[str, str]) -> Loaded:
@@ -124,6 +133,11 @@ class Loader:
 
         Raises PlanError if another plan lies in the workspace; AccessError or VendorError end a run that can go on.
         """
+        self.begin(named, files)
+        return self.carry_out()
+
+    def begin(self, named: str, files: dict[str, str]) -> None:
+        """Make sure that the plan is the one ``named``, and note what is there already. Raises PlanError."""
         actual = digest(self.stage, self.kinds, files)
         if len(named) < 12 or not actual.startswith(named):
             raise PlanError(
@@ -132,7 +146,10 @@ class Loader:
             )
         self.plan = actual
         self._know_kept()
-        before = sum(number for (_, state), number in self.ledger.counts(actual).items() if state == "done")
+
+    def carry_out(self) -> Loaded:
+        """Carry out the plan that was begun."""
+        before = sum(number for (_, state), number in self.ledger.counts(self.plan).items() if state == "done")
         settled = self._settle_all()
         written = 0
         roots = self.kinds.roots()
@@ -141,7 +158,7 @@ class Loader:
             self._know_merged()
         for kind_name in reversed(roots):
             written += self._phase(kind_name, ("delete",))
-        return Loaded(written, len(self.ledger.quarantined(actual)), settled, before)
+        return Loaded(written, len(self.ledger.quarantined(self.plan)), settled, before)
 
     def settle(self, digest_: str) -> int:
         """Look up what an earlier load of the plan in the stage left in doubt, before that plan is replaced."""
@@ -173,7 +190,7 @@ class Loader:
     def _know_merged(self) -> None:
         known = []
         for kind_name, id, target in self.stage.rows(
-            "SELECT p.kind, p.id, p.target FROM plan.planned p WHERE p.action = 'merge' AND p.target IS NOT NULL"
+            f"SELECT p.kind, p.id, p.target FROM {self.planned} p WHERE p.action = 'merge' AND p.target IS NOT NULL"
         ):
             there = next((i for k in self.builder.standing(kind_name) if (i := self.ledger.find(k, target))), None)
             if there and not self.ledger.find(kind_name, id):
@@ -187,7 +204,7 @@ class Loader:
         members = [k for k in self.kinds.in_order() if self.kinds.root(k) == root]
         marks, wanted = ", ".join("?" for _ in members), ", ".join("?" for _ in actions)
         total = self.stage.one(
-            f"SELECT count(DISTINCT unit) FROM plan.planned WHERE action IN ({wanted}) AND as_kind IN ({marks})",
+            f"SELECT count(DISTINCT unit) FROM {self.planned} WHERE action IN ({wanted}) AND as_kind IN ({marks})",
             *actions,
             *members,
         )
@@ -323,7 +340,11 @@ class Loader:
 
     def _call(self, units: list[Unit], lanes: list[_Lane], sent: _Sent) -> None:
         names = [lane.units[0][0].unit for lane in lanes]
-        self.ledger.sent(self.plan, [(n, u.kind) for n, u in zip(names, units, strict=True)], units[0].sent_at)
+        if isinstance(self.destination, Marking) and units[0].action == "create":
+            units = [replace(u, mark=m) for u, m in zip(units, self.destination.marks(units), strict=True)]
+        marks = {n: u.mark for n, u in zip(names, units, strict=True)}
+        kinds = [(n, u.kind) for n, u in zip(names, units, strict=True)]
+        self.ledger.sent(self.plan, kinds, units[0].sent_at, marks)
         outcomes: Sequence[Outcome]
         try:
             if units[0].action != "create":
@@ -393,7 +414,7 @@ class Loader:
         if gone:
             for unit, _ in gone:
                 name = f"{unit.kind}:{unit.id}"
-                with_it = "SELECT kind, id FROM plan.planned WHERE action = 'delete' AND unit = ?"
+                with_it = f"SELECT kind, id FROM {self.planned} WHERE action = 'delete' AND unit = ?"
                 self.ledger.forget(self.stage.rows(with_it, name))
 
     def _identities(self, main: Row, written: Written) -> list[Identity]:
@@ -409,11 +430,11 @@ class Loader:
 
     def _settle_all(self) -> int:
         """Look up every unit an earlier run left in doubt: by its job where it has one, else by what is there."""
-        doubtful = {unit: (sent_at, job) for unit, sent_at, job in self.ledger.in_doubt(self.plan)}
+        doubtful = {unit: (sent_at, job, mark) for unit, sent_at, job, mark in self.ledger.in_doubt(self.plan)}
         by_job: dict[str | None, list[tuple[Unit, _Lane]]] = defaultdict(list)
         for rows in self.builder.units(list(doubtful)):
-            sent_at, job = doubtful[rows[0].unit]
-            by_job[job].append((self.builder.build(rows, sent_at), _Lane(deque([rows]))))
+            sent_at, job, mark = doubtful[rows[0].unit]
+            by_job[job].append((self.builder.build(rows, sent_at, mark or ""), _Lane(deque([rows]))))
         for job, pairs in by_job.items():
             groups: dict[tuple[str, str, str], list[tuple[Unit, _Lane]]] = defaultdict(list)
             for unit, lane in pairs:
@@ -434,7 +455,8 @@ class Loader:
         if not unknown:
             return list(outcomes)
         whole = [
-            self.builder.build(next(iter(self.builder.units([rows[i][0].unit]))), units[i].sent_at) for i in unknown
+            self.builder.build(next(iter(self.builder.units([rows[i][0].unit]))), units[i].sent_at, units[i].mark)
+            for i in unknown
         ]
         kind = whole[0].kind
         write = self.manifest.write(kind, whole[0].variant)

@@ -267,12 +267,15 @@ class Write(Document):
 
     ``create`` (with ``find``): written by a call of its own; ``update``/``delete``: how it is changed and taken away
     again; ``embedded``: only inside its owner; ``match_only``: only found, and created where a person says so (a seat
-    costs money); ``skip``/``manual``: not written, with the reason. ``match_among``: kinds
+    costs money); ``skip``/``manual``/``left``: not written, with the reason: it arrives by itself, a person does it, it
+    has no place there. ``match_among``: kinds
     whose records at the destination are the same too (an employee who asks and has a seat). ``key_field``: the set-up
     custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
     ``needs``: the secret without which it is left to a person. ``named``: no call makes it, it is there as soon as a
-    written record names it; what none names is left behind, for this reason. ``activate``: how a record that was
-    written switched off is switched on.
+    written record names it; what none names is left behind, for this reason. ``ends``: a reference after which the
+    record it names takes no other of this kind (a merged ticket has no links of its own): those are left to a person.
+    ``tried``: a plan asks the destination whether it would take the record (its ``complaint``), and leaves what it
+    would not to a person. ``activate``: how a record that was written switched off is switched on.
     """
 
     kind: str
@@ -287,10 +290,13 @@ class Write(Document):
     match_among: tuple[str, ...] = ()
     skip: str | None = None
     manual: str | None = None
+    left: str | None = None
     key_field: str | None = None
     owner_with: dict[str, tuple[str, ...]] = {}
     needs: str | None = None
     named: str | None = None
+    ends: str | None = None
+    tried: Flag = False
     fields: dict[str, Keep] = {}
     embeds: dict[str, Embed] = {}
     constants: dict[str, Scalar] = {}

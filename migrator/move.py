@@ -1,31 +1,36 @@
 """The whole migration in one run: reading, files and writing side by side, in waves, on terms that a person has read.
 
 A wave is a plan like any other, signed and in the ledger, of what has arrived whole by then; while it is carried out
-the next one arrives. A person agrees once, to a plan's *terms*: which fields are lost and how, what stays behind and
-why. A wave that would lose anything else, or more than ``thresholds`` allow, is not carried out before it is read.
+the next one arrives, and is planned. A person agrees once, to a plan's *terms*: which fields are lost and how, what
+stays behind and why. A wave that would lose anything else, or more than ``thresholds`` allow, is not carried out before
+it is read.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from migrator.blobs import begin_download, with_bytes
 from migrator.control import holds
 from migrator.delivery import Deliverer
 from migrator.errors import InputError, PlanError, StoppedError
-from migrator.extract import Arrivals, Chunk, Extracted, begin_download, canonicalize, with_bytes
+from migrator.extract import Arrivals, Chunk, Extracted, canonicalize
 from migrator.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stage import Stage
-from migrator.steps import LoadProgress, Progress, Steps
+from migrator.steps import Loading, LoadProgress, Progress, Steps
 from migrator.waves import ASIDE, WAITS, Wave
 
-LEAST = 100  # records at the top that make a wave worth its plan
-SHARE = 0.02  # of all of them, where these are many: the last wave, which nothing overlaps, is not larger
+LEAST = 10  # records at the top that make a wave worth its plan
+SHARE = 0.01  # of all of them, where these are many: the last wave, which nothing overlaps, is not larger
+EARLY = 1.5  # times what the last plan took: so long before a wave is written the next one is planned
 OFTEN = Chunk(pages=1, most_seconds=15.0)  # what is durable sooner can be written sooner
 LOOK_SECONDS = 1.0  # between two looks for a wish, while nothing arrives
 FILE = "terms.json"
@@ -116,6 +121,7 @@ class _Waves:
         self.steps, self.arriving, self.least, self.reading, self.loading = steps, arriving, least, reading, loading
         self.wave = Wave(arriving.arrivals, source, side.connector.manifest, side.mapping, side.connector.kinds)
         self.taken, self.begun = 0, False  # records at the top that were here when the last wave was planned
+        self.took = 0.0  # seconds, the last plan
 
     def carry_out(self, terms: Terms | None, *, accept_losses: bool) -> Moved:
         """Plan and load wave after wave, until the last has everything; without terms, plan the first."""
@@ -123,16 +129,45 @@ class _Waves:
         while True:
             # A plan that is to be read should show tickets; one that is carried out may begin with those who ask.
             self._await(at_once=terms is not None and not self.begun)
-            plan = self.steps.plan(progress=self.reading, wave=self.wave)
+            plan: Plan | None = self._plan()
             if terms is None:
+                assert plan is not None
                 return Moved(0, 0, 0, 0, plan, None)
-            self._agreed(plan, terms, accept_losses)
-            loaded = self.steps.load(plan.digest, accept_losses=True, progress=self.loading)
-            waves, written, settled = waves + (plan.units > 0), written + loaded.written, settled + loaded.settled
-            if self.wave.last:
-                extracted = self.steps.brought(*self.arriving.result())
-                return Moved(waves, written, loaded.quarantined, settled, plan, extracted)
-            self.wave.aside += self._refused(plan.digest)
+            while plan is not None:
+                self._agreed(plan, terms, accept_losses)
+                with self.steps.loading(plan.digest, self.loading) as loading:
+                    ahead = None if self.wave.last else self._ahead(loading)
+                loaded = loading.result()
+                waves, written, settled = waves + (plan.units > 0), written + loaded.written, settled + loaded.settled
+                if self.wave.last:
+                    extracted = self.steps.brought(*self.arriving.result())
+                    return Moved(waves, written, loaded.quarantined, settled, plan, extracted)
+                self.wave.aside += self._refused(plan.digest)
+                plan = ahead
+
+    def _plan(self, *, ahead: bool = False) -> Plan:
+        """Plan a wave, and note how long that takes."""
+        began = time.monotonic()
+        plan = self.steps.plan(progress=self.reading, wave=self.wave, ahead=ahead)
+        self.took = time.monotonic() - began
+        return plan
+
+    def _ahead(self, loading: Loading) -> Plan | None:
+        """Plan the next wave while one is written, when that is nearly done; None where it must wait for the end.
+
+        The last plan is made when nothing is under way: it alone looks at what has changed since it was written.
+        """
+        began, arrivals = time.monotonic(), self.arriving.arrivals
+        loading.future.add_done_callback(lambda _: arrivals.news.set())
+        while not loading.ended and not loading.alone:
+            arrivals.news.clear()
+            over, gone = loading.over(), time.monotonic() - began
+            left = (loading.units - over) * gone / over if over else math.inf
+            self.arriving.ended()  # raises what ended the reading
+            if left <= self.took * EARLY and self._enough(at_once=False):
+                return self._plan(ahead=True)
+            arrivals.news.wait(LOOK_SECONDS)
+        return None
 
     def _await(self, *, at_once: bool) -> None:
         """Wait until a wave is worth its plan, or is the last one. Raises what ended the reading."""

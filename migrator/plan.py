@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -27,6 +27,8 @@ from migrator.mapping import Mapping
 from migrator.predict import Predictor
 from migrator.select import UNSELECTED, Selection
 from migrator.stage import Stage
+
+PENDING = "(under way)"  # in place of the id of a record that a load is writing while the next plan is made
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,9 @@ class Planner:
     deleted: Literal["keep", "delete"] = "keep"
     since: str | None = None
     selection: Selection | None = None
+    complaint: Callable[[str, dict[str, Any]], str | None] | None = None  # what the destination has against a payload
     waiting: str | None = None  # a relation of (kind, id, reason): records that a later plan will take
+    ahead: bool = False  # made while another plan is carried out: what was written before is left to a later one
 
     def make(self, *, quota_plan: str | None = None, files: dict[str, str] | None = None) -> Plan:
         """Plan everything and return the summary."""
@@ -137,20 +141,48 @@ class Planner:
         stage.run("CREATE TABLE anew.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
         self._labels()
         decider = Decider(stage, self.kinds, self.manifest, self.mapping, self.source, self.found, self.without_seat)
-        predictor, delta = Predictor(decider), Delta(decider, self.look, self.edited, self.deleted, self.since)
+        predictor = Predictor(decider, anew=not self.ahead)
+        delta = Delta(decider, self.look, self.edited, self.deleted, self.since)
         for kind_name in self.kinds.in_order():
             decider.decide(kind_name)
             predictor.predict(kind_name)
-            delta.compare(kind_name)
+            self._try(kind_name)
+            if not self.ahead:
+                delta.compare(kind_name)
         predictor.predict_joined()
         stage.run(
             "CREATE TABLE plan.planned AS SELECT d.*, p.payload FROM plan.decided d LEFT JOIN plan.payload p "
             "ON p.as_kind = d.as_kind AND p.id = d.id AND d.action IN ('create', 'update')"
         )
+        stage.run("UPDATE plan.planned SET target = NULL WHERE target = ?", PENDING)
         _seal(stage, self.kinds)
         losses = measure_losses(stage, self.kinds, self.manifest, self.mapping)
         counts = {k: int(stage.one(f"SELECT count(*) FROM canonical.{name(k)}")) for k in self.kinds.in_order()}
         return replace(self.summarize(counts, quota_plan, files or {}), losses=losses, changes=changes(stage))
+
+    def _try(self, kind_name: str) -> None:
+        """Leave to a person what the destination says it would not take, with its answer."""
+        write = self.manifest.write(kind_name)
+        if not (write and write.tried and self.complaint):
+            return
+        rows = self.stage.rows(
+            "SELECT d.kind, d.id, CAST(p.payload AS VARCHAR) FROM plan.decided d JOIN plan.payload p ON p.id = d.id "
+            "AND p.as_kind = d.as_kind WHERE d.as_kind = ? AND d.action = 'create' ORDER BY d.id",
+            kind_name,
+        )
+        for of, id, payload in rows:
+            said = self.complaint(kind_name, json.loads(payload))
+            if said is None:
+                continue
+            self.stage.run(
+                "UPDATE plan.decided SET action = 'manual', reason = ? WHERE kind = ? AND id = ? AND as_kind = ?",
+                f"{self.manifest.title} does not take it: {said}",
+                of,
+                id,
+                kind_name,
+            )
+            self.stage.run("DELETE FROM plan.payload WHERE as_kind = ? AND id = ?", kind_name, id)
+            self.stage.run(f"DELETE FROM predicted.{name(kind_name)} WHERE id = ? AND _kind = ?", id, of)
 
     def summarize(self, counts: dict[str, int], quota_plan: str | None, files: dict[str, str]) -> Plan:
         """Return the summary of the plan that lies in the stage."""

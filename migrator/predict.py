@@ -17,6 +17,7 @@ class Predictor:
     """Fills ``predicted.<kind>`` and ``plan.payload`` for what the decider decided."""
 
     decider: Decider
+    anew: bool = True  # also what was written before, as if it were written now: what changes are told by
 
     def predict(self, kind_name: str) -> None:
         """Predict the kind's records: those to create, those kept as they are, those merged into another."""
@@ -25,7 +26,7 @@ class Predictor:
         stage.run(f"CREATE TABLE {table} (id VARCHAR, variant VARCHAR, {stage.columns(kind)}, _kind VARCHAR)")
         again = f"anew.{name(kind_name)}"
         stage.run(f"CREATE TABLE {again} (id VARCHAR, variant VARCHAR, {stage.columns(kind)}, _kind VARCHAR)")
-        known = stage.one("SELECT 1 FROM plan.known WHERE as_kind = ? LIMIT 1", kind_name)
+        known = self.anew and stage.one("SELECT 1 FROM plan.known WHERE as_kind = ? LIMIT 1", kind_name)
         for variant, write in self.decider.writable(kind_name):
             self._written(kind_name, kind, variant, write, table)
             if known:

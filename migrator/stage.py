@@ -19,7 +19,8 @@ from migrator.errors import WorkspaceError, disk_trouble
 from migrator.kinds import Kind
 
 RAW = "id VARCHAR, parent VARCHAR, updated_at VARCHAR, body JSON"
-MEMORY = "2GB"
+MEMORY_MB = 512  # a million rows are joined and sorted within it, on disk where it must be
+MOST_MB = 4096  # what one statement that cannot work on disk may raise it to, step by step
 UNWRITTEN = "256MB"  # kept in the log before it goes into the file: each time whole blocks are written again
 FEW = 100  # rows that are inserted one by one
 SAFE_SCHEMES = ("http:", "https:", "mailto:", "tel:", "cid:", "data:")
@@ -45,10 +46,11 @@ class Stage:
     """
 
     def __init__(self, path: Path | str, *, read_only: bool = False, threads: int | None = None) -> None:
-        options: dict[str, Any] = {"memory_limit": MEMORY, "autoinstall_known_extensions": "false"}
+        options: dict[str, Any] = {"memory_limit": f"{MEMORY_MB}MB", "autoinstall_known_extensions": "false"}
         if threads:
             options["threads"] = threads
-        self._closed = False
+        self._closed, self._at_once = False, False
+        self._turn = threading.RLock()  # a connection refuses a second call while one is under way
         self._file = uuid4().hex if str(path) == ":memory:" else str(Path(path).resolve())
         with _holding:
             if self._file not in _held:
@@ -76,13 +78,23 @@ class Stage:
 
     def run(self, sql: str, *values: Any) -> None:
         """Carry out one statement. Raises WorkspaceError where the disk is full or the file read-only."""
-        with _told():
-            self.connection.execute(sql, list(values) or None)
+        limit = MEMORY_MB
+        with _told(), self._turn:
+            while True:
+                try:
+                    self.connection.execute(sql, list(values) or None)
+                    break
+                except duckdb.OutOfMemoryException:
+                    limit *= 2
+                    if limit > MOST_MB or self._at_once:
+                        raise
+                    self.connection.execute(f"SET GLOBAL memory_limit = '{limit}MB'")
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
         """Let statements become durable together, or not at all; ``stream`` does not see them before."""
         self.run("BEGIN TRANSACTION")
+        self._at_once = True
         try:
             yield
             self.run("COMMIT")
@@ -90,15 +102,18 @@ class Stage:
             with suppress(duckdb.Error):  # a COMMIT that failed has ended it already
                 self.connection.execute("ROLLBACK")
             raise
+        finally:
+            self._at_once = False
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return all rows."""
-        with _told():
+        with _told(), self._turn:
             return self.connection.execute(sql, list(values) or None).fetchall()
 
     def stream(self, sql: str, *values: Any, size: int = 10_000) -> Iterator[tuple[Any, ...]]:
         """Yield rows, ``size`` at a time, on a cursor of their own."""
-        cursor = self.connection.cursor()
+        with self._turn:
+            cursor = self.connection.cursor()
         cursor.execute(sql, list(values) or None)
         while batch := cursor.fetchmany(size):
             yield from batch
@@ -140,7 +155,7 @@ class Stage:
         relation = self.raw(dataset, stream)
         batch = list(rows)
         if batch:
-            with _told():
+            with _told(), self._turn:
                 self.connection.executemany(f"DELETE FROM {relation} WHERE id = ?", [[row[0]] for row in batch])
                 self.connection.executemany(
                     f"INSERT INTO {relation} (id, parent, updated_at, body) VALUES (?, ?, ?, ?)", batch
@@ -181,7 +196,7 @@ class Stage:
                 self.run(f"INSERT INTO {relation} SELECT {picked} FROM ({listed})", part)
         else:
             marks = ", ".join("?" for _ in rows[0])
-            with _told():
+            with _told(), self._turn:
                 self.connection.executemany(f"INSERT INTO {relation} VALUES ({marks})", [list(row) for row in rows])
 
 

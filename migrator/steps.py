@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +16,15 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import requests
 
-from migrator import coverage
+from migrator import coverage, orders
 from migrator.activate import Activated, Activator, Due, due
-from migrator.compile import name
+from migrator.blobs import download
+from migrator.connector import Native, Trying
 from migrator.control import Run, holds
 from migrator.delivery import Deliverer
 from migrator.documents import Document
 from migrator.errors import InputError, PlanError, WorkspaceError
-from migrator.extract import CHUNK, Arrivals, Chunk, Extracted, canonicalize, download, extract
+from migrator.extract import CHUNK, Arrivals, Chunk, Extracted, canonicalize, extract
 from migrator.ledger import Ledger
 from migrator.load import Loaded, Loader
 from migrator.plan import Plan, Planner, is_whole
@@ -40,15 +41,15 @@ Progress = Callable[[str, int], None]
 LoadProgress = Callable[[str, int, int], None]
 
 
-def _quiet(stream: str, records: int) -> None:
+def silent(stream: str, records: int) -> None:
     """Show nothing."""
 
 
-def _quiet_load(kind: str, done: int, total: int) -> None:
+def silent_load(kind: str, done: int, total: int) -> None:
     """Show nothing."""
 
 
-def _keeps_stage(step: Callable[Concatenate[Steps, P], T]) -> Callable[Concatenate[Steps, P], T]:
+def keeps_stage(step: Callable[Concatenate[Steps, P], T]) -> Callable[Concatenate[Steps, P], T]:
     """Hold the stage, where there is one, as long as the step lasts: its parts would open it and write it out each."""
 
     @functools.wraps(step)
@@ -62,6 +63,25 @@ def _keeps_stage(step: Callable[Concatenate[Steps, P], T]) -> Callable[Concatena
 def now() -> str:
     """Return the time, for the history of runs."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Loading:
+    """A load in a thread of its own. ``alone``: no plan may be made meanwhile."""
+
+    future: Future[Loaded]
+    units: int
+    over: Callable[[], int]  # units written or put aside
+    alone: bool
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether it has come to its end, whichever."""
+        return self.future.done()
+
+    def result(self) -> Loaded:
+        """Return what it did, once it has ended. Raises what ended it."""
+        return self.future.result()
 
 
 @dataclass
@@ -115,18 +135,18 @@ class Steps:
         """Open an account; within one run once, because its quota is one."""
         account = self._opened.pop(which, None) if self.run else None
         if account is None:
-            account = self._steered(
-                side.open(session=session, sleep=self.sleep, monotonic=self.monotonic, now=self.clock)
-            )
+            account = side.open(session=session, sleep=self.sleep, monotonic=self.monotonic, now=self.clock)
+            return self.steered(which, account)
         self._opened[which] = account  # the last one, whose waits are shown
         return account
 
-    def _steered(self, account: Deliverer) -> Deliverer:
-        """Let the run that holds the workspace stop the account's calls and waits."""
+    def steered(self, which: str, account: Deliverer) -> Deliverer:
+        """Let the run that holds the workspace stop the account's calls and waits, and show what it waits for."""
         if self.run:
             client, pacer = account.client, account.client.pacer
             pacer.cancelled, pacer.sleep = self.run.stops_reading, self.run.sleeper(pacer.sleep)
             client.sleep = self.run.sleeper(client.sleep, "the vendor")
+        self._opened[which] = account
         return account
 
     def _told(self, progress: Callable[P, None]) -> Callable[P, None]:
@@ -142,8 +162,8 @@ class Steps:
     # ---- extract ----------------------------------------------------------------------------------------------------
 
     @holds("extract")
-    @_keeps_stage
-    def extract(self, progress: Progress = _quiet) -> Extracted:
+    @keeps_stage
+    def extract(self, progress: Progress = silent) -> Extracted:
         """Bring the source's records and bytes into the stage."""
         source = self.source()
         brought = self.bring(source, progress)
@@ -192,30 +212,32 @@ class Steps:
                 "refused": dict(extracted.refused),
             },
         )
-        self._note("", "extract", f"{sum(extracted.rows.values())} records")
+        self.note("", "extract", f"{sum(extracted.rows.values())} records")
         return replace(extracted, bytes_failed=failed)
 
     # ---- plan -------------------------------------------------------------------------------------------------------
 
     @holds("plan")
-    @_keeps_stage
+    @keeps_stage
     def plan(
         self,
         *,
         offline: bool = False,
         sample: int | None = None,
         since: str | None = None,
-        progress: Progress = _quiet,
+        progress: Progress = silent,
         wave: Wave | None = None,
+        ahead: bool = False,
     ) -> Plan:
         """Decide every write and every loss. Looks at the destination for what is there already, unless ``offline``.
 
         ``sample`` and ``since`` stand in for those of the selection, this time. ``wave``: only what has arrived by now.
+        ``ahead``: while another plan is carried out, whose records count as written.
         """
         selection = self.project.selection.narrowed(sample=sample, since=since)
         side, kinds = self.project.destination, self.project.destination.connector.kinds
         self._need_stage()
-        identities, undone, written = self._identities(offline)
+        identities, undone, written = self._under_way() if ahead else self._identities(offline)
         if not offline and wave is None:
             self.look_around(progress)
         with Stage(self.workspace.stage) as stage:
@@ -239,12 +261,14 @@ class Steps:
                 policies.people_without_seat,
                 identities,
                 undone,
-                None if offline else self._looking(stage),
+                None if offline or ahead else self._looking(stage),
                 policies.edited,
                 policies.deleted,
                 written,
                 selection,
-                waiting,
+                waiting=waiting,
+                complaint=None if offline else self._complaint(),
+                ahead=ahead,
             )
             self.workspace.plan.unlink(missing_ok=True)  # a plan cut off from here on is none
             plan = planner.make(quota_plan=side.account.plan, files=self.files())
@@ -264,10 +288,10 @@ class Steps:
             | {"unreadable": [dict(zip(("kind", "field", "raw", "count"), row, strict=True)) for row in unreadable]},
         )
         (self.workspace.folder / "verify.json").unlink(missing_ok=True)
-        self._note(plan.digest, "plan", f"{plan.units} units")
+        self.note(plan.digest, "plan", f"{plan.units} units")
         return plan
 
-    def look_around(self, progress: Progress = _quiet) -> None:
+    def look_around(self, progress: Progress = silent) -> None:
         """Read what the destination holds of the kinds that may be there already."""
         seen = {v.stream for vs in self.project.destination.mapping.kinds.values() for v in vs if v.each}
         shutil.rmtree(self.workspace.folder / ".dlt" / "there", ignore_errors=True)
@@ -291,17 +315,27 @@ class Steps:
         """
         with Ledger(self.workspace.ledger) as ledger, Stage(self.workspace.stage) as stage:
             old = self.saved_plan()["digest"] if self.workspace.plan.is_file() else ""
-            if old and ledger.in_doubt(old):
-                if offline:
-                    raise PlanError(
-                        "an earlier load left calls in doubt; look them up first: plan again without --offline"
-                    )
-                self._loader(stage, ledger, self.destination(), _quiet_load).settle(old)
+            for digest, planned in ((orders.apart(stage), orders.PLANNED), (old, "plan.planned")):
+                if digest and ledger.in_doubt(digest):
+                    if offline:
+                        raise PlanError(
+                            "an earlier load left calls in doubt; look them up first: plan again without --offline"
+                        )
+                    self.loader(stage, ledger, self.destination(), silent_load, planned).settle(digest)
+            orders.let_go(stage)
             undone: list[tuple[str, str]] = []
             if old and "planned" in stage.tables_of("plan"):
                 rows = stage.rows("SELECT kind, id, unit FROM plan.planned WHERE action = 'update'")
                 undone = [(kind, id) for kind, id, unit in rows if ledger.state(old, unit) != "done"]
             return ledger.identities(), undone, ledger.last_write()
+
+    def _under_way(self) -> tuple[list[tuple[Any, ...]], list[tuple[str, str]], str | None]:
+        """Return what the ledger knows and what is being written, no update, and the last write."""
+        with Ledger(self.workspace.ledger) as ledger, Stage(self.workspace.stage) as stage:
+            under_way = orders.pending(stage)  # first: what is written meanwhile is in one of the two
+            known = ledger.identities()
+            here = {(kind, id) for kind, id, *_ in known}
+            return known + [one for one in under_way if one[:2] not in here], [], ledger.last_write()
 
     def _looking(self, stage: Stage) -> Callable[[str, str, Sequence[tuple[str, str | None]]], None]:
         """Return what brings records as the destination holds them now into ``seen``."""
@@ -314,6 +348,11 @@ class Steps:
             stage.put("seen", stream, rows)
 
         return look
+
+    def _complaint(self) -> Callable[[str, Native], str | None] | None:
+        """Return what asks the destination whether it would take a record, where it can tell."""
+        destination = self.destination()
+        return destination.complaint if isinstance(destination, Trying) else None
 
     def _streams_to_match(self) -> list[str]:
         side = self.project.destination
@@ -347,26 +386,73 @@ class Steps:
     # ---- load -------------------------------------------------------------------------------------------------------
 
     @holds("load")
-    @_keeps_stage
-    def load(self, digest: str, *, accept_losses: bool = False, progress: LoadProgress = _quiet_load) -> Loaded:
+    @keeps_stage
+    def load(self, digest: str, *, accept_losses: bool = False, progress: LoadProgress = silent_load) -> Loaded:
         """Carry out the plan with this digest, from wherever an earlier load stopped."""
         plan = self.saved_plan()
         if not accept_losses:
             self.within_thresholds(plan)
         with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
+            self._nothing_apart(stage, ledger, plan["digest"])
             files = self.files() | ({"undo": plan["undo"]} if plan.get("undo") else {})
             destination = self.destination()
             with quiet(destination, ledger, self.clock()):
-                loaded = self._loader(stage, ledger, destination, progress).load(digest, files)
+                loaded = self.loader(stage, ledger, destination, progress).load(digest, files)
             if plan.get("undo"):
-                rows = stage.rows("SELECT kind, id FROM plan.planned WHERE reason = ?", SWITCHED_OFF)
-                ledger.deactivate(rows)
-            ledger.note(
-                plan["digest"], "load", now(), f"{loaded.written} units written, {loaded.quarantined} in quarantine"
-            )
+                ledger.deactivate(stage.rows("SELECT kind, id FROM plan.planned WHERE reason = ?", SWITCHED_OFF))
+            self._loaded(ledger, plan["digest"], loaded)
         return loaded
 
-    def _loader(self, stage: Stage, ledger: Ledger, destination: Deliverer, progress: LoadProgress) -> Loader:
+    @contextmanager
+    def loading(self, digest: str, progress: LoadProgress = silent_load) -> Iterator[Loading]:
+        """Carry out the plan with this digest in a thread of its own, its calls set apart: the next can be planned.
+
+        Leaving the ``with`` waits for the end; leaving it by an error ends the load after the calls under way.
+        """
+        with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
+            destination = self.destination()
+            loader = self.loader(stage, ledger, destination, progress, orders.PLANNED)
+            loader.begin(digest, self.files())
+            orders.set_apart(stage, loader.plan)
+
+            def carry_out() -> Loaded:
+                with quiet(destination, ledger, self.clock()):
+                    return loader.carry_out()
+
+            units, alone = orders.units(stage), not orders.creates_only(stage)
+            with ThreadPoolExecutor(1, "load") as pool:
+                future = pool.submit(carry_out)  # from here on the stage is the loader's
+                try:
+                    yield Loading(future, units, functools.partial(orders.over, ledger, loader.plan), alone)
+                    loaded = future.result()
+                except BaseException:
+                    loader.stop()
+                    raise
+            orders.let_go(stage)
+            self._loaded(ledger, loader.plan, loaded)
+
+    def _loaded(self, ledger: Ledger, digest: str, loaded: Loaded) -> None:
+        ledger.note(digest, "load", now(), f"{loaded.written} units written, {loaded.quarantined} in quarantine")
+
+    def _nothing_apart(self, stage: Stage, ledger: Ledger, digest: str) -> None:
+        """Raise PlanError where the plan was made while another was carried out, which then was cut off."""
+        other = orders.apart(stage)
+        if other and other != digest and orders.over(ledger, other) < orders.units(stage):
+            raise PlanError(
+                f"the plan counts on {other[:12]}, which was cut off while it was carried out; "
+                "run `migrator move` again, or `migrator plan`"
+            )
+        orders.let_go(stage)
+
+    def loader(
+        self,
+        stage: Stage,
+        ledger: Ledger,
+        destination: Deliverer,
+        progress: LoadProgress,
+        planned: str = "plan.planned",
+    ) -> Loader:
+        """Return what carries out the plan in the stage, or what was set apart of one."""
         side = self.project.destination
         sleep = self.sleep or destination.client.sleep
         more: dict[str, Any] = {"sleep": sleep}
@@ -383,6 +469,7 @@ class Steps:
             self.project.source.account.vendor,
             side.account.workers,
             self._told(progress),
+            planned=planned,
             monotonic=destination.client.pacer.monotonic,
             now=destination.time,
             **more,
@@ -408,17 +495,20 @@ class Steps:
     # ---- verify -----------------------------------------------------------------------------------------------------
 
     @holds("verify")
-    @_keeps_stage
-    def verify(self, *, progress: Progress = _quiet) -> tuple[Verified, list[dict[str, Any]]]:
+    @keeps_stage
+    def verify(self, *, progress: Progress = silent) -> tuple[Verified, list[dict[str, Any]]]:
         """Read the destination back and compare it with the plan's prediction."""
         plan, destination = self.saved_plan(), self.destination()
         with Ledger(self.workspace.ledger) as ledger:
             put_back(destination, ledger)
-        return self._verify(destination, self.workspace.ledger, plan["digest"], progress, "back", "verify.json")
+        return self.read_and_compare(
+            destination, self.workspace.ledger, plan["digest"], progress, "back", "verify.json"
+        )
 
-    def _verify(
+    def read_and_compare(
         self, destination: Deliverer, ledger_file: Path, digest: str, progress: Progress, dataset: str, result: str
     ) -> tuple[Verified, list[dict[str, Any]]]:
+        """Read an account back and compare it with the prediction; ``result`` is the file that says what was found."""
         side, kinds = self.project.destination, self.project.destination.connector.kinds
         self._read_anew(destination, ledger_file, progress, dataset, f"{dataset}_canonical")
         with Stage(self.workspace.stage) as stage, Ledger(ledger_file) as ledger:
@@ -450,8 +540,8 @@ class Steps:
             return plan, due(stage, ledger, kinds, manifest)
 
     @holds("activate")
-    @_keeps_stage
-    def activate(self, digest: str, *, progress: LoadProgress = _quiet_load) -> Activated:
+    @keeps_stage
+    def activate(self, digest: str, *, progress: LoadProgress = silent_load) -> Activated:
         """Switch on what this migration wrote and what acted at the source, once the plan ``digest`` is verified."""
         plan, records = self.due()
         if len(digest) < 12 or not plan["digest"].startswith(digest):
@@ -471,8 +561,8 @@ class Steps:
     # ---- undo -------------------------------------------------------------------------------------------------------
 
     @holds("undo")
-    @_keeps_stage
-    def undo(self, *, last: bool = False, touched: bool = False, progress: Progress = _quiet) -> Plan:
+    @keeps_stage
+    def undo(self, *, last: bool = False, touched: bool = False, progress: Progress = silent) -> Plan:
         """Plan the removal of what was written: all of it, or what the ``last`` load wrote. `load` carries it out.
 
         ``touched``: also what people have changed since. Raises InputError where nothing was written.
@@ -508,7 +598,7 @@ class Steps:
             made = planner.summarize(counts, side.account.plan, files)
         extra = {"at": now(), "account": self._accounts(), "undo": files["undo"]}
         self.write("plan.json", made.as_json() | extra)
-        self._note(made.digest, "undo", f"{made.units} units planned to be taken back")
+        self.note(made.digest, "undo", f"{made.units} units planned to be taken back")
         return made
 
     def _read_anew(
@@ -540,52 +630,6 @@ class Steps:
         if since <= lag:
             destination.client.sleep(lag + 1 - max(0.0, since))
 
-    # ---- rehearse ---------------------------------------------------------------------------------------------------
-
-    @holds("rehearse")
-    @_keeps_stage
-    def rehearse(
-        self, *, progress: LoadProgress = _quiet_load, reading: Progress = _quiet
-    ) -> tuple[Loaded, Verified, list[dict[str, Any]]]:
-        """Carry the plan out in a local sandbox of the destination, and verify it there: the dry run of everything."""
-        from migrator.testing.sandbox import Clock, mount
-
-        plan, side = self.saved_plan(), self.project.destination
-        module = side.connector.sandbox
-        clock = Clock(datetime.now(UTC).isoformat())  # wound by hand: a rehearsal does not wait for jobs
-        box = module.create(clock=clock, limits=False)
-        with Stage(self.workspace.stage) as stage:
-            for stream in sorted(stage.tables_of("there") - {"_dlt_loads", "_dlt_version", "_dlt_pipeline_state"}):
-                bodies = [
-                    json.loads(body)
-                    for (body,) in stage.rows(f"SELECT CAST(body AS VARCHAR) FROM there.{name(stream)}")
-                ]
-                if bodies:
-                    box.store[stream].clear()
-                    module.seed(box, stream, bodies)
-        folder = self.workspace.folder / "rehearsal"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        account = side.account.model_copy(
-            update={
-                "url": box.base_url,
-                "secrets": {s: "env:MIGRATOR_SANDBOX_TOKEN" for s in side.connector.manifest.secrets},
-                "per_minute": 10**9,
-                "workers": 2,
-            }
-        )
-        os.environ["MIGRATOR_SANDBOX_TOKEN"] = module.TOKEN
-        twin = Side(side.connector, side.mapping, account, side.file)
-        destination = self._steered(twin.open(session=mount(box), sleep=clock.sleep, monotonic=clock.monotonic))
-        self._opened["sandbox"] = destination
-        with Stage(self.workspace.stage) as stage, Ledger(folder / "ledger.sqlite") as ledger:
-            loaded = self._loader(stage, ledger, destination, progress).load(plan["digest"], self.files())
-        verified, differences = self._verify(
-            destination, folder / "ledger.sqlite", plan["digest"], reading, "rehearsed", "rehearsal.json"
-        )
-        self._note(plan["digest"], "rehearse", f"{loaded.written} units, {verified.discrepancies} differences")
-        return loaded, verified, differences
-
     # ---- small things -----------------------------------------------------------------------------------------------
 
     def _accounts(self) -> dict[str, str]:
@@ -605,6 +649,7 @@ class Steps:
         except OSError as err:
             raise WorkspaceError(f"{file} cannot be written: {err}") from err
 
-    def _note(self, digest: str, command: str, what: str) -> None:
+    def note(self, digest: str, command: str, what: str) -> None:
+        """Add a line to the history of runs."""
         with Ledger(self.workspace.ledger) as ledger:
             ledger.note(digest, command, now(), what)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from migrator.connector import AS_IS, Child, Unit, at_path
@@ -60,6 +61,7 @@ class Builder:
     manifest: Manifest
     mapping: Mapping
     source: str
+    planned: str = "plan.planned"  # or where a plan's rows were set apart
     _keys: dict[str, str] = field(default_factory=dict)
     _fields: dict[str, str] = field(default_factory=dict)  # custom fields as rules name them, to their records
     _named: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)  # ids there, of what is referred to
@@ -70,7 +72,7 @@ class Builder:
         self._know_fields(members)
         rows = self._rows(
             self.stage.stream(
-                f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first FROM plan.planned "
+                f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first FROM {self.planned} "
                 f"WHERE action IN ({wanted}) AND as_kind IN ({marks})) "
                 "ORDER BY lane, first, length(unit), unit, place, length(id), id",
                 *actions,
@@ -85,7 +87,7 @@ class Builder:
         self._know_fields(self.kinds.kinds)
         for unit in names:
             rows = self.stage.rows(
-                f"SELECT {COLUMNS} FROM plan.planned WHERE action IN {WRITES} AND unit = ? "
+                f"SELECT {COLUMNS} FROM {self.planned} WHERE action IN {WRITES} AND unit = ? "
                 "ORDER BY place, length(id), id",
                 unit,
             )
@@ -101,7 +103,7 @@ class Builder:
         for row in rows:
             yield Row(*row)
 
-    def build(self, rows: Sequence[Row], sent_at: str = "") -> Unit:
+    def build(self, rows: Sequence[Row], sent_at: str = "", mark: str = "") -> Unit:
         """Return the unit with every reference resolved. Raises RefusedError where one was not written."""
         main = rows[0]
         write = self.manifest.write(main.as_kind, main.variant)
@@ -111,11 +113,7 @@ class Builder:
         inside = {(row.kind, row.id) for row in rows[1:]}  # numbers of two kinds may be the same
         children = []
         for row in rows[1:] if main.action == "create" else ():
-            blob = self.workspace.blob(row.blob) if row.blob else None
-            if blob and not blob.is_file():
-                raise WorkspaceError(
-                    f"the bytes {row.blob} of {row.kind} {row.id} are not in the workspace; extract again"
-                )
+            blob = self._bytes(row)
             own = self.kinds.kinds[row.as_kind]
             above = own.fields[own.owner].to if own.owner else ()
             owner = row.owner if any((kind, row.owner) in inside for kind in above) else None
@@ -125,8 +123,14 @@ class Builder:
         there = self._there(main) if main.action != "create" else ""
         return Unit(
             main.as_kind, main.id, main.variant, payload, refs, key, self._own_keys(), tuple(children), sent_at,
-            main.action, there, main.stamp,
+            main.action, there, main.stamp, self._bytes(main) if main.action == "create" else None, mark,
         )  # fmt: skip
+
+    def _bytes(self, row: Row) -> Path | None:
+        blob = self.workspace.blob(row.blob) if row.blob else None
+        if blob and not blob.is_file():
+            raise WorkspaceError(f"the bytes {row.blob} of {row.kind} {row.id} are not in the workspace; extract again")
+        return blob
 
     def _there(self, row: Row) -> str:
         found = self.ledger.find(row.kind, row.id)

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from migrator.blobs import download
 from migrator.compile import name, quoted
 from migrator.connector import PLACE, Source
 from migrator.differences import compare_field
-from migrator.extract import canonicalize, download, extract
+from migrator.extract import canonicalize, extract
 from migrator.kinds import Field, Kinds
 from migrator.ledger import Ledger
 from migrator.manifest import Keep, Manifest

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from migrator.blobs import with_bytes
 from migrator.compile import name, quoted
 from migrator.connector import Source
-from migrator.extract import WHOLE, Arrivals, canonicalize, with_bytes
+from migrator.extract import WHOLE, Arrivals, canonicalize
 from migrator.kinds import Kinds
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping

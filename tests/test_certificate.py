@@ -24,6 +24,7 @@ from migrator.cli import app
 from migrator.errors import AccessError, InputError
 from migrator.ledger import Identity, Ledger
 from migrator.project import Workspace, open_project
+from migrator.rehearsal import rehearse
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Sandbox
@@ -389,7 +390,7 @@ def test_it_is_refused_after_a_later_load(tiny: tuple[Steps, Sandbox]) -> None:
 
 def test_a_rehearsal_after_the_verification_changes_nothing(copy: Moved, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIGRATOR_SANDBOX_TOKEN", "")
-    copy.run.rehearse()
+    rehearse(copy.run)
     assert told(certificate.check(copy.made.file, steps=copy.run)) == ""
 
 

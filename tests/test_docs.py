@@ -188,7 +188,8 @@ def test_each_vendor_has_a_page_that_names_its_settings_and_streams(vendor: str)
 
 def test_each_decision_says_context_decision_consequences_and_evidence() -> None:
     decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-    assert [path.name[:4] for path in decisions] == [f"{n:04}" for n in range(1, len(decisions) + 1)]
+    numbers = [path.name[:4] for path in decisions]
+    assert len(set(numbers)) == len(numbers)  # a number that was set aside and not used leaves a gap
     for path in decisions:
         parts = re.findall(r"^\*\*(\w+)\.\*\*", read(path), re.MULTILINE)
         assert parts == ["Context", "Decision", "Consequences", "Evidence"], path.name

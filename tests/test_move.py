@@ -89,6 +89,84 @@ def test_writing_begins_while_the_source_is_still_being_read(tmp_path: Path, mon
     assert all(reached)
 
 
+class Held:
+    """Holds the last write of the first wave until the next is planned, and threads until there was a write."""
+
+    def __init__(self, run: Steps, old: Sandbox, new: Sandbox) -> None:
+        self.run, self.writes, self.units = run, 0, 0
+        self.plans = self.planned()
+        self.begun, self.ahead = threading.Event(), threading.Event()
+        self.reached: list[bool] = []
+        old.watchers.append(self.read)
+        new.watchers.append(self.write)
+
+    def planned(self) -> int:
+        with Ledger(self.run.workspace.ledger) as ledger:
+            return sum(command == "plan" for _, command, _, _ in ledger.history())
+
+    def read(self, moment: str, name: str) -> None:
+        if moment == "before" and name.endswith("/comments.json"):
+            assert self.begun.wait(60)
+
+    def write(self, moment: str, name: str) -> None:
+        if moment == "after" or name.startswith("GET"):
+            return
+        self.units = self.units or self.run.saved_plan()["units"]
+        self.writes += 1
+        self.begun.set()
+        if self.writes == self.units:
+            self.reached.append(self.wait())
+
+    def wait(self) -> bool:
+        for _ in range(600):
+            if self.planned() >= self.plans + 2:
+                return True
+            self.ahead.wait(0.1)
+        return False
+
+
+def all_read(run: Steps, old: Sandbox) -> Moved:
+    """Return the plan of everything, whose threads must then be read again: the tickets have changed."""
+    first = move(run, None, least=10_000)
+    for ticket in old.store["tickets"].values():
+        ticket.update(updated_at="2026-10-31T00:00:00Z", generated_timestamp=1793404800)
+    return first
+
+
+def test_the_next_wave_is_planned_while_one_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (old, new), (_, wanted) = small_desk(tickets=6), small_desk(tickets=1)
+    run = steps(tmp_path / "waves", old, new, monkeypatch, source={"options": {"comments": "ticket"}})
+    first = all_read(run, old)
+    held_back = Held(run, old, new)
+    assert move(run, first.plan.digest, accept_losses=True, least=1).quarantined == 0
+    assert held_back.reached == [True]
+    verified, differences = run.verify()
+    assert verified.proven, differences[:3]
+    one_after_another(steps(tmp_path / "one", old, wanted, monkeypatch))
+    assert held(new) == held(wanted)
+
+
+def test_a_wave_cut_off_while_the_next_was_planned_is_ended_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (old, new), (_, wanted) = small_desk(tickets=6), small_desk(tickets=1)
+    run = steps(tmp_path / "waves", old, new, monkeypatch, source={"options": {"comments": "ticket"}})
+    first = all_read(run, old)
+    held_back, answered = Held(run, old, new), new.admit
+    new.admit = lambda box, request: Response("down", 502) if held_back.reached else answered(box, request)
+    with pytest.raises(VendorError):
+        move(run, first.plan.digest, accept_losses=True, least=1)
+    assert held_back.reached == [True]
+    with pytest.raises(PlanError, match="cut off while it was carried out"):
+        run.load(run.saved_plan()["digest"], accept_losses=True)
+    new.admit = answered
+    assert move(run, first.plan.digest, accept_losses=True, least=1).quarantined == 0
+    verified, differences = run.verify()
+    assert verified.proven, differences[:3]
+    one_after_another(steps(tmp_path / "one", old, wanted, monkeypatch))
+    assert held(new) == held(wanted)
+
+
 def test_another_run_brings_what_has_changed_since_on_the_same_terms(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

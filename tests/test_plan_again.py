@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from migrator.rehearsal import rehearse
 from migrator.steps import Steps
 from migrator.testing.sandbox import Sandbox
 from tests.support.desks import small_desk, steps, tiny_desk
@@ -129,7 +130,7 @@ def test_the_rehearsal_of_awkward_data_equals_the_prediction(tmp_path: Path, mon
     run = steps(tmp_path, old, new, monkeypatch)
     run.extract()
     run.plan()
-    loaded, verified, differences = run.rehearse()
+    loaded, verified, differences = rehearse(run)
     assert loaded.finished
     assert differences == []
     assert verified.proven

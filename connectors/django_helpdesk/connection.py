@@ -6,16 +6,18 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from migrator.connector import Cursor, Finding, Native, Outcome, Page, Promise, Unit, Written
+from migrator.connector import Cursor, Finding, Native, Outcome, Page, Promise, Raw, Unit, Written
 from migrator.delivery import Deliverer
 from migrator.errors import ForbiddenError, MigratorError, VendorError
 
-from . import fixtures, rest
+from . import changes, fixtures, rest
+from .host import Host
 from .shape import People, address
 from .snapshot import Snapshot
 
+LOOKED_SECONDS = 5.0  # as long as a reading tells of all records that are about to change
 PAGE = 1000  # records of a snapshot handed over at once
-NOT_SHOWN = {"preset_replies", "kb_items"}  # by the API
+NOT_SHOWN = {"preset_replies", "kb_items", "saved_searches"}  # by the API
 
 
 class Connection(Deliverer):
@@ -29,14 +31,16 @@ class Connection(Deliverer):
         self._served: set[str] = set()
         self._tickets: int | None = None
         self._writing: rest.Writer | fixtures.Writer | None = None
-        self._host: fixtures.Host | None = None
+        self._host: Host | None = None
+        self._looked: tuple[float, Snapshot] | None = None
+        self._at_hand: Snapshot | None = None
 
     @property
-    def host(self) -> fixtures.Host | None:
+    def host(self) -> Host | None:
         """Return the host project's command, where the channel is chosen."""
         if "fixtures" in self.channels and self._host is None:
             model = self.options.get("user_model", "auth.user")
-            self._host = fixtures.Host(self.given("command"), self.given("media"), model)
+            self._host = Host(self.given("command"), self.given("media"), model)
         return self._host
 
     # ---- reading ----------------------------------------------------------------------------------------------------
@@ -119,6 +123,11 @@ class Connection(Deliverer):
     def write(self, units: Sequence[Unit]) -> list[Outcome] | Promise:
         """Carry out what is planned for these units, all of one kind, variant and action."""
         kind = units[0].kind
+        if units[0].action == "update":
+            writer = self._writer()
+            if isinstance(writer, fixtures.Writer):
+                return changes.loaded(writer, units)
+            return [changes.called(writer, units[0])]
         if units[0].action != "create":
             return super().write(units)
         if kind == "contact" and not self.host:
@@ -148,9 +157,28 @@ class Connection(Deliverer):
         write, _ = self._declared(unit)
         return fixtures.find(snapshot, units, known, write.find.match if write.find else {})
 
-    def look(self, unit: Unit) -> Native | None:
-        """Return the record as it stands now; tickets can be asked for one by one."""
+    def before(self, unit: Unit) -> Native:
+        """Return what a record that is about to change holds; one reading does for all units of a call."""
+        with self._lock:
+            if self._looked is None or self.client.pacer.monotonic() - self._looked[0] > LOOKED_SECONDS:
+                self._looked = (self.client.pacer.monotonic(), self._read())
+            self._at_hand = self._looked[1]
+            try:
+                return super().before(unit)
+            finally:
+                self._at_hand = None
+
+    def peek(self, kind: str, variant_name: str, targets: Sequence[tuple[str, str | None]]) -> tuple[str, list[Raw]]:
+        """Return the stream of a kind's variant and the records there (id, its owner's) as they stand now."""
+        stream = self.mapping.variant(kind, variant_name).stream
+        ids = {there for there, _ in targets}
         with self._lock:
             snapshot = self._read()
+        return stream, [one for page in snapshot.pages(stream, 0, PAGE) for one in page.records if one.id in ids]
+
+    def look(self, unit: Unit) -> Native | None:
+        """Return the record as it stands now; no list of tickets costs more than one ticket does."""
+        with self._lock:
+            snapshot = self._at_hand or self._read()
         variant = self.mapping.variant(unit.kind, unit.variant)
         return next((one for one in snapshot.natives(variant.stream) if str(one["id"]) == unit.there), None)

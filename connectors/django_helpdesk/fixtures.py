@@ -1,164 +1,29 @@
-"""The channel ``fixtures``: the host project's own ``dumpdata`` read, and records put in by its ``loaddata``."""
+"""The channel ``fixtures``: what ``dumpdata`` tells made into records, and records into what ``loaddata`` takes."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import re
-import shlex
-import shutil
-import subprocess
-import tempfile
 import threading
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-from migrator.connector import Child, Unit, Written
-from migrator.errors import AccessError, RefusedError, UnknownOutcomeError, VendorError
+from migrator.connector import Unit, Written
+from migrator.errors import RefusedError, VendorError
 
-from .shape import FIELDS, Native, People, address, agent, custom_field, moment, person, thread, value
+from . import searches
+from .host import Host, Row
+from .shape import Native, People, address, agent, custom_field, moment, person, thread, value
 from .snapshot import Snapshot
 
-COMMAND_SECONDS = 3600
 BLOCK = 1_000_000  # numbers set aside at once for rows nobody asks for by number
 HIGHEST = 2**31 - 1  # of a row's number (AutoField)
-SAFE_ENDINGS = {
-    ".txt",
-    ".asc",
-    ".pdf",
-    ".doc",
-    ".docx",
-    ".odt",
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".gif",
-    ".eml",
-    ".csv",
-    ".zip",
-}
 OWNERS = {
     "ticketcustomfieldvalue": "ticket",
     "ticketcc": "ticket",
     "followup": "ticket",
     "followupattachment": "followup",
 }
-Row = dict[str, Any]
-
-
-class Host:
-    """The host project's command. ``user_model``: AUTH_USER_MODEL, where the project has one of its own."""
-
-    def __init__(self, command: str, media: str, user_model: str = "auth.user") -> None:
-        self.command, self.media, self.user_model = shlex.split(command), Path(media), user_model
-
-    def dump(self) -> Iterator[tuple[str, int, Native]]:
-        """Yield (model, number, fields) of everything that is read; nothing secret is among the fields."""
-        models = [self.user_model if name == "user" else f"helpdesk.{name}" for name in FIELDS]
-        with tempfile.TemporaryFile() as errors:
-            ran = self._start(["dumpdata", "--format=jsonl", *models], stdout=subprocess.PIPE, stderr=errors)
-            assert ran.stdout is not None
-            with ran, ran.stdout:
-                for line in ran.stdout:
-                    held = json.loads(line)
-                    model = "user" if held["model"] == self.user_model else held["model"].removeprefix("helpdesk.")
-                    fields = held["fields"]
-                    yield model, held["pk"], {name: fields[name] for name in FIELDS[model] if name in fields}
-            if ran.returncode:
-                errors.seek(0)
-                raise VendorError(f"dumpdata ended with {ran.returncode}: {_last(errors.read().decode())}")
-
-    def load(self, rows: Sequence[Row]) -> None:
-        """Put rows in, all or none. Raises RefusedError with the answer, UnknownOutcomeError where it was killed."""
-        text = json.dumps(list(rows), ensure_ascii=False).encode()
-        with self._held(alone=False) as held:
-            self._load(text, held)
-
-    def wait(self) -> None:
-        """Wait until no ``loaddata`` of an earlier, killed run is under way: what is not there then never comes."""
-        with self._held(alone=True):
-            pass
-
-    @contextmanager
-    def _held(self, *, alone: bool) -> Iterator[int]:
-        """Hold the lock that says that a ``loaddata`` runs. The command inherits it, and outlives us with it."""
-        import fcntl
-
-        said = json.dumps([self.command, str(self.media), os.getuid()])
-        path = Path(tempfile.gettempdir(), f"migrator-{hashlib.sha256(said.encode()).hexdigest()[:24]}.lock")
-        lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-            yield lock
-        finally:
-            os.close(lock)
-
-    def _load(self, text: bytes, lock: int) -> None:
-        ran = self._start(
-            ["loaddata", "--format=json", "-"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(lock,),
-        )  # fmt: skip
-        try:
-            _, said = ran.communicate(text, COMMAND_SECONDS)
-        except subprocess.TimeoutExpired as err:
-            ran.kill()
-            ran.communicate()
-            raise UnknownOutcomeError(f"loaddata took more than {COMMAND_SECONDS} s") from err
-        except BaseException:
-            ran.kill()
-            ran.communicate()
-            raise
-        if ran.returncode < 0:
-            raise UnknownOutcomeError(f"loaddata was ended by signal {-ran.returncode}")
-        if ran.returncode:
-            raise RefusedError("loaddata refused the records; none is written", answer=_last(said.decode()))
-
-    def _start(self, words: Sequence[str], **pipes: Any) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUTF8": "1"}
-        try:
-            return subprocess.Popen([*self.command, *words], env=environment, **pipes)
-        except OSError as err:
-            raise AccessError(f"the command {self.command[0]} cannot be run: {err.strerror}") from err
-
-    def store(self, child: Child, key: str) -> str:
-        """Put a file's bytes under MEDIA_ROOT and return the name there: the same again for the same file.
-
-        The name cannot be guessed by who does not know the bytes, and never ends as what a browser would run.
-        """
-        assert child.blob is not None
-        name = PurePosixPath(str(child.payload["filename"])).name
-        stem = re.sub(r"[^\w.-]", "_", name)[-80:].strip(".") or "file"
-        if PurePosixPath(stem).suffix.lower() not in SAFE_ENDINGS:
-            stem = stem.replace(".", "_")
-        place = hashlib.sha256(f"{child.blob.name}:{key}:{child.id}".encode()).hexdigest()
-        inside = PurePosixPath("helpdesk", "attachments", place[:2], place[2:], stem)
-        target = self.media / inside
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f"{target.name}.part")
-        shutil.copyfile(child.blob, partial)
-        partial.replace(target)
-        return str(inside)
-
-    def bytes_of(self, name: str) -> Iterator[bytes]:
-        """Yield a file's bytes. Raises RefusedError for a name that leads out of MEDIA_ROOT, or to nothing."""
-        root = self.media.resolve()
-        path = (root / name).resolve()
-        if not path.is_relative_to(root) or not path.is_file():
-            raise RefusedError("attachment: there is no such file in MEDIA_ROOT", status=404)
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 16):
-                yield chunk
-
-
-def _last(text: str) -> str:
-    """Return what a command said last."""
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[-1][:2000] if lines else "nothing was said"
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -182,6 +47,8 @@ def take(host: Host) -> tuple[Snapshot, People]:
     categories = {one["id"]: one["title"] for one in snapshot.rows("kbcategory")}
     articles = ({**one, "_category": categories.get(one["category"])} for one in snapshot.rows("kbitem"))
     snapshot.add("kb_items", articles, "last_updated")
+    found = ({**one, "user": str(one["user"])} for one in snapshot.rows("savedsearch"))
+    snapshot.add("saved_searches", map(searches.record, found))
     for ticket in snapshot.rows("ticket"):
         _ticket(snapshot, people, customs, ticket)
     snapshot.add("people", [person(who, user) for who, user in people.others.items()])
@@ -260,8 +127,13 @@ class Writer:
             self._next[model] = (number - count, end)
             return list(range(number - count + 1, number + 1))
 
-    def _one(self, model: str) -> int:
+    def one(self, model: str) -> int:
+        """Return a free number of a model."""
         return self._numbers(model, 1)[0]
+
+    def field_number(self, name: str) -> int:
+        """Return the number of a custom field by its name."""
+        return int(self._fields[name]["id"])
 
     def _free_word(self, wanted: str, taken: set[str], *, most: int) -> str:
         """Return a slug of this text that nobody has, and take it."""
@@ -274,7 +146,7 @@ class Writer:
     # ---- the kinds --------------------------------------------------------------------------------------------------
 
     def _custom_field(self, unit: Unit, rows: list[Row]) -> Written:
-        held, number = unit.payload, self._one("customfield")
+        held, number = unit.payload, self.one("customfield")
         name = self._free_word(str(held.get("name") or held["label"]), self._names, most=50)
         kind = str(held["data_type"])
         fields = {
@@ -299,7 +171,7 @@ class Writer:
         return Written(str(number))
 
     def _user(self, unit: Unit, who: str, rows: list[Row], *, staff: bool) -> int:
-        held, number = unit.payload, self._one("user")
+        held, number = unit.payload, self.one("user")
         name = str(held.get("name") or held.get("_name") or who)
         first, _, last = name.rpartition(" ")
         fields = {
@@ -312,26 +184,26 @@ class Writer:
         return number
 
     def _group(self, unit: Unit, rows: list[Row]) -> Written:
-        number, title = self._one("queue"), str(unit.payload["title"])
+        number, title = self.one("queue"), str(unit.payload["title"])
         slug = self._free_word(title, self._slugs, most=50)
         rows.append(_row("helpdesk.queue", number, {"title": title, "slug": slug}))
         return Written(str(number))
 
     def _canned_response(self, unit: Unit, rows: list[Row]) -> Written:
-        held, number = unit.payload, self._one("presetreply")
+        held, number = unit.payload, self.one("presetreply")
         fields = {"name": held["name"], "body": held["body"], "queues": [int(q) for q in held.get("queues") or []]}
         rows.append(_row("helpdesk.presetreply", number, fields))
         return Written(str(number))
 
     def _article(self, unit: Unit, rows: list[Row]) -> Written:
-        held, number = unit.payload, self._one("kbitem")
+        held, number = unit.payload, self.one("kbitem")
         title = str(held["_category"])
         with self._lock:
             fresh = title not in self._categories
             if fresh:
                 self._categories[title] = 0
         if fresh:
-            self._categories[title] = self._one("kbcategory")
+            self._categories[title] = self.one("kbcategory")
         slug = self._free_word(title, set(), most=50)
         fields = {"name": title, "title": title, "slug": slug, "description": title, "public": False}
         if fresh or self._categories[title] > self.snapshot.highest("kbcategory"):  # the same row again harms nobody
@@ -343,6 +215,16 @@ class Writer:
             "downvoted_by": [],
         }  # fmt: skip
         rows.append(_row("helpdesk.kbitem", number, mine))
+        return Written(str(number))
+
+    def _saved_search(self, unit: Unit, rows: list[Row]) -> Written:
+        held, number = unit.payload, self.one("savedsearch")
+        user = held.get("user")
+        if user is None and not self.people.staff:
+            raise RefusedError(f"{unit.kind} {unit.id}: there is nobody it could belong to")
+        owner = int(user) if user is not None else min(map(int, self.people.staff))
+        fields = {"title": held["title"], "shared": bool(held.get("shared")), "query": searches.query(held)}
+        rows.append(_row("helpdesk.savedsearch", number, {"user": owner, **fields}))
         return Written(str(number))
 
     def _ticket(self, unit: Unit, rows: list[Row]) -> Written:
@@ -384,10 +266,10 @@ class Writer:
             if 0 < wanted <= HIGHEST and wanted not in self._taken:
                 self._taken.add(wanted)
                 return wanted
-        return self._one("ticket")
+        return self.one("ticket")
 
     def _message(self, unit: Unit, rows: list[Row]) -> Written:
-        number, held = self._one("followup"), unit.payload
+        number, held = self.one("followup"), unit.payload
         self._followup(held, int(unit.refs["ticket"]), number, rows, fallback=unit.sent_at, first=False)
         return Written(str(number), None, self._files(unit, None, number, rows))
 
@@ -432,6 +314,7 @@ def find(snapshot: Snapshot, units: Sequence[Unit], known: set[str], match: Mapp
     streams = {
         "custom_field": "custom_fields", "contact": "people", "agent": "users", "group": "queues",
         "canned_response": "preset_replies", "article": "kb_items", "message": "followups",
+        "saved_search": "saved_searches",
     }  # fmt: skip
     there: dict[tuple[str, ...], list[Native]] = defaultdict(list)
     for native in snapshot.natives(streams[kind]):

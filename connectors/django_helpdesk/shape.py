@@ -42,7 +42,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
         "category", "title", "question", "answer", "votes", "recommendations", "last_updated", "team", "order",
         "enabled", "voted_by", "downvoted_by",
     ),
-    "savedsearch": ("title", "shared"),
+    "savedsearch": ("user", "title", "shared", "query"),
 }  # fmt: skip
 
 

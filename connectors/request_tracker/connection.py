@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from migrator.connector import Child, Finding, Native, Outcome, Unit, Written
-from migrator.errors import MigratorError, RefusedError, UnknownOutcomeError
+from migrator.errors import AbsentError, MigratorError, RefusedError, UnknownOutcomeError
 from migrator.manifest import Call
 
+from .customizations import STREAMS
 from .database import Database
-from .initialdata import Initialdata
-from .reading import MOST, Reader, where
+from .initialdata import OF
+from .reading import MOST, ROLES, Reader
+from .teams import PEOPLE, where
 
 NEW = ("new", "open", "resolved")  # statuses a ticket may be made with; the others are set at once afterwards
 
@@ -27,16 +30,23 @@ class Connection(Reader):
         self._database: Database | None = None
 
     def write(self, units: Sequence[Unit]) -> list[Outcome]:
-        """Carry out one call (and what belongs to it); one unit at a time."""
+        """Carry out one call (and what belongs to it); one unit at a time, but for the import file's."""
         unit = units[0]
+        if unit.kind in STREAMS:
+            return self._custom.carry_out(units, [self._custom_body(one) for one in units])
         if unit.action != "create":
-            return super().write(units)  # type: ignore[return-value]
+            return self._changed(unit)
         if unit.kind == "custom_field":
             return [self._field_made(unit)]
         if unit.kind == "ticket_link":
-            return [self._linked(unit)]
+            return [self._merged_into(unit) if unit.variant == "merge" else self._linked(unit)]
+        if unit.kind == "membership":
+            self._teams.join(unit.refs["group"], unit.refs["agent"])
+            return [_joined(unit)]
         write, call = self._declared(unit)
         body = _worded(self._body(write, call, unit))
+        if unit.kind == "article":
+            body = self._articles.body(body, marked=unit.variant == "article")
         if unit.kind in ("contact", "agent"):
             body["Name"] = _login(unit, body)
         aside = {name: body.pop(name, None) for name in ("Author", "Dated", "Type")} if unit.kind != "group" else {}
@@ -46,8 +56,47 @@ class Connection(Reader):
             body = self._ticket_body(unit, body)
         if unit.kind == "message":
             path, body = self._message_body(unit, path, body, aside)
-        number = self._posted(call, path, body, _uploads(unit))
+        try:
+            number = self._posted(call, path, body, _uploads(unit))
+        except RefusedError as err:
+            raise self._taken(body, err) from err
         return [self._finished(unit, number, aside)]
+
+    def activate(self, unit: Unit, switch: str) -> None:
+        """Switch a scrip on. May be called again. Raises RefusedError where it is gone."""
+        (outcome,) = self._custom.carry_out([replace(unit, action="on")], [{}])
+        if isinstance(outcome, RefusedError):
+            raise outcome
+
+    def _custom_body(self, unit: Unit) -> Native:
+        if unit.action != "create":
+            return {}
+        return self._body(*self._declared(unit), unit, send=False)
+
+    def _changed(self, unit: Unit) -> list[Outcome]:
+        """Change a record, or take it away."""
+        if unit.kind == "membership":
+            group, who = unit.there.rsplit(":", 1)
+            self._teams.leave(group, who)
+            return [Written(unit.there)]
+        if unit.kind == "ticket" and str(self.client.read(f"/ticket/{unit.there}").json()["id"]) != unit.there:
+            raise RefusedError(
+                f"ticket {unit.there} is merged: Request Tracker would change the other one in its place"
+            )
+        there = unit.there.removeprefix(PEOPLE)
+        outcomes = super().write([replace(unit, there=there)])
+        return [replace(one, id=unit.there) if isinstance(one, Written) else one for one in outcomes]  # type: ignore[union-attr]
+
+    def _taken(self, body: Native, refused: RefusedError) -> RefusedError:
+        """Return a refusal with its reason, where a ticket's number is taken: Request Tracker names none."""
+        if "id" not in body or refused.status != 400:
+            return refused
+        try:
+            self.client.read(f"/ticket/{body['id']}")
+        except AbsentError:
+            return refused
+        what = f"the number {body['id']} is taken at Request Tracker: free it, or leave out the option ticket_ids"
+        return RefusedError(what, status=400, answer=refused.answer)
 
     def _posted(self, call: Call, path: str, body: Native, files: list[Any]) -> str:
         """Post, and return the new record's number, which only the header Location has."""
@@ -64,6 +113,10 @@ class Connection(Reader):
         if body["Status"] not in NEW:
             body["Status"] = "open"
         body.setdefault("Queue", self.options.get("queue", "General"))
+        if str(body["Queue"]).startswith(PEOPLE):
+            raise RefusedError(
+                "its group is a mere group of people at Request Tracker: add a queue of its name, then plan"
+            )
         body["RefersTo"] = [_key(unit)]
         if "Content" in body:
             body["ContentType"] = "text/html"
@@ -98,7 +151,9 @@ class Connection(Reader):
             children.update(self._attached(number, said, files))
         if unit.kind in ("ticket", "message") and "sql" in self.channels:
             self._sql().back_fill(number if unit.kind == "ticket" else None, said, aside["Author"], aside["Dated"])
-        return Written(number, None, children)
+            if unit.kind == "ticket" and self.options.get("ticket_ids") == "keep":
+                self._sql().number_on()
+        return Written(self._named(unit, number), None, children)
 
     def _attached(self, number: str, said: str | None, files: Sequence[Child]) -> dict[tuple[str, str], str]:
         """Return the numbers of the files that went along: the last parts of their message, in order."""
@@ -119,10 +174,29 @@ class Connection(Reader):
             raise RefusedError(f"ticket {ticket}: no link {how} to {other}", status=200, answer=said[:4000])
         return Written(f"{ticket}:{how}:{other}")
 
+    def _merged_into(self, unit: Unit) -> Written:
+        """Merge a ticket into another, which keeps its own people: Request Tracker would add those of the first."""
+        ticket, other = unit.refs["ticket"], unit.refs["other"]
+        shown = str(self.client.read(f"/ticket/{ticket}").json()["id"])
+        if shown != ticket:
+            raise RefusedError(f"ticket {ticket} is merged into {shown} already")
+        people = self._watching(other)
+        said = self.client.write("PUT", f"/ticket/{ticket}", json={"MergeInto": int(other)}).text
+        if not self._has_link(unit):
+            raise RefusedError(f"ticket {ticket} was not merged into {other}", status=200, answer=said[:4000])
+        if self._watching(other) != people:
+            self.client.write("PUT", f"/ticket/{other}", json=people)
+        return Written(f"{ticket}:MergedInto:{other}")
+
+    def _watching(self, ticket: str) -> dict[str, list[str]]:
+        native = self.client.read(f"/ticket/{ticket}").json()
+        return {role: [who["id"] for who in native.get(role) or []] for role in ROLES}
+
     def _has_link(self, unit: Unit) -> bool:
         record = self._one("tickets", unit.refs["ticket"])
-        links = json.loads(record.body)["_links"] if record else []
-        return any(one["how"] == unit.payload["how"] and one["other"] == unit.refs["other"] for one in links)
+        native = json.loads(record.body) if record else {"_links": [], "_merges": []}
+        links = native["_merges"] if unit.variant == "merge" else native["_links"]
+        return any(one["how"] == _how(unit) and one["other"] == unit.refs["other"] for one in links)
 
     def _field_made(self, unit: Unit) -> Written:
         write, call = self._declared(unit)
@@ -133,9 +207,9 @@ class Connection(Reader):
         return found
 
     def _field_there(self, unit: Unit) -> Written | None:
-        query = where("Name", "=", unit.payload["Name"])
+        query = where(("Name", "=", unit.payload["Name"]))
         params = {"query": query, "fields": "id,LookupType", "find_disabled_rows": 1, "per_page": MOST}
-        of = {"ticket": "RT::Queue-RT::Ticket", "contact": "RT::User"}[unit.variant]
+        of = OF[unit.variant]
         found = self.client.read("/customfields", params).json()["items"]
         ids = [str(one["id"]) for one in found if one.get("LookupType") == of]
         return Written(ids[-1], ids[-1]) if ids else None
@@ -149,7 +223,11 @@ class Connection(Reader):
             if unit.action != "create":
                 found += super().find([unit], known)
                 continue
-            written = self._found(unit, known)
+            written = (
+                self._custom.find(unit, self._custom_body(unit), known)
+                if unit.kind in STREAMS
+                else self._found(unit, known)
+            )
             known = known | {written.id} if written else known
             found.append(written)
         return found
@@ -158,8 +236,10 @@ class Connection(Reader):
         if unit.kind == "custom_field":
             return self._field_there(unit)
         if unit.kind == "ticket_link":
-            link = f"{unit.refs['ticket']}:{unit.payload['how']}:{unit.refs['other']}"
+            link = f"{unit.refs['ticket']}:{_how(unit)}:{unit.refs['other']}"
             return Written(link) if self._has_link(unit) else None
+        if unit.kind == "membership":
+            return _joined(unit) if self._teams.holds(unit.refs["group"], unit.refs["agent"]) else None
         write, call = self._declared(unit)
         body = _worded(self._body(write, call, unit, send=False))
         aside = {name: body.get(name) for name in ("Author", "Dated", "Type", "Status")}
@@ -168,14 +248,19 @@ class Connection(Reader):
             ids = [str(one["id"]) for one in self.client.read("/tickets", params).json()["items"]]
         elif unit.kind == "message":
             ids = self._said(unit, body, known)
+        elif unit.kind == "group" and unit.variant == "people":
+            team = self._teams.called(str(body["Name"]))
+            ids = [team] if team else []
         elif unit.kind == "group":
             ids = self._by_name("/queues", str(body["Name"]))
+        elif unit.kind == "article":
+            ids = [id for id in self._articles.there(body) if id not in known]
         else:
             ids = self._by_name("/users", _login(unit, body))
         return self._finished(unit, ids[0], aside) if ids else None
 
     def _by_name(self, path: str, name: str) -> list[str]:
-        params = {"query": where("Name", "=", name), "fields": "id", "find_disabled_rows": 1}
+        params = {"query": where(("Name", "=", name)), "fields": "id", "find_disabled_rows": 1}
         return [str(one["id"]) for one in self.client.read(path, params).json()["items"]]
 
     def _said(self, unit: Unit, body: Native, known: set[str]) -> list[str]:
@@ -217,9 +302,6 @@ class Connection(Reader):
             self._database = Database(self.given("database"), lambda: self.given("database_password"))
         return self._database
 
-    def _initialdata(self) -> Initialdata:
-        return Initialdata(self.given("setup_command"))
-
     def check(self) -> list[Finding]:
         """Try the credentials and the rights, then what the channels need."""
         findings = super().check()
@@ -237,6 +319,15 @@ class Connection(Reader):
 def _key(unit: Unit) -> str:
     """Return migrator's own key as the address a ticket refers to."""
     return "migrator:" + quote(unit.key, safe=":.-_")
+
+
+def _how(unit: Unit) -> str:
+    """Return a link's kind in Request Tracker's word."""
+    return "MergedInto" if unit.variant == "merge" else str(unit.payload["how"])
+
+
+def _joined(unit: Unit) -> Written:
+    return Written(f"{unit.refs['group']}:{unit.refs['agent']}")
 
 
 def _login(unit: Unit, body: Native) -> str:

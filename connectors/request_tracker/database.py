@@ -72,6 +72,15 @@ class Database:
         except VendorError as err:  # the message is there, as the API left it: look it up, and try again
             raise UnknownOutcomeError(str(err)) from err
 
+    def number_on(self) -> None:
+        """Let new tickets be numbered after those that were given a number, which PostgreSQL would not do by itself."""
+        if not self.address.startswith("sqlite:"):
+            with self._open() as run:
+                run(
+                    "SELECT setval('tickets_id_seq', GREATEST((SELECT max(id) FROM Tickets), "
+                    "(SELECT last_value FROM tickets_id_seq)))"
+                )
+
     def scrips(self) -> list[int]:
         """Return the numbers of the scrips that are on."""
         with self._open() as run:

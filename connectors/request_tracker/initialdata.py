@@ -14,7 +14,7 @@ from migrator.connector import Native
 from migrator.errors import RefusedError, UnknownOutcomeError
 
 SECONDS = 300
-OF = {"ticket": "RT::Queue-RT::Ticket", "contact": "RT::User"}
+OF = {"ticket": "RT::Queue-RT::Ticket", "contact": "RT::User", "article": "RT::Class-RT::Article"}
 MARK = "migrator-scrips:"
 # In the file's Perl form, because its JSON form only adds. The marked line is what we read.
 LISTED = f"""@Final = (sub {{
@@ -66,6 +66,10 @@ class Initialdata:
         """Switch every scrip off, or those named on (the others stay)."""
         numbers = ", ".join(str(int(number)) for number in on or ())
         self._insert(SWITCHED % (numbers, "1" if on is None else "$on{$scrip->Id} ? 0 : $scrip->Disabled"), ".pl")
+
+    def run(self, script: str) -> str:
+        """Carry out a file of Perl; return what it said."""
+        return self._insert(script, ".pl")
 
     def _insert(self, text: str, ending: str) -> str:
         with tempfile.TemporaryDirectory() as folder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from base64 import b64decode
@@ -15,11 +14,23 @@ from migrator.delivery import Deliverer
 from migrator.errors import AbsentError, RefusedError
 from migrator.manifest import Stream
 
+from .articles import Articles, as_html
+from .customizations import STREAMS, Customizations
+from .initialdata import Initialdata
+from .teams import PEOPLE, Teams, where
+
 MOST = 100  # a page: Request Tracker caps it there without a word (5.0.3, 2026-11-22)
-KINDS = {"customfields": "customfield", "users": "user", "queues": "queue", "tickets": "ticket"}
+KINDS = {
+    "customfields": "customfield", "users": "user", "queues": "queue", "groups": "group", "tickets": "ticket",
+    "articles": "article",
+}  # fmt: skip
 ROLES = ("Requestor", "Cc", "AdminCc")
 SAID = ("Create", "Correspond", "Comment")  # transactions in which somebody says something
 LINKS = {"refers-to": "RefersTo", "depends-on": "DependsOn", "child": "Members"}
+MERGED = (  # of a merged ticket, which is found by its number and EffectiveId only
+    "Subject,Status,Priority,Queue,Owner,Creator,Created,LastUpdated,LastUpdatedBy,Due,Requestor,Cc,AdminCc,"
+    "CustomFields,EffectiveId,Type"
+)
 NEVER = "1970-01-01T00:00:00Z"  # how a date that was never set is shown
 
 
@@ -29,6 +40,9 @@ class Reader(Deliverer):
     def __init__(self, *args: Any, **how: Any) -> None:
         super().__init__(*args, **how)
         self._numbers: dict[str, str] = {}  # user's name to number
+        self._together = self.options.get("merged_tickets") == "together"
+        self._custom = Customizations(lambda script: self._initialdata().run(script))
+        self._teams, self._articles = Teams(self.client, self._number), Articles(self.client)
 
     def pages(
         self, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]], *, view: bool = True
@@ -40,6 +54,10 @@ class Reader(Deliverer):
         """
         if stream == "messages":
             yield from self.children(stream, start, parents)
+            return
+        if stream in STREAMS.values():
+            records = self._custom.read(stream) if "initialdata" in self.channels else []
+            yield Page(records, {"done": True}, True)
             return
         fresh: Cursor = {"after": 0, "gone": 0, "listed": False}
         at = fresh if not start or start.get("done") else dict(start)
@@ -55,6 +73,9 @@ class Reader(Deliverer):
             if last is None:
                 return
 
+    def _initialdata(self) -> Initialdata:
+        return Initialdata(self.given("setup_command"))
+
     def _size(self, stream: str) -> int:
         return min(MOST, self.manifest.streams[stream].paging.size)
 
@@ -66,14 +87,18 @@ class Reader(Deliverer):
         """
         params: Native = {"fields": "id", "orderby": "id", "order": "ASC", "per_page": self._size(stream)}
         if stream == "tickets":
-            params["query"] = f"id > {after}"
+            params["query"] = f"id > {after}{self._merged_too()}"
         else:
-            params.update({"query": where("id", ">", 0), "find_disabled_rows": 1, "page": after + 1})
+            test = ("Domain", "=", "UserDefined") if stream == "groups" else ("id", ">", 0)
+            params.update({"query": where(test), "find_disabled_rows": 1, "page": after + 1})
         answer = self.client.read(self.manifest.streams[stream].path, params).json()
         ids = [int(one["id"]) for one in answer["items"]]
         if len(ids) < min(int(answer["per_page"]), self._size(stream)) or not ids:
             return ids, None
         return ids, max(ids) if stream == "tickets" else after + 1
+
+    def _merged_too(self) -> str:
+        return "" if self._together else " AND EffectiveId > 0"
 
     def _erased(self, after: int) -> tuple[list[int], int | None]:
         """Return tickets that were deleted, which no search for tickets finds, by the transactions that did it."""
@@ -96,9 +121,14 @@ class Reader(Deliverer):
             native: Native = self.client.read(f"/{KINDS[stream]}/{id}").json()
         except AbsentError:
             return None
-        if str(native.get("id")) != id:
-            return None  # a merged ticket is shown as the one it was merged into
+        if str(native.get("id")) != id:  # a merged ticket is shown as the one it was merged into
+            merged = self._merged(id) if stream == "tickets" and not self._together else None
+            if merged is None:
+                return None
+            native = merged
         native = {name: value for name, value in native.items() if value not in (NEVER, "Not set")}
+        if stream == "articles":
+            native = self._articles.read(native)
         if "CustomFields" in native:
             native["CustomFields"] = _values(native["CustomFields"])
         if stream == "users":
@@ -107,10 +137,21 @@ class Reader(Deliverer):
             native = self._field(native)
         elif stream == "tickets":
             native = self._ticket_read(native)
+        elif stream == "groups":
+            team = self._teams.read(native)
+            if team is None:
+                return None
+            native = team
         if "_hyperlinks" in native:  # like every key, in another order each time it is asked for
             native["_hyperlinks"] = sorted(native["_hyperlinks"], key=lambda link: json.dumps(link, sort_keys=True))
         body = json.dumps(native, ensure_ascii=False, sort_keys=True).encode()
         return Raw(id, body, native.get("LastUpdated"))
+
+    def _merged(self, id: str) -> Native | None:
+        """Return a ticket that was merged into another, as far as a search shows it."""
+        params = {"query": f"id = {int(id)} AND EffectiveId > 0", "fields": MERGED, "fields[Queue]": "id"}
+        found: list[Native] = self.client.read("/tickets", params).json()["items"]
+        return found[0] if found else None
 
     def _field(self, native: Native) -> Native:
         native["Kind"] = f"{native['Type']}-{1 if str(native.get('MaxValues')) == '1' else 0}"
@@ -130,10 +171,10 @@ class Reader(Deliverer):
         for label in ("Owner", "Creator", "LastUpdatedBy"):
             who = (native.get(label) or {}).get("id")
             native[label] = self._number(who) if who and who != "Nobody" else None
-        native["Queue"] = (native.get("Queue") or {}).get("id")
+        native["Queue"] = str((native.get("Queue") or {}).get("id") or "") or None
         priority = int(native.get("Priority") or 0)
         native["_priority"] = "0" if priority < 25 else "50" if priority < 75 else "100"
-        native["_links"], native["_external"] = [], []
+        native["_links"], native["_merges"], native["_external"] = [], [], []
         for link in native.get("_hyperlinks") or []:
             if link.get("ref") in LINKS and link.get("type") == "ticket":
                 native["_links"].append(
@@ -141,13 +182,17 @@ class Reader(Deliverer):
                 )
             elif link.get("type") == "external":
                 native["_external"].append(link.get("_url"))
+        into = native.get("EffectiveId")
+        into = str(into.get("id") if isinstance(into, dict) else into or native["id"])
+        if into != str(native["id"]):
+            native["_merges"].append({"ticket": str(native["id"]), "how": "MergedInto", "other": into})
         native["_links"].sort(key=lambda link: (link["how"], int(link["other"])))
         return native
 
     def _number(self, name: str) -> str:
         """Return a user's number by name."""
         if name not in self._numbers:
-            params = {"query": where("Name", "=", name), "fields": "id,Name", "find_disabled_rows": 1}
+            params = {"query": where(("Name", "=", name)), "fields": "id,Name", "find_disabled_rows": 1}
             for one in self.client.read("/users", params).json()["items"]:
                 self._numbers[one["Name"]] = str(one["id"])
         return self._numbers.get(name, name)
@@ -163,14 +208,14 @@ class Reader(Deliverer):
             number += 1
 
     def child(self, spec: Stream, parent: str) -> list[Raw]:
-        """Return what was said on a ticket, in order."""
+        """Return what was said on a ticket, in order; its history holds that of tickets merged into it, too."""
         fields = {"fields": "Type,Created,Creator,ObjectId", "fields[Creator]": "id"}
         try:
             said = [
                 one
                 for page in self._numbered(f"/ticket/{parent}/history", fields)
                 for one in page
-                if one["Type"] in SAID
+                if one["Type"] in SAID and (self._together or str(one["ObjectId"]) == parent)
             ]
         except AbsentError:
             return []
@@ -221,7 +266,7 @@ class Reader(Deliverer):
         text = self._bytes(str(part["id"])).decode("utf-8", "replace")
         if part["ContentType"].startswith("text/html"):
             return text
-        return html.escape(text.replace("\r\n", "\n").strip("\n"), quote=False).replace("\n", "<br>")
+        return as_html(text)
 
     def _bytes(self, attachment: str) -> bytes:
         content = self.client.read(f"/attachment/{attachment}").json().get("Content")
@@ -238,7 +283,8 @@ class Reader(Deliverer):
         """Return how many tickets a search counts, the deleted ones with them."""
         if stream != "tickets":
             return None
-        shown = int(self.client.read("/tickets", {"query": "id > 0", "fields": "id", "per_page": 1}).json()["total"])
+        query = f"id > 0{self._merged_too()}"
+        shown = int(self.client.read("/tickets", {"query": query, "fields": "id", "per_page": 1}).json()["total"])
         after, gone = 0, set[int]()
         while after is not None:
             ids, last = self._erased(after)
@@ -253,16 +299,20 @@ class Reader(Deliverer):
         stream = self.mapping.variant(kind, variant_name).stream
         if stream == "messages":
             return super().peek(kind, variant_name, targets)
+        if stream in STREAMS.values():
+            wanted = {there for there, _ in targets}
+            return stream, [record for record in self._custom.read(stream) if record.id in wanted]
+        if stream == "groups":
+            teams = dict.fromkeys(
+                self._teams.of(":".join(there.split(":")[: 2 if there.startswith(PEOPLE) else 1]))[0]
+                for there, _ in targets
+            )
+            return stream, self._seen(stream, [int(team) for team in teams if team])
         ids = dict.fromkeys(there.split(":")[0] for there, _ in targets)
         return stream, self._seen(stream, [int(id) for id in ids if id.isdecimal()])
 
 
 # ---- shapes ----------------------------------------------------------------------------------------------------------
-
-
-def where(field: str, operator: str, value: object) -> str:
-    """Return a search for one field, as lists other than that of tickets take it."""
-    return json.dumps([{"field": field, "operator": operator, "value": value}])
 
 
 def _values(fields: Any) -> Native:

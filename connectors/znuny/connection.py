@@ -14,12 +14,13 @@ from migrator.delivery import Deliverer
 from migrator.errors import AbsentError, InputError, MigratorError, RefusedError
 from migrator.manifest import Stream
 
-from . import records, writing
+from . import catalogue, records, writing
 from .console import Console
 from .database import Database
 from .interface import AT_ONCE, Interface
 from .records import People
 
+TOLD = {"services": "Service", "slas": "SLA"}  # how a ticket names them
 BYTES_AT_ONCE = 32_000_000  # of files, in one answer
 
 
@@ -65,11 +66,20 @@ class Connection(Deliverer):
             "companies": (records.COMPANIES, dict),
             "queues": (records.QUEUES, dict),
             "links": (records.LINKS, records.link),
+            "slas": (records.SLAS, dict),
+            "services": (records.SERVICES, dict),
+            "service_customers": (records.CUSTOMERS, dict),
             "fields": (records.FIELDS, records.dynamic_field),
         }
         sql, make = made[stream]
         found = [make(row) for row in self.rows(sql) or ()]
-        if stream == "contacts":
+        if stream == "services":
+            found = records.services(found, self.rows(records.CUSTOMERS) or ())
+        elif stream == "service_customers":
+            found = records.service_customers(found)
+        elif stream == "slas":
+            found = records.slas(found, self.rows(records.SLA_SERVICES) or ())
+        elif stream == "contacts":
             agents = {one["email"].lower() for one in self.listed("agents") if one.get("email")}
             logins = [row["login"] for row in self.rows(records.STRANGERS) or ()]
             found += [records.stranger(login) for login in logins if login.lower() not in agents]
@@ -83,6 +93,9 @@ class Connection(Deliverer):
             for ticket in tickets:
                 if stream == "queues":
                     found[str(ticket["QueueID"])] = {"id": ticket["QueueID"], "name": ticket["Queue"]}
+                elif stream in ("services", "slas") and ticket.get(TOLD[stream] + "ID"):
+                    one = {"id": str(ticket[TOLD[stream] + "ID"]), "name": ticket[TOLD[stream]]}
+                    found[one["id"]] = one
                 elif stream == "agents":
                     for role in ("Owner", "Responsible"):
                         if str(ticket[role + "ID"]) != records.ROOT:
@@ -116,10 +129,10 @@ class Connection(Deliverer):
         self.interface.signed_in()  # who may not sign in is shown nothing by the other ways in either
         if stream == "tickets":
             yield from self._ticket_pages(start, self.interface.search())
-        elif stream == "articles":
+        elif stream in ("articles", "history"):
             ids = sorted(int(id) for id in parents("tickets"))
             for page in self._ticket_pages(start, ids):
-                yield Page(list(page.also.get("articles", ())), page.cursor, page.done, whole=page.whole)
+                yield Page(list(page.also.get(stream, ())), page.cursor, page.done, whole=page.whole)
         else:
             yield Page([self._raw(stream, record) for record in self.listed(stream)], {"done": True}, True)
 
@@ -138,8 +151,9 @@ class Connection(Deliverer):
         companies = self._companies()
         for at in range(0, len(ids), AT_ONCE):
             some = ids[at : at + AT_ONCE]
-            tickets, articles = [], []
-            whole: dict[str, list[str]] = {}
+            tickets, articles, history = [], [], []
+            whole: dict[str, dict[str, list[str]]] = {"articles": {}, "history": {}}
+            events = self._events(some)
             for ticket in self._whole(some):
                 id = str(ticket["TicketID"])
                 tickets.append(self._raw("tickets", records.ticket_record(ticket, people, types, companies)))
@@ -149,10 +163,22 @@ class Connection(Deliverer):
                     )
                     for one in ticket.get("Article") or ()
                 ]
-                whole[id] = [one.id for one in made]
+                done_to_it = [self._raw("history", one, id) for one in events.get(id, ())]
+                whole["articles"][id] = [one.id for one in made]
+                whole["history"][id] = [one.id for one in done_to_it]
                 articles += made
+                history += done_to_it
             done = at + AT_ONCE >= len(ids)
-            yield Page(tickets, {"after": some[-1]}, done, {"articles": articles}, {"articles": whole})
+            yield Page(tickets, {"after": some[-1]}, done, {"articles": articles, "history": history}, whole)
+
+    def _events(self, ids: Sequence[int]) -> dict[str, list[Native]]:
+        """Return the history of some tickets, by ticket."""
+        found: dict[str, list[Native]] = {}
+        if self.sees:
+            for row in self.rows(records.HISTORY.format(", ".join(["%s"] * len(ids))), ids) or ():
+                found.setdefault(row["ticket_id"], []).append(records.event(row))
+            return found
+        return {str(one["TicketID"]): records.told_events(one) for one in self.interface.histories(ids)}
 
     def _people(self) -> People:
         return People.known(self.listed("agents"), self.listed("contacts"))
@@ -211,14 +237,17 @@ class Connection(Deliverer):
         return len(self.interface.search()) if stream == "tickets" else None
 
     def child(self, spec: Stream, parent: str) -> list[Raw]:
-        """Return the articles of one ticket."""
+        """Return the articles, or the history, of one ticket."""
+        if spec == self.manifest.streams["history"]:
+            events = self._events([int(parent)]).get(parent, [])
+            return [self._raw("history", one, parent) for one in events]
         pages = self._ticket_pages(None, [int(parent)])
         return [record for page in pages for record in page.also.get("articles", ())]
 
     def peek(self, kind: str, variant_name: str, targets: Sequence[tuple[str, str | None]]) -> tuple[str, list[Raw]]:
         """Return the stream of a kind's variant and the records there (id, its owner's) as they stand now."""
         variant = self.mapping.variant(kind, variant_name)
-        if variant.stream == "articles":
+        if variant.stream in ("articles", "history"):
             return super().peek(kind, variant_name, targets)
         ids = {there.removeprefix(variant.prefix) for there, _ in targets}
         if variant.stream == "tickets":
@@ -256,6 +285,8 @@ class Connection(Deliverer):
         if unit.action == "delete":
             return [writing.deleted(self, unit)]
         _, call = self._declared(unit)
+        if call.many > 1:
+            return catalogue.written(self, units)
         if call.path.startswith("console:"):
             return [writing.added(self, unit)]
         if unit.kind == "ticket":
@@ -264,6 +295,8 @@ class Connection(Deliverer):
 
     def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
         """Look up what calls in doubt made, and complete what was left half done."""
+        if units[0].action == "create" and units[0].kind in catalogue.KINDS:
+            return catalogue.found(self, units, known)
         return [self._stands(unit) if unit.action != "create" else writing.found(self, unit) for unit in units]
 
     def sender(self, id: str) -> str:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from migrator.connector import Native
-from migrator.errors import AccessError, InputError, VendorError
+from migrator.errors import AccessError, InputError, RefusedError, VendorError
 
 if TYPE_CHECKING:
     import psycopg
@@ -38,6 +38,29 @@ class Said:
     sender: str
     html: str | None = None
     files: Sequence[File] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a ticket's history: ``what`` in Znuny's word, ``agent`` the number of the doer, ``at`` an ISO time."""
+
+    ticket: int
+    what: str
+    text: str
+    agent: int
+    at: str | None
+
+
+# The ticket as it stands now fills what a line notes besides.
+ADD_LINE = """INSERT INTO ticket_history (name, history_type_id, ticket_id, type_id, queue_id, owner_id, priority_id,
+    state_id, create_time, create_by, change_time, change_by)
+    SELECT %(text)s, w.id, t.id, t.type_id, t.queue_id, t.user_id, t.ticket_priority_id, t.ticket_state_id,
+    COALESCE(%(at)s, t.create_time), %(agent)s, COALESCE(%(at)s, t.create_time), %(agent)s
+    FROM ticket t JOIN ticket_history_type w ON w.name = %(what)s WHERE t.id = %(ticket)s RETURNING id"""
+SAME_LINES = """SELECT h.id FROM ticket_history h JOIN ticket_history_type w ON w.id = h.history_type_id
+    JOIN ticket t ON t.id = h.ticket_id
+    WHERE h.ticket_id = %(ticket)s AND w.name = %(what)s AND h.name = %(text)s AND h.create_by = %(agent)s
+    AND h.create_time = COALESCE(%(at)s, t.create_time) AND h.article_id IS NULL ORDER BY h.id"""
 
 
 class Database:
@@ -82,7 +105,7 @@ class Database:
                 "and the secret 'database_password'"
             ) from None
 
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Native]:
+    def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Native]:
         """Return rows, every value as text."""
         with self._connection() as connection:
             found = connection.execute(sql, values).fetchall()
@@ -124,6 +147,32 @@ class Database:
                     "UPDATE ticket SET change_time = %s WHERE id = %s", [_at(changed or created or ""), ticket]
                 )
 
+    def assign(self, ticket: int, values: Mapping[str, int | None]) -> None:
+        """Give a ticket its service (``service_id``) and its SLA (``sla_id``), whoever may use them."""
+        with self._connection() as connection:
+            for column in ("service_id", "sla_id"):
+                if column in values:
+                    connection.execute(f"UPDATE ticket SET {column} = %s WHERE id = %s", [values[column], ticket])
+
+    def add_lines(self, lines: Sequence[Line]) -> list[str]:
+        """Add lines to the histories of tickets, all or none, and return their numbers. Raises RefusedError."""
+        import psycopg
+
+        made: list[str] = []
+        with self._connection() as connection:
+            for line in lines:
+                row = connection.execute(ADD_LINE, _line_values(line)).fetchone()
+                if row is None:
+                    raise psycopg.Rollback  # which goes no further than the transaction
+                made.append(str(row["id"]))
+        if len(made) < len(lines):
+            raise RefusedError("a ticket is gone, or Znuny has no such word in its history; no line was added")
+        return made
+
+    def lines(self, line: Line) -> list[str]:
+        """Return the numbers of the lines that say the same of the same ticket."""
+        return [row["id"] for row in self.rows(SAME_LINES, _line_values(line))]
+
     def date_article(self, ticket: int, said: Said, moved: Mapping[str, Any]) -> None:
         """Give a new article its true date and author, and its ticket the last change it had before."""
         with self._connection() as connection:
@@ -133,6 +182,11 @@ class Database:
                     "UPDATE ticket SET change_time = %s, change_by = %s WHERE id = %s",
                     [moved["change_time"], int(moved["change_by"]), ticket],
                 )
+
+
+def _line_values(line: Line) -> dict[str, Any]:
+    at = _at(line.at) if line.at else None
+    return {"ticket": line.ticket, "what": line.what, "text": line.text, "agent": line.agent, "at": at}
 
 
 def _date(connection: psycopg.Connection[Native], said: Said) -> None:

@@ -130,6 +130,55 @@ sub agent {
     return $ID;
 }
 
+# A service is known by its whole name; what it is part of has to be there already.
+sub service {
+    my ($Asked) = @_;
+    my $Service = $Kernel::OM->Get('Kernel::System::Service');
+    my ( $Above, $Name ) = $Asked->{name} =~ m{\A(?:(.+)::)?(.+)\z}s;
+    my $Parent = defined $Above ? one( 'SELECT id FROM service WHERE name = ?', $Above ) : undef;
+    die "there is no service '$Above', which it is part of\n" if defined $Above && !$Parent;
+    my $ID = $Service->ServiceAdd(
+        Name        => $Name,
+        ParentID    => $Parent,
+        Comment     => $Asked->{comment},
+        ValidID     => $Asked->{valid},
+        TypeID      => 1,
+        Criticality => '3 normal',
+        UserID      => $Root,
+    );
+    return if !$ID;
+    service_customer( { service => $ID, login => '<DEFAULT>' } ) if $Asked->{everyone};
+    return $ID;
+}
+
+sub service_customer {
+    my ($Asked) = @_;
+    return $Kernel::OM->Get('Kernel::System::Service')->CustomerUserServiceMemberAdd(
+        CustomerUserLogin => $Asked->{login},
+        ServiceID         => $Asked->{service},
+        Active            => 1,
+        UserID            => $Root,
+    );
+}
+
+sub sla {
+    my ($Asked) = @_;
+    return $Kernel::OM->Get('Kernel::System::SLA')->SLAAdd(
+        Name                => $Asked->{name},
+        Comment             => $Asked->{comment},
+        ServiceIDs          => $Asked->{services},
+        FirstResponseTime   => $Asked->{first_response_time},
+        FirstResponseNotify => $Asked->{first_response_notify},
+        UpdateTime          => $Asked->{update_time},
+        UpdateNotify        => $Asked->{update_notify},
+        SolutionTime        => $Asked->{solution_time},
+        SolutionNotify      => $Asked->{solution_notify},
+        ValidID             => $Asked->{valid},
+        TypeID              => 1,
+        UserID              => $Root,
+    );
+}
+
 sub linked {
     my ($Asked) = @_;
     return $Kernel::OM->Get('Kernel::System::LinkObject')->LinkAdd(
@@ -174,8 +223,11 @@ my %Deeds = (
     company       => \&company,
     customer      => \&customer,
     agent         => \&agent,
+    service       => \&service,
+    sla           => \&sla,
     linked        => \&linked,
     delete_ticket => \&delete_ticket,
+    customer_of   => \&service_customer,
     forget        => \&forget,
     notifications => \&notifications,
     hello         => sub { return $Kernel::OM->Get('Kernel::Config')->Get('Version') },

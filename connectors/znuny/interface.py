@@ -112,6 +112,16 @@ class Interface:
             return [ticket for id in ids for ticket in self.tickets([id], **how)]  # one is gone: all were refused
         return list(answer["Ticket"])
 
+    def histories(self, ids: Sequence[int | str]) -> list[Native]:
+        """Return what was done to the tickets that are there, up to ``AT_ONCE`` in one call."""
+        try:
+            answer = self.read("/TicketHistory/" + ",".join(map(str, ids)))
+        except (AbsentError, ForbiddenError):
+            if len(ids) == 1:
+                return []
+            return [one for id in ids for one in self.histories([id])]
+        return list((answer.get("Data") or {}).get("TicketHistory") or answer.get("TicketHistory") or ())
+
 
 def _parsed(response: requests.Response) -> Native | None:
     try:

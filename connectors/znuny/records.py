@@ -37,8 +37,16 @@ COMPANIES = """SELECT customer_id, name, street, zip, city, country, url, commen
 QUEUES = """SELECT id, name, comments, valid_id, create_time, change_time FROM queue ORDER BY id"""
 FIELDS = """SELECT id, name, label, field_order, field_type, object_type, internal_field, config, valid_id, create_time,
     change_time FROM dynamic_field WHERE object_type = 'Ticket' OR name = 'MigratorMessage' ORDER BY id"""
-
-
+SERVICES = """SELECT id, name, comments, valid_id, create_time, change_time FROM service ORDER BY name"""
+CUSTOMERS = """SELECT service_id, customer_user_login AS login FROM service_customer_user
+    ORDER BY service_id, customer_user_login"""
+SLAS = """SELECT id, name, comments, calendar_name, first_response_time, first_response_notify, update_time,
+    update_notify, solution_time, solution_notify, valid_id, create_time, change_time FROM sla ORDER BY id"""
+SLA_SERVICES = "SELECT sla_id, service_id FROM service_sla ORDER BY sla_id, service_id"
+EVERYONE = "<DEFAULT>"  # stands for the customers who are given no service of their own
+HISTORY = """SELECT h.id, h.ticket_id, h.name, t.name AS type, h.article_id, h.create_by, h.create_time
+    FROM ticket_history h JOIN ticket_history_type t ON t.id = h.history_type_id
+    WHERE h.ticket_id IN ({}) ORDER BY h.create_time, h.id"""
 LINKS = """SELECT r.source_key, r.target_key, t.name AS type FROM link_relation r
     JOIN link_type t ON t.id = r.type_id JOIN link_state s ON s.id = r.state_id
     JOIN link_object o ON o.id = r.source_object_id JOIN link_object p ON p.id = r.target_object_id
@@ -153,6 +161,59 @@ def dynamic_field(row: Native) -> Native:
         )
         record["options"] = [{"key": key, "label": label} for key, label in pairs]
     return record
+
+
+def services(rows: Iterable[Native], customers: Iterable[Native]) -> list[Native]:
+    """Return services' records; ``everyone`` is 1 where customers without a service of their own may use it."""
+    given = {one["service_id"] for one in customers if one["login"] == EVERYONE}
+    return [{**row, "everyone": "1" if row["id"] in given else "0"} for row in rows]
+
+
+def service_customers(rows: Iterable[Native]) -> list[Native]:
+    """Return who may use which service: each known by the two."""
+    return [{**row, "id": f"{row['service_id']}-{row['login']}"} for row in rows if row["login"] != EVERYONE]
+
+
+def slas(rows: Iterable[Native], of: Iterable[Native]) -> list[Native]:
+    """Return SLAs' records with the services they may be agreed on for."""
+    held: dict[str, list[str]] = {}
+    for one in of:
+        held.setdefault(one["sla_id"], []).append(one["service_id"])
+    return [{**row, "services": held.get(row["id"], [])} for row in rows]
+
+
+def event(row: Native) -> Native:
+    """Return one line of a ticket's history, in the web service's words."""
+    maker = str(row["create_by"])
+    return {
+        "id": row["id"],
+        "TicketID": row["ticket_id"],
+        "ArticleID": row.get("article_id"),
+        "Name": row["name"],
+        "HistoryType": row["type"],
+        "CreateBy": maker,
+        "CreateTime": row["create_time"],
+        "Author": None if maker == ROOT else AGENT + maker,
+    }
+
+
+def told_events(ticket: Native) -> list[Native]:
+    """Return a ticket's history as the web service tells it: it numbers no line, so each is known by its place."""
+    id = ticket["TicketID"]
+    return [
+        event(
+            {
+                "id": f"{id}-{place}",
+                "ticket_id": id,
+                "article_id": line.get("ArticleID") or None,
+                "name": line.get("Name"),
+                "type": line.get("HistoryType"),
+                "create_by": line.get("CreateBy"),
+                "create_time": line.get("CreateTime"),
+            }
+        )
+        for place, line in enumerate(ticket.get("History") or (), 1)
+    ]
 
 
 def link(row: Native) -> Native:

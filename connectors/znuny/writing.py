@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from migrator.connector import Child, Native, Unit, Written
 from migrator.errors import RefusedError, UnknownOutcomeError
 
-from . import records
+from . import catalogue, records
 from .database import File, Said
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ KNOWN_BY = {
     "organization": "SELECT customer_id AS id FROM customer_company WHERE customer_id = %s",
     "contact": "SELECT login AS id FROM customer_user WHERE login = %s",
     "agent": "SELECT id FROM users WHERE login = %s",
+    "sla": "SELECT id FROM sla WHERE name = %s",
 }
 
 
@@ -66,6 +67,8 @@ def _dated(desk: Connection, unit: Unit, id: int, made: int) -> Written:
     files = _files(unit, first)
     payload = _plain(unit)
     if desk.database:
+        if assigned := _assigned(payload):
+            desk.database.assign(id, assigned)
         said = _said(desk, made, first.payload, files) if first else None
         title = str(payload.get("Title") or "")
         desk.database.date_ticket(id, title, payload.get("Created"), payload.get("Changed"), said)
@@ -109,7 +112,19 @@ def changed(desk: Connection, unit: Unit) -> Written:
         body["DynamicField"] = dynamic
     if body:
         desk.interface.write("PUT", f"/Ticket/{unit.there}", body)
+    if desk.database and (assigned := _assigned(payload)):
+        desk.database.assign(int(unit.there), assigned)
     return Written(unit.there)
+
+
+def _assigned(payload: Native) -> dict[str, int | None]:
+    """Return the service and the SLA that a payload speaks of, by the columns that hold them."""
+    columns = {"ServiceID": "service_id", "SLAID": "sla_id"}
+    return {
+        column: int(payload[name]) if payload[name] not in (None, "") else None
+        for name, column in columns.items()
+        if name in payload
+    }
 
 
 def deleted(desk: Connection, unit: Unit) -> Written:
@@ -302,6 +317,8 @@ def _deed(desk: Connection, unit: Unit) -> tuple[str, Native]:
         label, of = str(payload["label"]), "Article" if payload.get("name") == records.MESSAGE else "Ticket"
         words = {"name": name, "label": label, "type": kind, "object": of}
         return "field", {**words, "options": options} if kind in ("Dropdown", "Multiselect") else words
+    if unit.kind == "sla":
+        return "sla", catalogue.sla_words(payload)
     if unit.kind == "ticket_link":
         return "linked", {"source": payload["source_key"], "target": payload["target_key"], "type": payload["type"]}
     if unit.kind == "group":

@@ -32,20 +32,28 @@ def explain(
     workspace: Annotated[
         Path | None, typer.Option("--workspace", "-w", help="Count on its staged tickets.", show_default=False)
     ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option("--history", metavar="FILE", help="Replay it under both rule sets.", show_default=False),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show each rule of a vendor's JSON export beside its translation, with a verdict, and write a page."""
     from migrator import customizations
     from migrator.report import rules_html
 
-    data = customizations.explain(file, source, destination, workspace)
+    data = customizations.explain(file, source, destination, workspace, history=history)
     output.write_text(rules_html(data), encoding="utf-8")
     if as_json:
         show_json({key: value for key, value in data.items() if key != "kinds"})
         return
     for rule in data["rules"]:
         _show(rule, data)
+    if data["replayed"]:
+        _say_replayed(data["replayed"])
     say(customizations.summary(data))
+    if data["request"]:
+        say(f"some rules cannot be read from {data['source']}; the page has a letter that asks for their export")
     say(f"page: {output}")
 
 
@@ -67,6 +75,22 @@ def demo(
         raise InputError(f"no invented rules of {source}", remedy="zendesk has some") from err
     file.write_text(json.dumps(made, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     say(f"{sum(map(len, made.values()))} rules in {file}")
+
+
+def _say_replayed(found: dict[str, Any]) -> None:
+    """Print how tickets end under both rule sets."""
+    say(f"replayed: {found['updates']:,} updates of {found['tickets']:,} tickets; {found['differ']:,} end otherwise")
+    for rule in found["rules"]:
+        if rule["missed"] or rule["extra"]:
+            acts = (
+                f"acts {rule['both']:,} times on both sides, {rule['missed']:,} only there, {rule['extra']:,} only here"
+            )
+            say(f"  {rule['name']}: {acts}")
+    for one in found["examples"]:
+        for each in one["fields"]:
+            say(f"  ticket {one['ticket']}: {each['field']} is {each['source']} there, {each['destination']} here")
+    for one in found["left_out"]:
+        say(f"  {one['name']} is not replayed: {one['why']}")
 
 
 def _show(rule: dict[str, Any], data: dict[str, Any]) -> None:

@@ -55,8 +55,10 @@ def plan(
 def rehearse(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
     """Carry the plan out in a local sandbox of the destination and verify it there: the dry run."""
     steps = opened(workspace)
+    from migrator.rehearsal import rehearse as rehearse_in_sandbox
+
     with Bars(quiet=as_json) as bars:
-        loaded, verified, differences = steps.rehearse(progress=bars.loading, reading=bars.reading)
+        loaded, verified, differences = rehearse_in_sandbox(steps, progress=bars.loading, reading=bars.reading)
         bars.end()
     if as_json:
         show_json({"loaded": vars(loaded), "verified": vars(verified), "differences": differences})

@@ -90,6 +90,13 @@ class Notebook:
         )
 
 
+def unwritten(source: Rule, vendor: str, why: str, *, click: str = "") -> Translation:
+    """Return what is said of any rule where the destination's rules are read only: nothing is written."""
+    book = Notebook(source, vendor, click=click)
+    book.add("rule", source.name or "(no name)", "untranslatable", why)
+    return book.done()
+
+
 def _shown(value: Value) -> str:
     return str(getattr(value, "id", getattr(value, "value", value)))
 

@@ -6,12 +6,13 @@ What a record has fields of its own for (its name, whether it is on, its place) 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, cast
 
 from migrator.rules.conditions import All, Opaque, leaves
 from migrator.rules.dialect import Dialect, find
 from migrator.rules.references import marked
-from migrator.rules.rule import Kind, Rule
+from migrator.rules.rule import Kind, Rule, Unread
 from migrator.rules.verdicts import Finding, Translation
 from migrator.rules.words import leaf_words
 
@@ -50,9 +51,7 @@ def translated(to: Dialect, rule: Rule) -> Translation:
     """Return the translation; a rule of which a condition could not be read is unreadable."""
     made = to.write(rule)
     lost = [leaf for leaf in leaves(rule.when) if isinstance(leaf, Opaque)]
-    if not lost:
-        return made
     notes = tuple(Finding("when", leaf_words(leaf), "unreadable", leaf.why) for leaf in lost)
-    return Translation(
-        made.rule, made.vendor, made.native, made.findings + notes, made.needs, made.moved, made.obsolete
-    )
+    hidden = [(at, one) for at, one in enumerate(rule.do) if isinstance(one, Unread) and one.hidden]
+    notes += tuple(Finding(f"do {at + 1}", one.name, "unreadable", one.why) for at, one in hidden)
+    return replace(made, findings=made.findings + notes) if notes else made

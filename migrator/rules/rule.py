@@ -80,12 +80,16 @@ class Verb(Node):
 
 
 class Unread(Node):
-    """An action nothing else can hold; ``text`` is what the vendor has, ``why`` what it is."""
+    """An action nothing else can hold; ``text`` is what the vendor has, ``why`` what it is.
+
+    ``hidden``: the vendor hands it over in no form that can be read.
+    """
 
     type: Literal["unread"] = "unread"
     name: str
     text: str
     why: str
+    hidden: bool = False
 
 
 Action: TypeAlias = Annotated[
@@ -158,7 +162,8 @@ class Rule(Node):
     """One rule, macro, SLA policy or view as its vendor has it.
 
     ``options``: what decides how it runs and has no word of ours, as (key, JSON). ``unknown``: keys nobody reads, the
-    same way; a report names them. ``kept``: bookkeeping (ids, dates) that only the own vendor wants back.
+    same way; a report names them. ``kept``: bookkeeping (ids, dates) that only the own vendor wants back. ``texts``:
+    what the placeholders in it stand for that are kept elsewhere, by name, a text a language, the default first.
     """
 
     vendor: str
@@ -179,3 +184,8 @@ class Rule(Node):
     options: tuple[tuple[str, str], ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()
     kept: tuple[tuple[str, str], ...] = ()
+    texts: tuple[tuple[str, tuple[Template, ...]], ...] = ()
+
+    def texts_of(self, name: str) -> tuple[Template, ...]:
+        """Return the texts of a placeholder that is kept elsewhere; none where they are not known."""
+        return dict(self.texts).get(name, ())

@@ -199,11 +199,16 @@ def _changed(to: Compiled, leaf: Changed) -> Sql | None:
     tests: list[Sql] = [exp.func("list_contains", changed, to.parameter(str(leaf.path)))]
     for column, values in ((before, leaf.before), (now, leaf.after)):
         if values is not None:
-            among = None if column is None else _among(to, column, values)
+            # No values: from or to nothing at all.
+            among = None if column is None else _among(to, column, values) if values else _missing(column)
             if among is None:
                 return None
             tests.append(among)
     return _negated(exp.func("COALESCE", exp.and_(*tests), exp.false()), leaf.negated)
+
+
+def _missing(column: Sql) -> Sql:
+    return exp.Is(this=column.copy(), expression=exp.null())
 
 
 def _text(to: Compiled, leaf: Text, moved: Moved) -> Sql | None:
@@ -282,7 +287,7 @@ def _settled(test: Sql, null: bool) -> Sql:
 
 
 def _case_null(column: Sql, null: bool, test: Sql) -> Sql:
-    missing = exp.Is(this=column.copy(), expression=exp.null())
+    missing = _missing(column)
     return exp.or_(missing, exp.paren(test)) if null else exp.and_(exp.not_(missing), exp.paren(test))
 
 

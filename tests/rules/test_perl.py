@@ -62,7 +62,8 @@ for my $code (@codes) {
 }
 print encode_json(\@answers);
 """
-STATUSES = {"hold": "stalled", "pending": "stalled", "solved": "resolved", "closed": "resolved"}
+# With the two statuses that a lifecycle adds, and the tickets moved into them.
+STATUSES = {"pending": "stalled", "solved": "resolved"}
 PRIORITIES = {None: 0, "low": 0, "normal": 50, "high": 100, "urgent": 100}
 
 

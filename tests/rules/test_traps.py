@@ -151,6 +151,23 @@ def test_chatwoot_s_list_binds_and_before_or() -> None:
     assert picked(chatwoot, made) == picked(zendesk, conditions) != []
 
 
+def test_two_things_that_a_custom_attribute_is_not_are_asked_at_once() -> None:
+    conditions = asks(
+        ("update_type", "is", "Change"),
+        ("custom_fields_5", "is_not", "question"),
+        ("custom_fields_5", "is_not", "incident"),
+    )
+    native = {"title": "a rule", "conditions": conditions, "actions": [{"field": "priority", "value": "low"}]}
+    (made,) = CHATWOOT.write(ZENDESK.read(native, "trigger")).native
+    assert picked(chatwoot, made) == picked(zendesk, conditions) != []
+
+
+def test_what_two_custom_attributes_are_not_is_never_called_carried_to_chatwoot() -> None:
+    conditions = asks(("custom_fields_5", "is_not", "question"), ("custom_fields_6", "is_not", "x"))
+    native = {"title": "a rule", "conditions": conditions, "actions": [{"field": "priority", "value": "low"}]}
+    assert CHATWOOT.write(ZENDESK.read(native, "trigger")).verdict == "untranslatable"
+
+
 def test_a_custom_attribute_s_is_not_tears_chatwoot_s_and_apart_unless_it_is_closed() -> None:
     conditions = asks(
         ("update_type", "is", "Change"), ("custom_fields_5", "is_not", "question"), ("group_id", "is", "21")

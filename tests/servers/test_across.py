@@ -14,16 +14,20 @@ from migrator import registry
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Sandbox
-from migrator.testing.servers import request_tracker, znuny
+from migrator.testing.servers import django_helpdesk, request_tracker, znuny
+from migrator.testing.servers.django_helpdesk import DjangoHelpdesk
 from migrator.testing.servers.request_tracker import RequestTracker
 from migrator.testing.servers.znuny import Znuny
+from tests.servers.django_helpdesk.conftest import account as at_desk
 from tests.servers.request_tracker.grounds import account
 from tests.servers.znuny import moves
-from tests.support.desks import tiny_desk
+from tests.support.both_ways import undeclared
+from tests.support.desks import small_desk, tiny_desk
 from tests.support.server_desks import steps_between
 
 CHANNELS = ("initialdata", "sql")
 TICKETS, MESSAGES, FILES = 2, 6, 4  # of the tiny desk
+SOME = 8  # tickets of a small one
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +42,13 @@ def tracker(running: Callable[..., Any]) -> RequestTracker:
 def desk(running: Callable[..., Any]) -> Znuny:
     service = registry.connector("znuny").folder / "webservice.yml"
     found: Znuny = running(znuny.start, "across-znuny", service=service)
+    return found
+
+
+@pytest.fixture(scope="module")
+def helpdesk(running: Callable[..., Any]) -> DjangoHelpdesk:
+    os.environ["MIGRATOR_TEST_DESK"] = django_helpdesk.TOKEN
+    found: DjangoHelpdesk = running(django_helpdesk.start, "across-django-helpdesk")
     return found
 
 
@@ -73,14 +84,17 @@ def moved(run: Steps) -> Steps:
     return run
 
 
-def told(run: Steps) -> list[tuple[Any, ...]]:
-    """Return what the source of a migration said: subjects, texts, who may see them, files' digests; without ids."""
+def told(run: Steps, schema: str = "canonical") -> list[tuple[Any, ...]]:
+    """Return what the source of a migration said: subjects, texts, who may see them, files' digests; without ids.
+
+    ``schema``: ``back_canonical`` for what its destination said when it was verified.
+    """
     with Stage(run.workspace.stage) as stage:
         said = stage.rows(
-            "SELECT t.subject, m.public, regexp_replace(m.body, '<[^>]*>', '', 'g') FROM canonical.message m "
-            "JOIN canonical.ticket t ON t.id = m.ticket ORDER BY ALL"
+            f"SELECT t.subject, m.public, regexp_replace(m.body, '<[^>]*>', '', 'g') FROM {schema}.message m "
+            f"JOIN {schema}.ticket t ON t.id = m.ticket ORDER BY ALL"
         )
-        files = stage.rows("SELECT name, blob FROM canonical.attachment ORDER BY ALL")
+        files = stage.rows(f"SELECT name, blob FROM {schema}.attachment ORDER BY ALL")
     return [*said, *files]
 
 
@@ -95,6 +109,45 @@ def test_request_tracker_to_znuny_and_back(filled: RequestTracker, desk: Znuny, 
     assert filled.count("Tickets") >= TICKETS
     assert {row for row in told(there) if row[0]} <= set(told(back))
     refill(filled, kept)
+
+
+def test_request_tracker_to_django_helpdesk_and_back(
+    filled: RequestTracker, helpdesk: DjangoHelpdesk, tmp_path: Path
+) -> None:
+    kept = filled.folder / "before"
+    helpdesk.reset()
+    there = moved(moves.steps(tmp_path / "there", at_tracker(filled), at_desk(helpdesk, "fixtures")))
+    assert helpdesk.count("helpdesk_ticket") == TICKETS
+    kept.write_bytes(filled.database.read_bytes())
+    filled.reset()
+    back = moved(moves.steps(tmp_path / "back", at_desk(helpdesk, "fixtures"), at_tracker(filled)))
+    assert filled.count("Tickets") == TICKETS
+    assert told(there) == told(back) == told(back, "back_canonical")
+    found, compared = undeclared(there, back)
+    assert found == []
+    assert compared > 50
+    refill(filled, kept)
+
+
+def test_znuny_to_django_helpdesk_and_back(desk: Znuny, helpdesk: DjangoHelpdesk, tmp_path: Path) -> None:
+    old, _ = small_desk(tickets=SOME)
+    desk.reset()
+    helpdesk.reset()
+    moved(moves.steps(tmp_path / "fill", moves.at_sandbox(old), moves.at_znuny(desk), source=old))
+    there = moved(moves.steps(tmp_path / "there", moves.at_znuny(desk), at_desk(helpdesk, "fixtures")))
+    tickets = desk.count("ticket")
+    assert helpdesk.count("helpdesk_ticket") == tickets
+    desk.reset()
+    back = moved(moves.steps(tmp_path / "back", at_desk(helpdesk, "fixtures"), moves.at_znuny(desk)))
+    assert desk.count("ticket", "id > 1") == tickets  # the one that greets every new Znuny came along
+    found, compared = undeclared(there, back)
+    assert found == []
+    assert compared > 200
+    with Stage(there.workspace.stage) as before, Stage(back.workspace.stage) as after:
+        files = "SELECT name, blob FROM {}.attachment ORDER BY ALL"
+        assert before.rows(files.format("canonical")) == after.rows(files.format("back_canonical"))
+        dates = "SELECT subject, created_at FROM {}.ticket"
+        assert set(before.rows(dates.format("canonical"))) <= set(after.rows(dates.format("back_canonical")))
 
 
 def test_request_tracker_to_zendesk_and_back(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -126,6 +127,34 @@ def _members(group: int) -> list[str]:
             except ProcessLookupError:
                 continue
     return found
+
+
+ENDED = """
+import subprocess, sys, time
+from pathlib import Path
+from migrator.testing.servers import Process
+child = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+child += "open('/proc/self/comm', 'w').write('a (new) name');"  # as servers give themselves
+process = Process([sys.executable, "-c", child + "open('ready', 'w').close(); time.sleep(600)"], log=Path("log"),
+                  folder=Path.cwd(), ready=Path("ready").exists)
+print(process.id, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_ends_with_its_children_when_whoever_started_it_is_killed(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", ENDED], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        group = int(parent.stdout.readline())
+        assert len(_members(group)) == 2
+        parent.send_signal(how)
+        parent.wait(10)
+    until(
+        lambda: all("Z" in Path(f"/proc/{id}/stat").read_text() for id in _members(group)), seconds=10, what="its end"
+    )
 
 
 def test_a_process_that_ends_at_once_shows_its_log(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ KINDS = {
     "chatwoot": {"automation_rules": "trigger"},
     "request_tracker": {"scrips": "trigger"},
 }
+# Vendors whose rules are written too; of the others they are only read.
+WRITTEN = ("chatwoot", "freshdesk", "request_tracker", "zammad", "zendesk")
 RECORDED = {
     "zendesk": ("airbyte-zendesk-support-2023-11", "airbyte-zendesk-support-2024-06"),
     "freshdesk": ("airbyte-freshdesk-2023-11", "airbyte-freshdesk-2024-06"),

@@ -188,7 +188,8 @@ def _zammad_value(one: Native, held: Any, update: Update) -> Truth:
 
 # Freshdesk: (set AND set), lists; only the rule kind's own moment; an update rule wants one of its events.
 
-FRESHDESK_STATUSES = {"new": 2, "open": 2, "pending": 3, "hold": 3, "solved": 4, "closed": 5}
+# With the two statuses that were added, and the tickets moved into them.
+FRESHDESK_STATUSES = {"new": "New", "open": 2, "pending": 3, "hold": "On hold", "solved": 4, "closed": 5}
 FRESHDESK_PRIORITIES = {None: 1, "low": 1, "normal": 2, "high": 3, "urgent": 4}
 
 
@@ -220,6 +221,10 @@ def _freshdesk_held(name: str, update: Update, values: dict[str, Any]) -> Any:
 
 def _freshdesk_event(one: Native, update: Update) -> bool:
     name = one["field_name"]
+    if (
+        name == "ticket_action"
+    ):  # Va::Observer: whatever else it notices; here nothing is noticed of tags and the subject
+        return one["value"] == "update" and (update["comment"] is not None or bool(update["before"]))
     if name in ("reply_sent", "note_type"):
         comment = update["comment"]
         if comment is None:
@@ -230,16 +235,18 @@ def _freshdesk_event(one: Native, update: Update) -> bool:
     if words.get(name, name) not in update["before"]:
         return False
     sides = (("from", {**update, **update["before"]}), ("to", update))
-    return all(one[side] in ("--", _freshdesk_held(name, update, values)) for side, values in sides)
+    return all(_named(one[side]) in ("--", _freshdesk_held(name, update, values)) for side, values in sides)
 
 
 def _freshdesk(one: Native, update: Update) -> bool:
     name, operator, value = one["field_name"], one["operator"], one["value"]
-    values = [re.sub(r"^<\w+:(.*)>$", r"\1", each) if isinstance(each, str) else each for each in _listed(value)]
+    values = [_named(each) for each in _listed(value)]
     if name == "tag_names":
+        if operator == "and":
+            return set(values) <= set(update["tags"])
         return bool(set(values) & set(update["tags"])) is (operator == "in")
-    if name == "subject":
-        found = any(each.lower() in (update["subject"] or "").lower() for each in values)
+    if name == "subject":  # Va::Handlers::Text: of nothing, neither is true; but every ticket has a subject there
+        found = any(each.lower() in (update["subject"] or "(no subject)").lower() for each in values)
         return found is (operator == "contains")
     anchors = {"created_at": "created", "updated_at": "updated"}
     anchors |= {"pending_since": "status:pending", "resolved_at": "status:solved"}
@@ -249,6 +256,11 @@ def _freshdesk(one: Native, update: Update) -> bool:
         return hours is not None and tests.get(operator, lambda: hours > value)()
     held = _freshdesk_held(name, update, update)
     return (("" if held is None else held) in values) is (operator == "in")
+
+
+def _named(value: Any) -> Any:
+    """Return what ``<kind:name>`` stands for."""
+    return re.sub(r"^<\w+:(.*)>$", r"\1", value) if isinstance(value, str) else value
 
 
 def _listed(value: Any) -> list[Any]:

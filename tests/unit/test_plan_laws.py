@@ -98,7 +98,7 @@ def source_counts(account: Account) -> dict[str, int]:
         "message": len(account["ticket_comments"]),
         "attachment": sum(len(c["attachments"]) for c in account["ticket_comments"]),
         "satisfaction": len(account["satisfaction_ratings"]),
-        **dict.fromkeys(("ticket_link", "canned_response", "article"), 0),  # Zendesk gives none of them
+        **dict.fromkeys(set(ZENDESK.kinds.kinds) - set(ZENDESK.mapping.kinds), 0),  # Zendesk gives none of them
         **{kind: len(account.get(stream, ())) for kind, stream in CUSTOMIZATIONS.items()},
     }
 

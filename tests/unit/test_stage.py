@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,22 @@ def test_a_file_that_could_not_be_opened_can_be_tried_again(tmp_path: Path) -> N
         Stage(file)
     file.unlink()
     Stage(file).close()
+
+
+def test_a_statement_that_cannot_work_on_disk_gets_more_memory_and_a_transaction_none(tmp_path: Path) -> None:
+    much = (
+        "SELECT count(DISTINCT l) FROM (SELECT list(repeat('x', 100) || i) AS l FROM range(400000) t(i) GROUP BY i % 7)"
+    )
+    with Stage(tmp_path / "stage.duckdb", threads=1) as stage:
+        stage.run("SET GLOBAL memory_limit = '30MB'")
+        with pytest.raises(WorkspaceError), stage.at_once():
+            stage.run(f"CREATE TABLE t AS {much}")
+        stage.run(f"CREATE TABLE t AS {much}")
+        assert stage.rows("SELECT * FROM t") == [(7,)]
+
+
+def test_threads_may_ask_the_same_stage_at_once(tmp_path: Path) -> None:
+    with Stage(tmp_path / "stage.duckdb") as stage, ThreadPoolExecutor(8) as pool:
+        stage.run("CREATE TABLE t AS SELECT i FROM range(1000) r(i)")
+        found = pool.map(lambda n: stage.one("SELECT sum(i + ?) FROM t, range(500)", n), range(40))
+        assert len(set(found)) == 40

@@ -6,6 +6,7 @@ vendor facts (2026-11); the stored copies mix versions, so that keys and events 
 
 from __future__ import annotations
 
+from migrator.rules.natives import field_name
 from migrator.rules.rule import PassPolicy
 
 TITLE = "Chatwoot"
@@ -85,11 +86,6 @@ def placeholder(meaning: str) -> str | None:
     """Return Chatwoot's placeholder for a meaning, or None."""
     for ours, of in (("ticket.cf:", "conversation"), ("requester.cf:", "contact")):
         if meaning.startswith(ours):
-            return f"{{{{{of}.custom_attribute.{key(meaning.removeprefix(ours))}}}}}"
+            return f"{{{{{of}.custom_attribute.{field_name(meaning.removeprefix(ours))}}}}}"
     found = PLACEHOLDERS.get(meaning)
     return None if found is None else "{{" + found + "}}"
-
-
-def key(custom: str) -> str:
-    """Return the attribute_key that holds another vendor's custom field."""
-    return "cf_" + "".join(char if char.isascii() and char.isalnum() else "_" for char in custom.lower()).strip("_")

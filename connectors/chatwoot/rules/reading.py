@@ -6,7 +6,6 @@ The list of conditions is pasted into SQL without parentheses: AND binds before 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +27,7 @@ from migrator.rules.conditions import (
     path,
 )
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import compact, kept, unknown
 from migrator.rules.rule import Action, Comment, Hook, Kind, Mail, Recipient, Rule, SetField, SetTags, Unread, Verb
 
 from . import names
@@ -44,11 +44,6 @@ VERBS: tuple[str, ...] = (
 VERBS += ("resolve_conversation", "open_conversation", "assign_best_agent", "add_sla")
 
 
-def compact(value: object) -> str:
-    """Return a value as one line of JSON."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
 def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
     """Return an automation rule in our words."""
     known = {*READ, *names.BOOKKEEPING}
@@ -60,8 +55,8 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
         active=native.get("active"),
         when=when(native),
         do=tuple(action(one) for one in native.get("actions") or ()),
-        unknown=tuple((key, compact(native[key])) for key in native if key not in known),
-        kept=tuple((key, compact(native[key])) for key in names.BOOKKEEPING if key in native),
+        unknown=unknown(native, known),
+        kept=kept(native, names.BOOKKEEPING),
     )
 
 

@@ -28,6 +28,7 @@ from migrator.rules.conditions import (
     leaves,
 )
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import field_name
 from migrator.rules.normal_forms import TooLargeError, assume, dnf, given_event, simple
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import translated
@@ -131,6 +132,10 @@ class Writer:
             return []
         if groups == ((),):
             groups = ()
+        groups = tuple(map(_together, groups))
+        if any(sum(map(_tears, group)) > 1 for group in groups):
+            note = "what two custom attributes are not cannot be asked at once"
+            self.book.add("when", "the whole condition", "untranslatable", note)
         for group in groups:
             if sum(isinstance(leaf, Tags) and not leaf.negated and bool(leaf.tags) for leaf in group) > 1:
                 self.book.add("when", "two tags at once", "approximated", "versions differ in how they join labels")
@@ -220,7 +225,7 @@ class Writer:
         if at.custom:
             if at.of not in names.MODEL_NAMES:
                 return None
-            name = at.custom if self.own else names.key(at.custom)
+            name = at.custom if self.own else field_name(at.custom)
             if not self.own:
                 self.book.need("custom attribute", name, f"it holds the custom field {at.custom}")
             return name
@@ -376,6 +381,18 @@ def without_message(leaf: Leaf) -> bool | None:
     if isinstance(leaf, Event):
         return leaf.negated
     return bool(getattr(leaf, "null", False)) if of_message(leaf) else None
+
+
+def _together(group: tuple[Leaf, ...]) -> tuple[Leaf, ...]:
+    """Return a group in which what one attribute is not is asked once: whatever follows the OR it brings is lost."""
+    made: dict[object, Leaf] = {}
+    for leaf in group:
+        key = str(leaf.path) if isinstance(leaf, Is) and _tears(leaf) else leaf
+        before = made.get(key)
+        if isinstance(leaf, Is) and isinstance(before, Is) and key != leaf:
+            leaf = before.model_copy(update={"values": tuple(dict.fromkeys((*before.values, *leaf.values)))})
+        made[key] = leaf
+    return tuple(made.values())
 
 
 def _tears(leaf: Leaf) -> bool:

@@ -24,6 +24,7 @@ from migrator.rules.conditions import (
     leaves,
 )
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import field_name, remembered
 from migrator.rules.normal_forms import assume, given_event, sets, simple
 from migrator.rules.notebook import Notebook
 from migrator.rules.references import is_mark
@@ -32,8 +33,9 @@ from migrator.rules.verdicts import Verdict
 from . import names
 
 Native = dict[str, Any]
-# No event there means "any update": every field that rules can watch is named.
-WATCHED = ("status", "priority", "ticket_type", "group_id", "responder_id")
+# Set off by whatever else an update rule can notice: messages, ratings, status, priority, type, group, agent, due date
+# and custom choices (Va::Observer::Constants; Va::Observer::Util#filter_event). Not by tags, the subject, a free text.
+UPDATED = {"field_name": "ticket_action", "value": "update"}
 MOST = 2  # sets of conditions in a rule
 
 
@@ -105,9 +107,8 @@ class Conditions:
             self.book.add("when", "several changes at once", "untranslatable", "of several events one is enough there")
         native: Native = {"performer": performer or {"type": 3}, **self._sets(All(of=tuple(rest)))}
         if not events:
-            events = [{"field_name": name, "from": "--", "to": "--"} for name in WATCHED]
-            events += [{"field_name": "reply_sent"}, {"field_name": "note_type", "value": "--"}]
-            note = "every message and every change of status, priority, type, group or agent; not of other fields"
+            events = [UPDATED]
+            note = "not set off where only tags, the subject or a free text change"
             self.book.add("when", "any update", "approximated", note)
         elif len(events) == 1 and "both" in events[0]:
             events = [{"field_name": "reply_sent"}, {"field_name": "note_type", "value": events[0]["both"]}]
@@ -187,9 +188,17 @@ class Conditions:
         if isinstance(leaf, Is):
             return self._is(leaf)
         if isinstance(leaf, Tags):
-            if not leaf.tags or (leaf.need == "all" and len(leaf.tags) > 1):
-                return None, "untranslatable", "Freshdesk asks for one of several tags only"
-            return _made("ticket", "tag_names", "not_in" if leaf.negated else "in", list(leaf.tags)), "exact", ""
+            every = leaf.need == "all" and len(leaf.tags) > 1
+            if not leaf.tags or (every and leaf.negated):
+                return (
+                    None,
+                    "untranslatable",
+                    "Freshdesk cannot ask whether there is any tag, nor that not all are there",
+                )
+            if self.timed:
+                return None, "untranslatable", "time-triggered rules there do not know tags"
+            operator = "and" if every else "not_in" if leaf.negated else "in"
+            return _made("ticket", "tag_names", operator, list(leaf.tags)), "exact", ""
         if isinstance(leaf, Text):
             return self._text(leaf)
         if isinstance(leaf, Elapsed):
@@ -210,9 +219,41 @@ class Conditions:
         tables = {"ticket.status": names.STATUS_TABLE, "ticket.priority": names.PRIORITY_TABLE}
         table = tables.get(str(leaf.path))
         if self.own or table is None:
-            custom = bool(leaf.path.custom) and not self.own
-            return leaf, "equivalent" if custom else "exact", "given the field is there" if custom else ""
-        return self.book.image(leaf, table, leaf.path.name)
+            custom = not self.own and (bool(leaf.path.custom) or str(leaf.path) in names.HELPERS)
+            return leaf, "equivalent" if custom else "exact", "given the field is filled there" if custom else ""
+        made, verdict, note = self.book.image(leaf, table, leaf.path.name)
+        words = {getattr(one, "value", "") for one in made.values}
+        split = [ours for ours, (_, without) in names.ADDED_STATUSES.items() if words & {ours, without}]
+        if leaf.path.name == "status" and split and verdict == "exact":
+            for word in split:
+                self.added(word)
+            shown = " and ".join(f"“{names.ADDED_STATUSES[word][0]}”" for word in split)
+            return made, "equivalent", f"given the status {shown} is added there and tickets are moved into it"
+        return made, verdict, note
+
+    def added(self, word: str) -> None:
+        """Note a status that is not there from the beginning, and the rules that keep it as the source's does."""
+        name, without = names.ADDED_STATUSES[word]
+        because = f"a status of its own, apart from {without}; move tickets into it: overlay.freshdesk.ticket.status"
+        self.book.need("status", name, because)
+        if word != "new":
+            return
+        native: Native = {"rule_type": names.CREATION, "name": "New tickets are new", "active": False, "position": 1}
+        came = _made(
+            "ticket", "source", "in", [names.CHANNEL_CODES[one] for one in ("email", "web", "chat", "feedback")]
+        )
+        asked = [_made("ticket", "status", "in", [2]), came]
+        native["conditions"] = [{"name": "condition_set_1", "match_type": "all", "properties": asked}]
+        native["actions"] = [{"field_name": "status", "value": names.STATUS_CODES["new"]}]
+        self.book.need(
+            "automation", native["name"], "comes first: tickets that customers open are new, not open", native
+        )
+        native = {"rule_type": names.UPDATE, "name": "New becomes open", "active": False, "position": 1}
+        asked = [_made("ticket", "status", "in", [names.STATUS_CODES["new"]])]
+        native |= {"performer": {"type": 3}, "events": [{"field_name": "responder_id", "from": "--", "to": "--"}]}
+        native["conditions"] = [{"name": "condition_set_1", "match_type": "all", "properties": asked}]
+        native["actions"] = [{"field_name": "status", "value": 2}]
+        self.book.need("automation", native["name"], "comes first: whoever is given a new ticket opens it", native)
 
     def place(self, at: Path) -> tuple[str, str] | None:
         """Return (resource_type, field_name) of a path, or None."""
@@ -220,11 +261,22 @@ class Conditions:
             kind = {"ticket": "ticket", "requester": "contact", "organization": "company"}.get(at.of)
             if kind and is_mark(at.custom):
                 return kind, at.custom
-            name = f"cf_{at.custom}" if self.own else names.custom(at.custom)
+            name = f"cf_{at.custom}" if self.own else field_name(at.custom)
             if kind and not self.own:
                 self.book.need(f"{kind} field", name, f"it holds the custom field {at.custom}")
             return (kind, name) if kind else None
+        if str(at) in names.HELPERS and not self.own:
+            name, holds = names.HELPERS[str(at)]
+            self.book.need(
+                "ticket field", name, f"a dropdown that says {holds}; filled when tickets are moved and made"
+            )
+            return "ticket", name
         return names.PATHS.get(str(at))
+
+    @property
+    def timed(self) -> bool:
+        """Say whether the rule runs by the clock; the vendor's own are written as they were."""
+        return self.book.rule.kind == "timed" and not self.own
 
     def value(self, at: Path, value: Value) -> Any:
         """Return a value as Freshdesk has it; a reference to a record is named in ``<kind:id>``."""
@@ -241,7 +293,11 @@ class Conditions:
         return tables[str(at)].get(held) if str(at) in tables else held
 
     def _is(self, leaf: Is) -> tuple[Native | None, Verdict, str]:
+        if str(leaf.path) == "ticket.channel" and not self.own and self._unknown(leaf):
+            leaf = self._came_by(leaf)
         place = self.place(leaf.path)
+        if self.timed and place and (place[0] != "ticket" or place[1] in names.UNTIMED):
+            return None, "untranslatable", "time-triggered rules there ask for the ticket only, not for texts or people"
         if place is None or any(isinstance(one, Actor) for one in leaf.values):
             return None, "untranslatable", "Freshdesk cannot ask this"
         made, verdict, note = self.adapted(leaf)
@@ -254,19 +310,44 @@ class Conditions:
             verdict, note = "approximated", "languages are named otherwise there"
         return _made(*place, "not_in" if made.negated else "in", values), verdict, note
 
+    def _unknown(self, leaf: Is) -> bool:
+        """Say whether a channel is asked for that Freshdesk has not."""
+        return any(self.value(leaf.path, one) is None for one in leaf.values)
+
+    def _came_by(self, leaf: Is) -> Is:
+        """Return a question for channels that are unknown there as one for the field that remembers the old word."""
+        for word, code in names.CHANNEL_CODES.items():
+            native: Native = {"rule_type": names.CREATION, "name": f"Came by {word}", "active": False, "position": 1}
+            properties = [_made("ticket", "source", "in", [code])]
+            native["conditions"] = [{"name": "condition_set_1", "match_type": "all", "properties": properties}]
+            native["actions"] = [{"field_name": "cf_came_by", "value": word}]
+            self.book.need("automation", native["name"], "fills cf_came_by; comes first", native)
+        return leaf.model_copy(update={"path": Path(of="ticket", name="came_by"), "values": remembered(leaf)})
+
     def _text(self, leaf: Text) -> tuple[Native | None, Verdict, str]:
         place = self.place(leaf.path)
         operators = {shape: name for name, shape in names.TEXTS.items()}
         words = leaf.mode in ("word", "phrase")
         operator = operators.get(("substring" if words else leaf.mode, leaf.negated))
         many = leaf.need == "all" and len(leaf.needles) > 1
-        if place is None or operator is None or leaf.null is not leaf.negated or many:
+        always = str(leaf.path) in ("ticket.subject", "ticket.description")  # of which every ticket has one there
+        if place is None or operator is None or (leaf.null and not always) or many:
             return None, "untranslatable", "Freshdesk cannot ask this of a text"
+        if self.timed:
+            return None, "untranslatable", "time-triggered rules there do not look into texts"
         note = "finds the letters anywhere, not the whole word" if words else ""
         return _made(*place, operator, list(leaf.needles)), "approximated" if words else "exact", note
 
     def _elapsed(self, leaf: Elapsed) -> tuple[Native | None, Verdict, str]:
         name = names.ANCHORS.get(leaf.anchor)
+        more: Native = {}
+        word = leaf.anchor.removeprefix("status:")
+        if leaf.anchor.startswith("status:") and (not name or self.own) and (word in names.ADDED_STATUSES or self.own):
+            code = names.STATUS_CODES.get(word, int(word) if word.isdigit() else word)
+            if not name:
+                name, more = names.CUSTOM_HOURS, {"custom_status_id": code}
+            if not self.own:
+                self.added(word)
         operator = names.ORDER_NAMES.get(leaf.op)
         fits = leaf.hours >= 1 and float(leaf.hours).is_integer() and self.book.rule.kind == "timed"
         if name is None or operator is None or leaf.null or not fits:
@@ -274,7 +355,8 @@ class Conditions:
         if leaf.clock == "business":
             return None, "untranslatable", "Freshdesk counts hours of the clock here"
         verdict: Verdict = "exact" if self.own else "equivalent"
-        return _made("ticket", name, operator, int(leaf.hours)), verdict, "" if self.own else "checked once an hour"
+        note = "" if self.own else "checked once an hour"
+        return {**_made("ticket", name, operator, int(leaf.hours)), **more}, verdict, note
 
     def own_shape(self, when: Condition) -> Native:
         """Return what Freshdesk's own reader made the condition from."""

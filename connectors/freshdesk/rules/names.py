@@ -1,11 +1,13 @@
 """Freshdesk's words for conditions, events, actions and placeholders, each with ours.
 
-Sources: what a provider for Terraform found on a live account (automation_rule, sla_policy; 2026-08) and
-support.freshdesk.com 207276; field names of time-triggered rules and most placeholders are assumed (facts.yaml).
+Sources: what a provider for Terraform found on a live account (automation_rule, sla_policy; 2026-08), the vendor's own
+code as a public copy has it (Admin::AutomationConstants, Va::Observer, Va::Handlers; undated) and support.freshdesk.com
+207276; most placeholders are assumed (facts.yaml).
 """
 
 from __future__ import annotations
 
+from migrator.rules.natives import field_name
 from migrator.rules.references import is_mark
 from migrator.rules.rule import PassPolicy
 
@@ -46,16 +48,15 @@ REFERS = {
     "ticket.brand": "brand",
     "requester.language": "locale",
 }
+# Statuses of the account's own, which get their numbers there: with them no two of ours become one. Tickets are moved
+# into them by an overlay, since mappings/vendors/freshdesk.yaml makes new ones open and those on hold pending.
+ADDED_STATUSES = {"new": ("New", "open"), "hold": ("On hold", "pending")}  # ours to (name, what it is without)
 STATUSES = {"2": "open", "3": "pending", "4": "solved", "5": "closed"}
-STATUS_CODES = {"open": 2, "pending": 3, "solved": 4, "closed": 5}
-# As mappings/vendors/freshdesk.yaml moves tickets: new ones are open there, those on hold pending.
+STATUSES |= {f"<status:{name}>": ours for ours, (name, _) in ADDED_STATUSES.items()}
+STATUS_CODES: dict[str, int | str] = {"open": 2, "pending": 3, "solved": 4, "closed": 5}
+STATUS_CODES |= {ours: f"<status:{name}>" for ours, (name, _) in ADDED_STATUSES.items()}
 STATUS_TABLE: dict[str | None, str | None] = {
-    "new": "open",
-    "open": "open",
-    "pending": "pending",
-    "hold": "pending",
-    "solved": "solved",
-    "closed": "closed",
+    word: word for word in ("new", "open", "pending", "hold", "solved", "closed")
 }
 PRIORITIES = {"1": "low", "2": "normal", "3": "high", "4": "urgent"}
 PRIORITY_CODES = {"low": 1, "normal": 2, "high": 3, "urgent": 4}
@@ -80,8 +81,11 @@ TYPES = {"Question": "question", "Incident": "incident", "Problem": "problem", "
 TYPE_NAMES = {ours: theirs for theirs, ours in TYPES.items()}
 
 PERFORMERS = {1: ("agent",), 2: ("end_user",), 3: ("agent", "end_user"), 4: ("system",)}
-EVENTS = {"reply_sent": "replied", "note_type": "noted"}
-HOURS = {  # time-triggered rules; assumed names
+EVENTS = {"reply_sent": "replied", "note_type": "noted", "ticket_action": "ticket"}
+# Time-triggered rules know neither tags nor texts, and of contacts and companies the name only.
+UNTIMED = ("tag_names", "subject", "description", "subject_or_description", "to_email")
+CUSTOM_HOURS = "hours_since_waiting_on_custom_status"
+HOURS = {  # time-triggered rules
     "created_at": "created",
     "updated_at": "updated",
     "opened_at": "status:open",
@@ -93,10 +97,11 @@ HOURS = {  # time-triggered rules; assumed names
     "agent_responded_at": "assignee_updated",
     "due_by": "sla_breach",
 }
-ANCHORS = {ours: theirs for theirs, ours in HOURS.items()}
+ANCHORS = {ours: theirs for theirs, ours in HOURS.items() if theirs != "updated_at"}  # which they do not count
 ORDERS = {"is": "eq", "greater_than": "gt", "less_than": "lt"}
 ORDER_NAMES = {ours: theirs for theirs, ours in ORDERS.items()}
-TEXTS = {  # operator to (mode, negated)
+# Operator to (mode, negated). What is missing contains nothing and matches no operator, "does not" included.
+TEXTS = {
     "contains": ("substring", False),
     "does_not_contain": ("substring", True),
     "starts_with": ("starts", False),
@@ -111,6 +116,13 @@ APPLIES = {  # applicable_to to ours
     "sources": "ticket.channel",
     "ticket_types": "ticket.type",
 }
+NO_PROMISE = 31_104_000  # seconds, 360 days: the longest time, where a policy promises nothing
+# Fields that tickets get so that rules can ask for what others know of themselves: path to (field, what it holds).
+HELPERS = {
+    "ticket.form": ("cf_form", "which form it came through"),
+    "ticket.came_by": ("cf_came_by", "through which channel it came, in the old desk's words"),
+}
+HELPER_PATHS = {name: ours for ours, (name, _) in HELPERS.items()}
 APPLIED = {ours: theirs for theirs, ours in APPLIES.items()}
 BOOKKEEPING = (
     "_source",
@@ -145,6 +157,8 @@ PLACEHOLDERS: dict[str, str] = {  # ours to theirs
     "assignee.name": "ticket.agent.name",
     "assignee.email": "ticket.agent.email",
     "actor.name": "comment.commenter.name",
+    "comment.latest": "comment.body",
+    "comment.latest_html": "comment.body",
     "comment.latest_public": "ticket.latest_public_comment",
     "comment.latest_public_html": "ticket.latest_public_comment",
     "satisfaction.survey": "ticket.satisfaction_survey",
@@ -158,11 +172,6 @@ def placeholder(meaning: str) -> str | None:
         if meaning.startswith(prefix) and is_mark(meaning.removeprefix(prefix)):
             return f"{{{{ticket.{meaning.removeprefix(prefix)}}}}}"
         if meaning.startswith(prefix):
-            return f"{{{{ticket.{custom(meaning.removeprefix(prefix))}}}}}"
+            return f"{{{{ticket.{field_name(meaning.removeprefix(prefix))}}}}}"
     found = PLACEHOLDERS.get(meaning)
     return None if found is None else "{{" + found + "}}"
-
-
-def custom(name: str) -> str:
-    """Return the name of the custom field that holds another vendor's: Freshdesk makes it from the label."""
-    return "cf_" + "".join(char if char.isascii() and char.isalnum() else "_" for char in name.lower()).strip("_")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr
 
@@ -27,6 +26,7 @@ from migrator.rules.conditions import (
     path,
 )
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import compact, kept, unknown
 from migrator.rules.references import is_mark
 from migrator.rules.rule import (
     Action,
@@ -54,18 +54,12 @@ READ |= {"events", "actions", "applicable_to", "sla_target"}
 OPTIONS = ("outdated", "is_default", "escalation", "private")
 
 
-def compact(value: object) -> str:
-    """Return a value as one line of JSON."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
 def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
     """Return an automation, a scenario, an SLA policy or working hours in our words."""
     if kind == "schedule":
         return _hours(native)
     targets, more, switched = _targets(native.get("sla_target") or {})
     known = {*READ, *OPTIONS, *names.BOOKKEEPING}
-    extra = [(key, compact(native[key])) for key in native if key not in known]
     return Rule(
         vendor="freshdesk",
         kind=kind,
@@ -78,8 +72,8 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
         do=tuple(action(one) for one in native.get("actions") or ()),
         targets=targets,
         options=(*((key, compact(native[key])) for key in OPTIONS if key in native), *switched),
-        unknown=tuple(more + extra),
-        kept=tuple((key, compact(native[key])) for key in names.BOOKKEEPING if key in native),
+        unknown=(*more, *unknown(native, known)),
+        kept=kept(native, names.BOOKKEEPING),
     )
 
 
@@ -152,19 +146,26 @@ def _set(native: Mapping[str, Any]) -> Condition:
 def condition(native: Mapping[str, Any]) -> Condition:
     """Return one condition of a set; what is unknown becomes Opaque with the reason."""
     found = None
-    if set(native) <= {"resource_type", "field_name", "operator", "value"}:
+    if set(native) <= {"resource_type", "field_name", "operator", "value", "custom_status_id"}:
         kind, name = str(native.get("resource_type", "ticket")), str(native.get("field_name"))
+        if (status := native.get("custom_status_id")) is not None or name == names.CUSTOM_HOURS:
+            name = f"{name}:{status}"
         found = _condition(kind, name, str(native.get("operator")), native.get("value"))
     return found or Opaque(text=compact(dict(native)), why="a condition of Freshdesk that is not known here")
 
 
 def _condition(kind: str, name: str, operator: str, value: Any) -> Condition | None:
+    if kind == "ticket" and name.startswith(f"{names.CUSTOM_HOURS}:") and operator in names.ORDERS:
+        status = names.STATUSES.get(name.partition(":")[2], name.partition(":")[2])
+        made = {"anchor": f"status:{status}", "op": names.ORDERS[operator], "hours": float(value)}
+        return Elapsed.model_validate(made)
     if kind == "ticket" and name in names.HOURS and operator in names.ORDERS:
         made = {"anchor": names.HOURS[name], "op": names.ORDERS[operator], "hours": float(value)}
         return Elapsed.model_validate(made)
     listed = value if isinstance(value, list) else [value]
-    if kind == "ticket" and name == "tag_names" and operator in ("in", "not_in"):
-        return Tags(tags=tuple(map(str, listed)), negated=operator == "not_in")
+    if kind == "ticket" and name == "tag_names" and operator in ("in", "not_in", "and"):
+        need: Literal["one", "all"] = "all" if operator == "and" else "one"
+        return Tags(tags=tuple(map(str, listed)), need=need, negated=operator == "not_in")
     at = place(kind, name)
     if at is None:
         return None
@@ -175,7 +176,7 @@ def _condition(kind: str, name: str, operator: str, value: Any) -> Condition | N
         return Is(path=at, values=known, negated=negated, null=(None in values) is not negated)
     if operator in names.TEXTS:
         mode, negated = names.TEXTS[operator]
-        made = {"path": at, "mode": mode, "needles": tuple(map(str, listed)), "negated": negated, "null": negated}
+        made = {"path": at, "mode": mode, "needles": tuple(map(str, listed)), "negated": negated}
         return Text.model_validate(made)
     return None
 
@@ -189,6 +190,8 @@ def place(kind: str, name: str) -> Path | None:
         return Path.model_validate(
             {"of": {"contact": "requester", "company": "organization"}.get(kind, kind), "name": f"cf:{name}"}
         )
+    if kind == "ticket" and name in names.HELPER_PATHS:
+        return path(names.HELPER_PATHS[name])
     of = {"ticket": "ticket", "contact": "requester", "company": "organization"}.get(kind)
     return (
         Path.model_validate({"of": of, "name": f"cf:{name.removeprefix('cf_')}"})

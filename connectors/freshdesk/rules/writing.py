@@ -93,7 +93,10 @@ class Actions:
         if isinstance(action, SetField):
             return self._set(at, action)
         if isinstance(action, SetTags) and action.how != "replace":
-            book.action(at, "exact")
+            verdict: Verdict = "exact" if action.how == "add" or self.own else "approximated"
+            book.action(
+                at, verdict, "" if verdict == "exact" else "old lists of what rules may do there have no such action"
+            )
             return {"field_name": "add_tag" if action.how == "add" else "remove_tag", "value": list(action.tags)}
         if isinstance(action, Mail):
             return self._mail(at, action)
@@ -136,7 +139,10 @@ class Actions:
         if not self.own and ours in tables:
             word, verdict, note = self.book.unset(ours, getattr(value, "value", None), tables[ours])
             held = Lit(value=str(word))
-        elif not self.own and action.path.custom:
+            if word in names.ADDED_STATUSES:
+                self.writes.added(str(word))
+                verdict, note = "equivalent", f"given the status “{names.ADDED_STATUSES[str(word)][0]}” is added there"
+        elif not self.own and (action.path.custom or ours in names.HELPERS):
             verdict, note = "equivalent", "given the field is there"
         native = None if held is None else self.writes.value(action.path, held)
         if verdict == "untranslatable" or (native is None and held is not None):
@@ -223,12 +229,25 @@ def _times(book: Notebook, *, own: bool) -> Native:
         if len({target.business for target in source.targets if target.priority == priority}) > 1:
             note = "a priority has one clock for all its times"
             book.add("targets", f"clocks of {priority or 'all'}", "approximated", note)
-    lacking = [word for word, code in names.PRIORITY_CODES.items() if f"priority_{code}" not in times]
-    if lacking and not own:
-        note = "a policy there needs times for every priority, where the old one promises none"
-        book.add("targets", f"no times for {', '.join(lacking)}", "approximated", note)
+    if not own and times:
+        _unpromised(book, times)
     for key, value in source.options if own else ():
         priority, _, switch = key.partition(".")
         if switch:
             times.setdefault(priority, {})[switch] = json.loads(value)
     return times
+
+
+def _unpromised(book: Notebook, times: Native) -> None:
+    """Fill in the times that a policy must have there and the old one does not promise."""
+    lacking = []
+    for word, code in names.PRIORITY_CODES.items():
+        into = times.setdefault(f"priority_{code}", {"business_hours": False})
+        for name in ("respond_within", "resolve_within"):
+            if name not in into:
+                into[name] = names.NO_PROMISE
+                lacking.append(f"{word} {names.METRICS[name].replace('_', ' ')}")
+        into["escalation_enabled"] = any(into.get(name, names.NO_PROMISE) != names.NO_PROMISE for name in names.METRICS)
+    if lacking:
+        note = f"nothing was promised; there a time must stand: the longest, {names.NO_PROMISE // 86400} days"
+        book.add("targets", f"no times for {', '.join(lacking)}", "equivalent", note)

@@ -6,6 +6,7 @@ as gathered in the project's vendor facts (2026-11).
 
 from __future__ import annotations
 
+from migrator.rules.natives import field_name
 from migrator.rules.rule import PassPolicy
 
 TITLE = "Request Tracker"
@@ -28,15 +29,21 @@ ANYTHING = "On Transaction"
 
 STATUSES = {"new": "new", "open": "open", "stalled": "pending", "resolved": "solved", "rejected": "closed"}
 STATUS_NAMES = {ours: theirs for theirs, ours in STATUSES.items()}
-# As mappings/vendors/request_tracker.yaml moves tickets: one status for waiting, one for done.
+# Statuses that a lifecycle of the account's own adds, so that no two of ours become one. Tickets are moved into them by
+# an overlay, since mappings/vendors/request_tracker.yaml has one status for waiting and one for done.
+ADDED_STATUSES = {"hold": ("hold", "pending"), "closed": ("closed", "solved")}  # ours to (name, what it is without)
+WRITTEN_STATUSES = STATUS_NAMES | {ours: name for ours, (name, _) in ADDED_STATUSES.items()}
 STATUS_TABLE: dict[str | None, str | None] = {
-    "new": "new",
-    "open": "open",
-    "pending": "pending",
-    "hold": "pending",
-    "solved": "solved",
-    "closed": "solved",
+    word: word for word in ("new", "open", "pending", "hold", "solved", "closed")
 }
+CAME_BY = "Came by"  # a custom field that remembers the channel, which Request Tracker does not know
+INTERFACES = {
+    "Email": "email",
+    "Web": "web",
+    "REST2": "api",
+    "REST": "api",
+    "Mobile": "mobile",
+}  # RT.pm, CurrentInterface
 PRIORITIES = {"low": 0, "normal": 50, "high": 100}  # as PriorityAsString has them
 PRIORITY_TABLE: dict[str | None, str | None] = {
     None: "low",
@@ -56,6 +63,20 @@ WATCHERS = {  # in the names of stock actions to ours
 WATCHER_NAMES = {ours: theirs for theirs, ours in WATCHERS.items()}
 OPTIONS = ("Queue", "Stage", "Disabled", "Template")
 BOOKKEEPING = ("_source",)
+
+# What was said, the newest first; the ticket's own messages only, with internal notes or without.
+THREAD = """{ my $all = $Ticket->Transactions; my $out = '';
+  $all->OrderByCols({ FIELD => 'Created', ORDER => 'DESC' }, { FIELD => 'id', ORDER => 'DESC' });
+  while (my $one = $all->Next) { next unless $one->Type =~ /^(?:TYPES)$/;
+    $out .= $one->CreatorObj->Name . ', ' . $one->CreatedAsString . ":\n" . $one->Content . "\n\n"; LAST } $out }"""
+PUBLIC = "Create|Correspond"
+
+
+def thread(types: str, *, last: bool = False) -> str:
+    """Return the Perl that prints what was said in transactions of these types, or only the newest of it."""
+    code = " ".join(THREAD.split()).replace("TYPES", types).replace("LAST", "last" if last else "")
+    return code.replace("$one->CreatorObj->Name . ', ' . $one->CreatedAsString . \":\\n\" . ", "") if last else code
+
 
 PLACEHOLDERS = {  # ours to theirs, in Perl templates
     "ticket.number": "{$Ticket->id}",
@@ -77,16 +98,20 @@ PLACEHOLDERS = {  # ours to theirs, in Perl templates
     "ticket.ccs": "{$Ticket->CcAddresses}",
     "comment.latest": "{$Transaction->Content}",
     "comment.latest_html": "{$Transaction->Content(Type => 'text/html')}",
+    "comment.latest_public": thread(PUBLIC, last=True),
+    "comment.latest_public_html": thread(PUBLIC, last=True),
+    "comments.public": thread(PUBLIC),
+    "comments.all": thread(f"{PUBLIC}|Comment"),
 }
 
 
 def placeholder(meaning: str) -> str | None:
     """Return the expression of a Perl template for a meaning, or None."""
     if meaning.startswith(("ticket.cf:", "ticket.cf_label:")):
-        return "{$Ticket->FirstCustomFieldValue('" + field(meaning.partition(":")[2]) + "')}"
+        return "{$Ticket->FirstCustomFieldValue('" + field_name(meaning.partition(":")[2]) + "')}"
     return PLACEHOLDERS.get(meaning)
 
 
-def field(custom: str) -> str:
-    """Return the name of the custom field that holds another vendor's."""
-    return "cf_" + "".join(char if char.isascii() and char.isalnum() else "_" for char in custom.lower()).strip("_")
+def said(text: str) -> str:
+    """Return plain text as a Perl template that prints it: braces and backslashes would begin or end Perl."""
+    return "".join(f"{{chr({ord(char)})}}" if char in "{}\\" else char for char in text)

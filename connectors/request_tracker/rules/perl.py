@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from migrator.rules.conditions import Actor, All, Changed, Condition, Event, Is, Leaf, Path, Tags, Text, Value
+from migrator.rules.conditions import Actor, All, Changed, Condition, Event, Is, Leaf, Path, Same, Tags, Text, Value
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import field_name
 from migrator.rules.sql import plain_value, word_pattern
 
 from . import names
@@ -49,6 +50,7 @@ READ = {  # path to the Perl that reads it
     "ticket.requester": "$t->Requestors->UserMembersObj->First->id",
     "ticket.subject": "$t->Subject",
     "comment.public": "$public",
+    "actor.role": "(@x ? ($x[0]->CreatorObj->Privileged ? 'agent' : 'end_user') : undef)",
 }
 FIELDS = {"ticket.status": "Status", "ticket.priority": "Priority", "ticket.assignee": "Owner", "ticket.group": "Queue"}
 
@@ -61,7 +63,9 @@ def quoted(text: str) -> str:
 def read(at: Path) -> str | None:
     """Return the Perl that reads a value, or None where Request Tracker does not know it."""
     if at.custom and at.of == "ticket":
-        return f"$t->FirstCustomFieldValue({quoted(names.field(at.custom))})"
+        return f"$t->FirstCustomFieldValue({quoted(field_name(at.custom))})"
+    if str(at) == "ticket.channel":
+        return f"$t->FirstCustomFieldValue({quoted(names.CAME_BY)})"
     if str(at) == "ticket.type":
         return "$t->FirstCustomFieldValue('Type')"
     return READ.get(str(at))
@@ -73,7 +77,7 @@ def value(at: Path, one: Value | None) -> str | None:
         return "$actor" if one.who == "current_user" else None
     held = None if one is None else plain_value(one)
     if str(at) == "ticket.status":
-        held = names.STATUS_NAMES.get(str(held))
+        held = names.WRITTEN_STATUSES.get(str(held))
     elif str(at) == "ticket.priority":
         held = str(names.PRIORITIES[held]) if held and held in names.PRIORITIES else None
     elif one is not None and one.type == "ref":
@@ -102,6 +106,9 @@ def leaf(one: Leaf) -> str | None:
         return _is(one)
     if isinstance(one, Text):
         return _text(one)
+    if isinstance(one, Same):
+        here, there = read(one.path), read(one.other)
+        return here and there and f"$is->({here}, {int(one.null)}, {int(one.negated)}, {there})"
     if isinstance(one, Tags):
         found = [f"$tag{{{quoted(tag)}}}" for tag in one.tags]
         joined = (" && " if one.need == "all" else " || ").join(found) or "%tag"

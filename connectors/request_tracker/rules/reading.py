@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from migrator.rules.conditions import All, Changed, Condition, Event, Is, Lit, Opaque, Ref, path
+from migrator.rules.natives import compact, kept, unknown
 from migrator.rules.rule import Action, Kind, Mail, Recipient, Rule, Unread, Verb
 from migrator.rules.template import Template, Var
 
@@ -17,11 +17,6 @@ Native = dict[str, Any]
 CODE = ("CustomIsApplicableCode", "CustomPrepareCode", "CustomCommitCode")
 READ = {"Description", "ScripCondition", "ScripAction", *names.OPTIONS, *CODE}
 PERL = "Perl code, which a person must read"
-
-
-def compact(value: object) -> str:
-    """Return a value as one line of JSON."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
@@ -36,8 +31,8 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
         when=when(native),
         do=(action(native),),
         options=tuple((key, compact(native[key])) for key in names.OPTIONS if key in native),
-        unknown=tuple((key, compact(native[key])) for key in native if key not in known),
-        kept=tuple((key, compact(native[key])) for key in names.BOOKKEEPING if key in native),
+        unknown=unknown(native, known),
+        kept=kept(native, names.BOOKKEEPING),
     )
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from migrator.rules.conditions import All, Changed, Condition, Event, Is, Leaf, Lit, Opaque, leaves
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import field_name, remembered
 from migrator.rules.normal_forms import assume, created_only
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import translated
-from migrator.rules.rule import Action, Comment, Mail, Rule, SetField, SetTags, Unread, Verb
+from migrator.rules.rule import Action, Comment, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
 from migrator.rules.verdicts import Translation, Verdict
 
 from . import names, perl
@@ -92,7 +93,14 @@ def _leaf(book: Notebook, leaf: Leaf) -> tuple[Leaf, Verdict, str]:
 def _is(book: Notebook, leaf: Is) -> tuple[Leaf, Verdict, str]:
     ours = str(leaf.path)
     if ours == "ticket.status":
-        return book.image(leaf, names.STATUS_TABLE, "status")
+        made, verdict, note = book.image(leaf, names.STATUS_TABLE, "status")
+        return _split(book, made, verdict, note)
+    if ours == "ticket.channel":
+        return _came_by(book, leaf), "equivalent", f"given the field {names.CAME_BY} and the scrip that fills it"
+    if ours == "actor.role":
+        known = all(getattr(one, "value", "") in ("agent", "end_user") for one in leaf.values)
+        note = "agents are privileged users there" if known else "there are privileged users and others, no other role"
+        return leaf, "equivalent" if known else "untranslatable", note
     if ours == "ticket.priority":
         return book.image(leaf, names.PRIORITY_TABLE, "priority")
     if ours == "comment.public":
@@ -100,10 +108,43 @@ def _is(book: Notebook, leaf: Is) -> tuple[Leaf, Verdict, str]:
         values = tuple(Lit(value=str(one is not False).lower()) for one in seen)
         return leaf.model_copy(update={"values": values}), "equivalent", "a reply is public, a comment is not"
     if leaf.path.custom or ours == "ticket.type":
-        name = names.field(leaf.path.custom) if leaf.path.custom else "Type"
+        name = field_name(leaf.path.custom) if leaf.path.custom else "Type"
         book.need("custom field", name, f"it holds {ours}")
         return leaf, "equivalent", "given the field is filled there"
     return leaf, "exact", ""
+
+
+def _split(book: Notebook, made: Is, verdict: Verdict, note: str) -> tuple[Is, Verdict, str]:
+    """Note the statuses that are added, where a condition tells them from those they would be without."""
+    words = {getattr(one, "value", "") for one in made.values}
+    split = [ours for ours, (_, without) in names.ADDED_STATUSES.items() if words & {ours, without}]
+    if verdict != "exact" or not split:
+        return made, verdict, note
+    return made, "equivalent", "given " + " and ".join(_added(book, word) for word in split)
+
+
+def _added(book: Notebook, word: str) -> str:
+    name, without = names.ADDED_STATUSES[word]
+    because = f"a status of the lifecycle, apart from {names.STATUS_NAMES[without]}; move tickets into it: "
+    book.need("status", name, f"{because}overlay.request_tracker.ticket.status")
+    return f"the status “{name}” is added there and tickets are moved into it"
+
+
+def _came_by(book: Notebook, leaf: Is) -> Is:
+    """Return a question for the channel as one for the field that remembers it in the old desk's words."""
+    book.need("custom field", names.CAME_BY, "it holds the channel; filled when tickets are moved and made")
+    table = ", ".join(f"{theirs} => {perl.quoted(ours)}" for theirs, ours in names.INTERFACES.items())
+    code = f"my %of = ({table});\nmy $came = $of{{ RT->can('CurrentInterface') ? RT->CurrentInterface : '' }};\n"
+    value = f"$self->TicketObj->AddCustomFieldValue(Field => {perl.quoted(names.CAME_BY)}, Value => $came) if $came;\n"
+    native: Native = {
+        "Description": "Came by",
+        "ScripCondition": "On Create",
+        "ScripAction": "User Defined",
+        "Template": "Blank",
+    }
+    native |= {"CustomPrepareCode": "return 1;\n", "CustomCommitCode": f"{code}{value}return 1;\n", "SortOrder": 0}
+    book.need("scrip", "Came by", f"fills {names.CAME_BY}; comes first", native)
+    return leaf.model_copy(update={"values": remembered(leaf)})
 
 
 def _changed(book: Notebook, leaf: Changed) -> tuple[Leaf, Verdict, str]:
@@ -116,7 +157,7 @@ def _changed(book: Notebook, leaf: Changed) -> tuple[Leaf, Verdict, str]:
         if verdict in ("approximated", "untranslatable"):
             return leaf, "untranslatable", note
         made[side], worst = getattr(asked, "values", values), (verdict, note)
-    merged = str(leaf.path) in ("ticket.status", "ticket.priority")
+    merged = str(leaf.path) == "ticket.priority"
     if merged and leaf.before is None and leaf.after is None:
         return leaf, "approximated", "between two values that are one there, nothing changes"
     return leaf.model_copy(update=made), *worst
@@ -159,6 +200,9 @@ class Actions:
             return
         if isinstance(action, Mail) and self._mail(at, action):
             return
+        if isinstance(action, Hook):
+            self._hook(at, action)
+            return
         if not isinstance(action, SetField | Mail):
             self.book.action(at, "untranslatable", getattr(action, "why", "no scrip does this by itself: write Perl"))
 
@@ -169,6 +213,8 @@ class Actions:
         if ours in tables:
             word, verdict, note = self.book.unset(ours, getattr(held, "value", None), tables[ours])
             held = Lit(value=str(word))
+            if ours == "ticket.status" and word in names.ADDED_STATUSES:
+                verdict, note = "equivalent", f"given {_added(self.book, str(word))}"
         value = "$nobody" if held is None and ours == "ticket.assignee" else perl.value(action.path, held)
         verbs = {"ticket.status": "SetStatus", "ticket.priority": "SetPriority", "ticket.group": "SetQueue"}
         verbs |= {"ticket.assignee": "SetOwner", "ticket.subject": "SetSubject"}
@@ -179,7 +225,7 @@ class Actions:
             actors = {"$nobody": "RT->Nobody->id", "$actor": "$self->TransactionObj->Creator"}
             self.code.append(f"$t->{verbs[ours]}({actors.get(value, value)});\n")
         else:
-            name = names.field(action.path.custom)
+            name = field_name(action.path.custom)
             self.book.need("custom field", name, f"it holds {ours}")
             self.code.append(f"$t->AddCustomFieldValue(Field => {perl.quoted(name)}, Value => {value});\n")
             verdict, note = "equivalent", "given the field is there"
@@ -187,23 +233,64 @@ class Actions:
         return True
 
     def _mail(self, at: int, action: Mail) -> bool:
+        if all(one.who in ("user", "group", "all_agents") for one in action.to):
+            return self._mail_people(at, action)
         known = [names.WATCHER_NAMES[one.who] for one in action.to if one.who in names.WATCHER_NAMES]
         lost = [one.who.replace("_", " ") for one in action.to if one.who not in names.WATCHER_NAMES]
         stock = {("Requestors",), ("Owner",), ("Ccs",), ("AdminCcs",), ("Requestors", "Ccs"), ("Owner", "AdminCcs")}
         if tuple(known) not in stock:
             self.book.action(at, "untranslatable", f"no stock action mails {', '.join(lost or known)}")
             return True
-        name = f"{self.book.rule.name} ({at + 1})"
-        text = [translated(self.book, at, part, names.placeholder) for part in (action.subject, action.body)]
-        content = f"Subject: {' '.join(text[0].split())}\n\n{text[1]}\n"
-        native = {"Name": name, "Type": "Perl", "Content": content, "Queue": 0}
-        self.book.need("template", name, "the mail's text; Perl templates want the right ExecuteCode", native)
+        name = self._template(at, action)
         verdict: Verdict = "approximated" if lost else "equivalent"
         note = f"not sent to: {', '.join(lost)}" if lost else "sent with the queue's address"
         self.book.action(at, verdict, note)
         joined = " And ".join(known) if known[0] == "Requestors" else " and ".join(known)
         self.mails.append({"ScripAction": f"Notify {joined}", "Template": name})
         return True
+
+    def _template(self, at: int, action: Mail) -> str:
+        """Note the template of a mail as needed and return its name; what is only said must not become Perl."""
+        name = f"{self.book.rule.name} ({at + 1})"
+        parts = (action.subject, action.body)
+        text = [translated(self.book, at, part, names.placeholder, said=names.said) for part in parts]
+        content = f"Subject: {' '.join(text[0].split())}\n\n{text[1]}\n"
+        native = {"Name": name, "Type": "Perl", "Content": content, "Queue": 0}
+        self.book.need("template", name, "the mail's text; Perl templates want the right ExecuteCode", native)
+        return name
+
+    def _mail_people(self, at: int, action: Mail) -> bool:
+        """Mail people by name, with an action of its own (lib/RT/Action/NotifyGroup.pm)."""
+        named = {"user": "<user:{}>", "group": "<group:{}>", "all_agents": "All agents"}
+        to = [named[one.who].format(one.id) for one in action.to]
+        name = f"Notify for {self.book.rule.name} ({at + 1})"
+        native = {"Name": name, "ExecModule": "NotifyGroup", "Argument": ", ".join(to)}
+        self.book.need("scrip action", name, "mails people by name", native)
+        if any(one.who == "all_agents" for one in action.to):
+            self.book.need("group", "All agents", "a group of all agents who see every ticket")
+        if any(one.who == "group" for one in action.to):
+            note = "given a group of the same people: queues are no groups of people there"
+        else:
+            note = "sent with the queue's address, without regard to who acts"
+        native["Argument"] += ", AlwaysNotifyActor"
+        self.book.action(at, "equivalent", note)
+        self.mails.append({"ScripAction": name, "Template": self._template(at, action)})
+        return True
+
+    def _hook(self, at: int, action: Hook) -> None:
+        """Call another system from the scrip: its address and secrets are entered there again."""
+        text = translated(self.book, at, action.body, names.placeholder, said=names.said) if action.body else ""
+        url = perl.quoted(f"<{action.target}>")
+        self.code += [
+            "require LWP::UserAgent; require Text::Template; require Encode;\n",
+            f"my $body{at} = Text::Template->fill_this_in({perl.quoted(text)},\n"
+            f"    PACKAGE => 'RT::Template::Call{at}', HASH => {{\n"
+            "    Ticket => \\$t, Transaction => \\($self->TransactionObj), rtname => RT->Config->Get('rtname') });\n",
+            f"LWP::UserAgent->new(timeout => 10)->post({url}, 'Content-Type' => 'application/json',\n"
+            f"    Content => Encode::encode('UTF-8', $body{at}));\n",
+        ]
+        self.book.need("webhook address", action.target, "the old vendor does not hand out what its webhooks call")
+        self.book.action(at, "equivalent", "called by the scrip; address and secrets are entered in it again")
 
 
 def _own(book: Notebook) -> Native:

@@ -32,6 +32,7 @@ from migrator.rules.conditions import (
 )
 from migrator.rules.conditions import Any as AnyOf
 from migrator.rules.conditions import leaves as leaves_of
+from migrator.rules.natives import field_name, remembered
 from migrator.rules.normal_forms import assume, created_only
 from migrator.rules.notebook import Notebook
 from migrator.rules.sql import word_pattern
@@ -128,7 +129,7 @@ class Conditions:
             table = {"requester": "customer", "assignee": "owner", "comment": "article"}.get(at.of, at.of)
             if self.own:
                 return f"{table}.{at.custom}"
-            name = f"{table}.{names.attribute(at.custom)}"
+            name = f"{table}.{field_name(at.custom)}"
             self.book.need("attribute", name, f"it holds the custom field {at.custom}")
             return name
         ours = str(at)
@@ -210,10 +211,25 @@ class Conditions:
             return None, "untranslatable", "every ticket has a group there"
         if ours == "requester.language":
             return leaf, "approximated", "new customers have no language there until somebody enters it"
+        if ours == "ticket.channel" and any(self.value(leaf.path, one) is None for one in leaf.values):
+            return (
+                self._came_by(leaf),
+                "equivalent",
+                "given the helper field ticket.came_by and the triggers that fill it",
+            )
         given = bool(leaf.path.custom) or ours in names.HELPERS or ours == "ticket.channel"
         notes = {"ticket.channel": "given how the channels are named there"}
         note = notes.get(ours, "given the field is filled there" if given else "")
         return leaf, "equivalent" if given else "exact", note
+
+    def _came_by(self, leaf: Is) -> Is:
+        """Return a question for channels that are unknown there as one for the field that remembers the old word."""
+        for native, ours in names.CHANNELS.items():
+            asked = {"ticket.action": {"operator": "is", "value": "create"}}
+            asked[names.PATHS["ticket.channel"]] = {"operator": "is", "value": f"<article_type:{native}>"}
+            made = {"name": f"000 came by {ours}", "condition": asked, "perform": {"ticket.came_by": {"value": ours}}}
+            self.book.need("trigger", made["name"], "fills ticket.came_by", {**made, "active": False})  # type: ignore[arg-type]
+        return leaf.model_copy(update={"path": path("ticket.came_by"), "values": remembered(leaf)})
 
     def _public(self, leaf: Is) -> tuple[Is | None, Verdict, str]:
         seen = [getattr(one, "value", None) for one in leaf.values]

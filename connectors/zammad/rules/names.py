@@ -6,6 +6,7 @@ the engine itself (lib/selector/sql.rb of 2024-12), as gathered in the project's
 
 from __future__ import annotations
 
+from migrator.rules.natives import field_name
 from migrator.rules.rule import PassPolicy
 
 TITLE = "Zammad"
@@ -59,7 +60,14 @@ HELPERS = {
     "ticket.form": ("ticket.form", "select", "which form it came through"),
     "ticket.brand": ("ticket.brand", "select", "which brand it belongs to"),
     "requester.language": ("customer.language", "input", "which language the customer reads"),
+    "ticket.came_by": ("ticket.came_by", "select", "through which channel it came, in the old desk's words"),
 }
+# Texts that grow with a ticket; a trigger that runs first puts each article in front (attribute_updates.rb, 2025, puts
+# values into placeholders of what a trigger sets, without quoting).
+THREADS = {"comments.public": "ticket.comments_public", "comments.all": "ticket.comments_all"}
+LONGEST = 5_000_000  # characters of such a text: a column takes 10 million
+ENTRY = "#{article.created_by.firstname} #{article.created_by.lastname}, #{article.created_at}<br>"
+ENTRY += "#{article.body_as_html}<hr>"
 HELPER_PATHS = {attribute: ours for ours, (attribute, _, _) in HELPERS.items()}
 
 STATES = {  # theirs to ours; solved and on hold are added, so that no two of ours become one
@@ -223,12 +231,7 @@ def placeholder(meaning: str) -> str | None:
         ("organization.cf:", "ticket.organization"),
     ):
         if meaning.startswith(ours):
-            return f"#{{{of}.{attribute(meaning.removeprefix(ours))}}}"
+            return f"#{{{of}.{field_name(meaning.removeprefix(ours))}}}"
     if meaning.startswith("ticket.cf_label:"):
-        return f"#{{ticket.{attribute(meaning.removeprefix('ticket.cf_label:'))}.value}}"
+        return f"#{{ticket.{field_name(meaning.removeprefix('ticket.cf_label:'))}.value}}"
     return PLACEHOLDERS.get(meaning)
-
-
-def attribute(custom: str) -> str:
-    """Return the name of the attribute that holds another vendor's custom field: letters, digits, underscores."""
-    return "cf_" + "".join(char if char.isascii() and char.isalnum() else "_" for char in custom.lower()).strip("_")

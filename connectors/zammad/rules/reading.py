@@ -5,7 +5,6 @@ The engine is lib/selector/sql.rb: NOT means "not all of them", and SQL's three 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -33,6 +32,7 @@ from migrator.rules.conditions import (
     path,
 )
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import compact, kept, unknown
 from migrator.rules.rule import (
     Action,
     Comment,
@@ -68,11 +68,6 @@ READ |= {"role_ids", "user_ids", *names.METRICS}
 NAMED = re.compile(r"<(\w+):(.*)>\Z", re.DOTALL)
 
 
-def compact(value: object) -> str:
-    """Return a value as one line of JSON."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
 def listed(value: Any) -> list[Any]:
     """Return a value as the engine wraps it: one is a list of one."""
     return value if isinstance(value, list) else [value]
@@ -97,8 +92,8 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
         view=_view(native) if kind == "view" else None,
         audience=_audience(native),
         options=tuple(options),
-        unknown=tuple((key, compact(native[key])) for key in native if key not in known),
-        kept=tuple((key, compact(native[key])) for key in names.BOOKKEEPING if key in native),
+        unknown=unknown(native, known),
+        kept=kept(native, names.BOOKKEEPING),
     )
 
 

@@ -162,6 +162,15 @@ def _slas(book: Notebook, writes: Conditions) -> Translation:
 def _time(book: Notebook, target: Any) -> Native:
     what = f"{target.metric.replace('_', ' ')} in {target.seconds // 60} minutes for {target.priority or 'all'}"
     key = names.METRIC_NAMES.get(target.metric)
+    if target.metric in ("requester_wait", "resolution"):
+        # lib/escalation.rb (2021): states that ignore escalation pause all clocks, and what was closed once is not
+        # counted again when it is reopened.
+        waits = (
+            "pending and on hold stop the clock" if target.metric == "resolution" else "on hold must not stop the clock"
+        )
+        note = f"as the solution time: {waits} there, and a reopened ticket has no time any more"
+        book.add("targets", what, "approximated", note)
+        return {"solution_time": -(-target.seconds // 60)}
     if target.metric in ("periodic_update", "pausable_update"):
         book.add("targets", what, "approximated", "Zammad's update time starts with every message of the customer")
         return {"update_time": -(-target.seconds // 60)}
@@ -206,7 +215,22 @@ class Performs:
         if self.own:
             return template.write(body, template.HASHES)
         said = str if body.html else escaped
-        return translated(self.book, at, body, names.placeholder, said=said)
+        return translated(self.book, at, body, self._placeholder, said=said)
+
+    def _placeholder(self, meaning: str) -> str | None:
+        """Return the placeholder of a meaning; a thread of comments is a field that a trigger fills."""
+        name = names.THREADS.get(meaning)
+        if name is None:
+            return names.placeholder(meaning)
+        self.book.need("attribute", name, f"a text of up to {names.LONGEST:,} characters; moved with the tickets")
+        asked: list[Native] = [{"name": "article.action", "operator": "is", "value": "create"}]
+        if meaning == "comments.public":
+            asked.append({"name": "article.internal", "operator": "is", "value": "false"})
+        fills = {name: {"value": f"{names.ENTRY}#{{{name}}}"}}
+        native = {"name": f"000 {name.removeprefix('ticket.')}", "perform": fills, "active": False}
+        native["condition"] = {"operator": "AND", "conditions": asked}
+        self.book.need("trigger", str(native["name"]), f"puts each new article in front of {name}", native)
+        return f"#{{{name}}}"
 
     def subject(self, at: int, body: template.Template) -> str:
         """Return a subject, which is plain text."""

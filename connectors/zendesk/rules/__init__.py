@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from migrator.rules.rule import Kind
 
+from .definitions import checker
+from .histories import listed as histories
 from .names import POLICY, TITLE
+from .reading import TEXTS
 from .reading import rule as read
 from .writing import rule as write
 
-__all__ = ["POLICY", "TITLE", "listed", "read", "write"]
+__all__ = ["POLICY", "TITLE", "checker", "histories", "listed", "read", "write"]
 
 LISTS: dict[str, Kind] = {
     "triggers": "trigger",
@@ -28,14 +32,24 @@ def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:
         for one in document:
             yield _kind(one), one
         return
+    items = document.get("dynamic_content_items") or document.get("items") or []
+    texts = {f"dc.{one['name'].lower().replace(' ', '_')}": one for one in items if isinstance(one.get("name"), str)}
+    texts |= {str(one["placeholder"]).strip("{} "): one for one in items if one.get("placeholder")}
     for key, kind in LISTS.items():
         some = document.get(key) or []
-        yield from ((kind, one) for one in some)
+        yield from ((kind, _with_texts(one, texts)) for one in some)
     for key, kind in (("trigger", "trigger"), ("automation", "timed"), ("macro", "macro"), ("view", "view")):
         if isinstance(document.get(key), dict):
             yield kind, document[key]
     if isinstance(document.get("sla_policy"), dict):
         yield "sla", document["sla_policy"]
+
+
+def _with_texts(one: Any, items: dict[str, Any]) -> Any:
+    """Return a rule with the dynamic content that its texts name, which the API keeps elsewhere."""
+    said = json.dumps(one, ensure_ascii=False) if items else ""
+    used = {name: item for name, item in items.items() if name in said}
+    return {**one, TEXTS: used} if used and isinstance(one, dict) else one
 
 
 def _kind(one: dict[str, Any]) -> Kind:

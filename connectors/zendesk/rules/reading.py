@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,6 +29,7 @@ from migrator.rules.conditions import (
     path,
 )
 from migrator.rules.conditions import Any as AnyOf
+from migrator.rules.natives import compact, kept, unknown
 from migrator.rules.rule import (
     Action,
     Comment,
@@ -53,17 +53,13 @@ from . import names
 Native = dict[str, Any]
 EMPTY = ("", None, "__NULL__")
 READ = {"id", "title", "description", "active", "position", "category_id", "conditions", "filter", "actions"}
-READ |= {"restriction", "policy_metrics", "metric_settings", "execution", "output"}
+TEXTS = "_texts"  # dynamic content that the rule names, put there by ``listed``; the API keeps it elsewhere
+READ |= {TEXTS, "restriction", "policy_metrics", "metric_settings", "execution", "output"}
 
 
 def text(value: object) -> str:
     """Return a value as the API would write it as text: numbers and booleans by their digits and words."""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def compact(value: object) -> str:
-    """Return a value as one line of JSON."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def number(value: object) -> int | float | None:
@@ -80,10 +76,10 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
     if kind == "schedule":
         return _schedule(native)
     asked = native.get("filter") if kind == "sla" else native.get("conditions")
-    view, unknown = _view(native) if kind == "view" else (None, [])
+    view, odd = _view(native) if kind == "view" else (None, [])
     targets, more = _targets(native.get("policy_metrics") or ())
     settings = native.get("metric_settings")
-    extra = [(key, compact(native[key])) for key in native if key not in READ and key not in names.BOOKKEEPING]
+    extra = unknown(native, {*READ, *names.BOOKKEEPING})
     return Rule(
         vendor="zendesk",
         kind=kind,
@@ -99,8 +95,9 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
         view=view,
         audience=_audience(native.get("restriction") or {}),
         options=(("metric_settings", compact(settings)),) if settings else (),
-        unknown=tuple(unknown + more + extra),
-        kept=tuple((key, compact(native[key])) for key in names.BOOKKEEPING if key in native),
+        unknown=(*odd, *more, *extra),
+        kept=kept(native, names.BOOKKEEPING),
+        texts=tuple((name.removeprefix("dc."), _item(item)) for name, item in (native.get(TEXTS) or {}).items()),
     )
 
 
@@ -187,7 +184,7 @@ def _field(field: str, operator: str, value: Any) -> Condition | None:
         before, after, negated = names.CHANGES[operator]
         if not (before or after) and value not in EMPTY:
             return None  # "changed" asks for no value
-        one = _value(at, refers, field, value) if before or after else None
+        one = value_of(at, refers, field, value) if before or after else None
         values = () if one is None else (one,)  # none: from or to nothing at all
         return Changed(
             path=at,
@@ -236,13 +233,14 @@ def _is(at: Path, refers: str, field: str, negated: bool, value: Any) -> Conditi
     people = {"requester_id": "ticket.requester", "assignee_id": "ticket.assignee"}
     if len(given) == 1 and refers == "user" and given[0] in people:
         return Same(path=at, other=path(people[given[0]]), negated=negated, null=negated)
-    values = [_value(at, refers, field, one) for one in given]
+    values = [value_of(at, refers, field, one) for one in given]
     missing = None in values
     # "is not" takes in tickets without a value; "is not nothing" is the one that does not.
     return Is(path=at, values=tuple(v for v in values if v is not None), negated=negated, null=missing is not negated)
 
 
-def _value(at: Path, refers: str, field: str, value: Any) -> Value | None:
+def value_of(at: Path, refers: str, field: str, value: Any) -> Value | None:
+    """Return a value; None where there is none."""
     if value in EMPTY or (refers == "type" and text(value) == "0"):
         return None
     word = text(value)
@@ -270,6 +268,14 @@ def _compare(at: Path, op: str, value: Any) -> Condition | None:
 def templated(value: Any, *, html: bool = False) -> template.Template:
     """Return a text with Liquid placeholders as a tree."""
     return template.parse(text(value or ""), template.LIQUID, names.meaning, html=html)
+
+
+def _item(native: Mapping[str, Any]) -> tuple[template.Template, ...]:
+    """Return the texts of an item of dynamic content, the default language's first, of those that are in use."""
+    first = native.get("default_locale_id")
+    listed = [one for one in native.get("variants") or () if one.get("active") is not False]
+    listed.sort(key=lambda one: not (one.get("default") or one.get("locale_id") == first))
+    return tuple(templated(one.get("content")) for one in listed)
 
 
 def actions(native: Iterable[Mapping[str, Any]], kind: Kind) -> tuple[Action, ...]:
@@ -323,7 +329,7 @@ def _change(field: str, value: Any) -> Action | None:
         how = {"current_tags": "add", "remove_tags": "remove", "set_tags": "replace"}[field]
         return SetTags.model_validate({"how": how, "tags": tuple(text(value or "").split())})
     if field in ("follower", "cc"):
-        who = _value(path("ticket.ccs"), "user", field, value)
+        who = value_of(path("ticket.ccs"), "user", field, value)
         return Follow.model_validate({"how": field, "who": who}) if who is not None else None
     if field == "comment_mode_is_public":
         return SetField(path=path("comment.public"), value=Lit(value=text(value) != "false"))
@@ -333,7 +339,7 @@ def _change(field: str, value: Any) -> Action | None:
     if isinstance(value, list):
         days = number(value[1]) if len(value) == 2 and value[0] == "days_from_now" else None
         return SetField(path=at, value=Days(days=days)) if days is not None else None
-    return SetField(path=at, value=_value(at, refers, field, value))
+    return SetField(path=at, value=value_of(at, refers, field, value))
 
 
 def _targets(native: Iterable[Mapping[str, Any]]) -> tuple[tuple[Target, ...], list[tuple[str, str]]]:

@@ -15,11 +15,11 @@ quarantine. What it holds a source to: every record arrives once, whatever the s
 
 from migrator.testing.conformance.ground import Ground, SandboxGround, ServerGround
 from migrator.testing.conformance.laws import Check, checks
-from migrator.testing.conformance.made_up import BLOB, TEXTS
+from migrator.testing.conformance.made_up import TEXTS
 from migrator.testing.conformance.runs import Run, begin, read_all, stage_all
 from migrator.testing.conformance.suite import Suite
 
 __all__ = [
-    "BLOB", "TEXTS", "Check", "Ground", "Run", "SandboxGround", "ServerGround", "Suite", "begin", "checks", "read_all",
+    "TEXTS", "Check", "Ground", "Run", "SandboxGround", "ServerGround", "Suite", "begin", "checks", "read_all",
     "stage_all",
 ]  # fmt: skip

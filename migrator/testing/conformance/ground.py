@@ -13,6 +13,7 @@ from migrator.project import Account, side
 from migrator.registry import Connector
 from migrator.testing.sandbox import Clock, Sandbox, mount
 from migrator.testing.servers.proxy import Proxy
+from migrator.testing.servers.tunnel import Tunnel
 
 SECRET = "MIGRATOR_CONFORMANCE"
 LONGEST_PAUSE_SECONDS = 0.05  # a true server needs no rest after an ordered fault
@@ -137,7 +138,7 @@ class ServerGround:
     ``server``: what ``fill`` is given.
     """
 
-    proxy: Proxy
+    proxy: Proxy | Tunnel
     account: Account
     secrets: Mapping[str, str]
     counted: Callable[[], dict[str, int]]

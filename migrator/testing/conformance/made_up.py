@@ -30,7 +30,6 @@ TEXTS = (
     "C:\\path\\new",
     "{{liquid}} {token} %s",
 )
-BLOB = b"attachment bytes \x00\xff\n"
 
 
 def account(stage: Stage, suite: Suite) -> None:
@@ -81,7 +80,7 @@ def _value(
         return [chosen] if spec.type == "refs" else chosen
     allowed = list(spec.examples) or _words(suite, kind_name, label)
     if allowed:
-        return allowed[n % len(allowed)]
+        return [allowed[n % len(allowed)]] if spec.type == "list" else allowed[n % len(allowed)]
     text = TEXTS[n % len(TEXTS)]
     match spec.type:
         case "rule":
@@ -91,7 +90,7 @@ def _value(
         case "html":
             return f'<p>{n}: {text.replace("<", "&lt;")}</p><p><a href="https://old.example/{n}">link</a></p>'
         case "integer":
-            return len(BLOB) if label == "size" else n
+            return len(suite.blob) if label == "size" else n
         case "number":
             return n + 0.5
         case "boolean":

@@ -22,7 +22,7 @@ from migrator.project import Workspace
 from migrator.stage import Stage
 from migrator.switches import quiet
 from migrator.testing.conformance.ground import Ground
-from migrator.testing.conformance.made_up import BLOB, account
+from migrator.testing.conformance.made_up import account
 from migrator.testing.conformance.suite import Suite
 from migrator.verify import Verified, compare, discrepancies
 
@@ -129,9 +129,9 @@ def begin(suite: Suite, folder: Path, made: Made | None = None) -> Run:
 
 def _made_up(suite: Suite, stage: Stage, workspace: Workspace) -> None:
     account(stage, suite)
-    held = hashlib.sha256(BLOB).hexdigest()
+    held = hashlib.sha256(suite.blob).hexdigest()
     workspace.blob(held).parent.mkdir(parents=True, exist_ok=True)
-    workspace.blob(held).write_bytes(BLOB)
+    workspace.blob(held).write_bytes(suite.blob)
     for kind_name, kind in suite.connector.kinds.kinds.items():
         for label, spec in kind.fields.items():
             if spec.type == "blob":

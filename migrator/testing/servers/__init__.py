@@ -6,5 +6,6 @@ One module a server (``request_tracker``, ...) has ``start(folder, ...)``. Every
 from migrator.testing.servers.packages import Unavailable, need
 from migrator.testing.servers.process import Process, free_port, until
 from migrator.testing.servers.proxy import Order, Proxy, Seen
+from migrator.testing.servers.tunnel import Tunnel
 
-__all__ = ["Order", "Process", "Proxy", "Seen", "Unavailable", "free_port", "need", "until"]
+__all__ = ["Order", "Process", "Proxy", "Seen", "Tunnel", "Unavailable", "free_port", "need", "until"]

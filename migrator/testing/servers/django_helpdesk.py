@@ -1,4 +1,4 @@
-"""A private django-helpdesk (PyPI's) under gunicorn: a host project of one file, SQLite, no mail leaves it."""
+"""A private django-helpdesk (PyPI's) under gunicorn: a host project of one file, SQLite or PostgreSQL, no mail sent."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from migrator.testing.servers.packages import Unavailable
+from migrator.testing.servers.postgresql import Cluster
 from migrator.testing.servers.process import Process, free_port
 
+DATABASE, PRISTINE = "desk", "desk_pristine"
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 PACKAGES = {"helpdesk": "django-helpdesk", "gunicorn": "gunicorn"}
 # `python desk.py migrate`, `loaddata`, `dumpdata` as with any manage.py; `desk:application` for gunicorn.
@@ -71,17 +73,18 @@ TEMPLATES = [
         "OPTIONS": {"context_processors": _CONTEXT},
     }
 ]
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": str(HERE / "desk.sqlite3"),
-        "OPTIONS": {
-            "timeout": 30,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
-        },
-    }
+SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": str(HERE / "desk.sqlite3"),
+    "OPTIONS": {
+        "timeout": 30,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+    },
 }
+POSTGRESQL = {"ENGINE": "django.db.backends.postgresql", "NAME": "desk", "USER": "postgres", "HOST": "127.0.0.1"}
+PORT = ""
+DATABASES = {"default": {**POSTGRESQL, "PORT": PORT} if PORT else SQLITE}
 REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.TokenAuthentication"]}
 
 
@@ -115,6 +118,7 @@ class DjangoHelpdesk:
     port: int
     process: Process
     token: str = TOKEN
+    cluster: Cluster | None = None  # where the database is PostgreSQL's
 
     @property
     def url(self) -> str:
@@ -143,6 +147,13 @@ class DjangoHelpdesk:
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Ask the server's own database; what is changed is kept."""
+        if self.cluster:
+            import psycopg
+
+            where = f"host=127.0.0.1 port={self.cluster.port} dbname={DATABASE} user=postgres"
+            with psycopg.connect(where, autocommit=True) as there:
+                asked = there.execute(sql.replace("?", "%s"), values or None)
+                return asked.fetchall() if asked.description else []
         with closing(sqlite3.connect(self.database, timeout=30)) as connection, connection:
             return connection.execute(sql, values).fetchall()
 
@@ -156,17 +167,32 @@ class DjangoHelpdesk:
 
     def reset(self) -> None:
         """Bring everything back to how it was right after the start (or ``keep``); the server runs on."""
+        if self.cluster:
+            self._copy(PRISTINE, DATABASE)
+        else:
+            self._restore()
+        for name in ("media", "mails"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            (self.folder / name).mkdir()
+
+    def _restore(self) -> None:
         with (
             closing(sqlite3.connect(self.folder / "pristine.sqlite3")) as pristine,
             closing(sqlite3.connect(self.database, timeout=30)) as live,
         ):
             pristine.backup(live)
-        for name in ("media", "mails"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
-            (self.folder / name).mkdir()
+
+    def _copy(self, old: str, new: str) -> None:
+        assert self.cluster is not None
+        leave = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{old}'"
+        made = f"CREATE DATABASE {new} TEMPLATE {old} STRATEGY file_copy"
+        self.cluster.sql(f"DROP DATABASE IF EXISTS {new} WITH (FORCE)", leave, made)
 
     def keep(self) -> None:
         """Make what the database holds now what ``reset`` goes back to."""
+        if self.cluster:
+            self._copy(DATABASE, PRISTINE)
+            return
         with (
             closing(sqlite3.connect(self.database, timeout=30)) as live,
             closing(sqlite3.connect(self.folder / "pristine.sqlite3")) as pristine,
@@ -174,23 +200,39 @@ class DjangoHelpdesk:
             live.backup(pristine)
 
     def stop(self) -> None:
-        """Stop the server; the folder stays."""
+        """Stop the server and its PostgreSQL; the folder stays."""
         self.process.stop()
+        if self.cluster:
+            self.cluster.stop()
 
 
-def start(folder: Path, *, port: int | None = None, workers: int = 2, threads: int = 4) -> DjangoHelpdesk:
+def start(
+    folder: Path, *, port: int | None = None, workers: int = 2, threads: int = 4, database: str = "sqlite"
+) -> DjangoHelpdesk:
     """Start a new instance in ``folder``, in about 6 s: an administrator, two agents, two queues, two custom fields.
 
-    Raises Unavailable where its packages are not installed.
+    ``database``: sqlite, or postgresql (a cluster of its own). Raises Unavailable where its packages are not installed.
     """
     missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise Unavailable(f"needs `pip install {' '.join(missing)}` (they come with migrator[dev])")
     folder.mkdir(parents=True, exist_ok=True)
     project = folder / "desk.py"
-    project.write_text(PROJECT, encoding="utf-8")
-    _run([sys.executable, str(project), "migrate", "--verbosity=0"])
-    port = port or free_port()
+    cluster = Cluster() if database == "postgresql" else None
+    try:
+        if cluster:
+            cluster.sql(f"CREATE DATABASE {DATABASE}")
+        there = PROJECT.replace('PORT = ""', f'PORT = "{cluster.port}"') if cluster else PROJECT
+        project.write_text(there, encoding="utf-8")
+        _run([sys.executable, str(project), "migrate", "--verbosity=0"])
+        return _served(folder, port or free_port(), workers, threads, cluster)
+    except BaseException:
+        if cluster:
+            cluster.stop()
+        raise
+
+
+def _served(folder: Path, port: int, workers: int, threads: int, cluster: Cluster | None) -> DjangoHelpdesk:
     options = ["--no-control-socket", "--workers", str(workers), "--threads", str(threads), "--timeout", "120"]
     process = Process(
         [sys.executable, "-m", "gunicorn", *options, "--bind", f"127.0.0.1:{port}", "desk:application"],
@@ -198,7 +240,7 @@ def start(folder: Path, *, port: int | None = None, workers: int = 2, threads: i
         folder=folder,
         ready=lambda: _answers(f"http://127.0.0.1:{port}/api/tickets/"),
     )
-    desk = DjangoHelpdesk(folder, port, process)
+    desk = DjangoHelpdesk(folder, port, process, cluster=cluster)
     desk.insert(BEGINNING)
     desk.keep()
     desk.reset()

@@ -1,4 +1,7 @@
-"""A server's process: started, waited for, its log kept, stopped by its id with everything it started."""
+"""A server's process: started, waited for, its log kept, stopped by its id with everything it started.
+
+It does not outlive us either: a watcher beside it ends it as soon as we are gone, however that came about.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,28 @@ from pathlib import Path
 
 POLL_SECONDS = 0.05
 STOP_SECONDS = 10.0
+# A shell that is told the group's id and then waits for the word that all is over, or the pipe's end, which is ours.
+# Not PR_SET_PDEATHSIG: it goes by the thread that started the process, and is gone once that changes its user.
+# A number that another process has by now is left alone. When a process was started is the 20th word after its name,
+# which it may change, and which may hold anything (Starman's master does both).
+WATCHER = """
+born() {
+    read -r line 2>/dev/null < "/proc/$1/stat" || return
+    set -- ${line##*) }
+    echo "${20}"
+}
+read -r id || exit 0
+was=$(born "$id")
+read -r over && exit 0
+now=$(born "$id")
+[ -z "$now" ] || [ "$now" = "$was" ] || exit 0
+kill -TERM "-$id" 2>/dev/null
+for second in 1 2 3; do
+    sleep 1
+    kill -0 "-$id" 2>/dev/null || exit 0
+done
+kill -KILL "-$id" 2>/dev/null
+"""
 
 
 def free_port() -> int:
@@ -50,17 +75,23 @@ class Process:
         seconds: float = 60.0,
     ) -> None:
         self.command, self.log = [str(word) for word in command], log
-        with log.open("ab") as written:
-            self._ran = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=written,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
-                cwd=folder,
-                start_new_session=True,
-            )
+        self._watcher = _watcher()
+        try:
+            with log.open("ab") as written:
+                self._ran = subprocess.Popen(
+                    self.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=written,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, **(environment or {})},
+                    cwd=folder,
+                    start_new_session=True,
+                )
+        except OSError:
+            self._tell("", last=True)
+            raise
         self.id = self._ran.pid
+        self._tell(f"{self.id}\n")
         atexit.register(self.stop)
         self._wait(ready, seconds)
 
@@ -99,6 +130,18 @@ class Process:
             pass
         self._signal(signal.SIGKILL)  # children that outlive their parent
         self._ran.wait(STOP_SECONDS)
+        self._tell("over\n", last=True)
+
+    def _tell(self, line: str, *, last: bool = False) -> None:
+        """Tell the watcher something; the ``last`` word is that there is nothing left to watch."""
+        pipe = self._watcher.stdin
+        assert pipe is not None
+        with contextlib.suppress(OSError, ValueError):
+            pipe.write(line.encode())
+            pipe.flush()
+        if last:
+            pipe.close()
+            self._watcher.wait(STOP_SECONDS)
 
     def _signal(self, how: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -109,3 +152,10 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _watcher() -> subprocess.Popen[bytes]:
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(
+        ["/bin/sh", "-c", WATCHER], stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+    )

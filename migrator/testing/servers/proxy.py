@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
-Harm = Literal["429", "500", "502", "503", "reset", "unanswered", "failed", "truncated", "delay"]
+Harm = Literal["429", "500", "502", "503", "reset", "unanswered", "failed", "truncated", "delay", "within"]
 MOST_HEAD_BYTES = 1 << 16
 TIMEOUT_SECONDS = 120.0
 
@@ -24,7 +24,8 @@ class Order:
 
     ``429``, ``500``, ``502``, ``503``: answered so, and the server never saw it. ``reset``: the connection ends,
     nothing was done. ``unanswered``: done, and the connection ends before the answer. ``failed``: done, and answered
-    with 500. ``truncated``: done, the answer cut in half. ``delay``: handed on ``seconds`` later.
+    with 500. ``truncated``: done, the answer cut in half. ``delay``: handed on ``seconds`` later. ``within``: cut off
+    in the middle of the request (a ``Tunnel`` alone knows it).
     """
 
     how: Harm
@@ -192,7 +193,7 @@ class Proxy:
             time.sleep(order.seconds)
         try:
             if how == "reset":
-                _reset(client.socket)
+                cut_hard(client.socket)
             elif how.isdigit():
                 status = int(how)
                 _answer(client, status)
@@ -269,7 +270,7 @@ def _response(wire: _Wire, method: str) -> _Message | None:
     return _Message(head, wire.take(len(wire.held)), True)
 
 
-def _reset(connection: socket.socket) -> None:
+def cut_hard(connection: socket.socket) -> None:
     """End a connection the hard way: the other side sees a reset, not an end."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -287,7 +288,7 @@ def _give(client: _Wire, answer: _Message, how: str) -> bool:
     if how == "failed":
         _answer(client, 500)
     elif how == "unanswered":
-        _reset(client.socket)
+        cut_hard(client.socket)
     elif how == "truncated":
         client.socket.sendall(answer.head + answer.body[: len(answer.body) // 2])
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -16,15 +15,17 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from migrator.testing.servers.packages import need
+from migrator.testing.servers.postgresql import Cluster
 from migrator.testing.servers.process import Process, free_port
 
-PACKAGES = ("request-tracker5", "rt5-db-sqlite", "rt5-standalone")
+PACKAGES = ("request-tracker5", "rt5-standalone")
+DRIVERS = {"sqlite": "rt5-db-sqlite", "postgresql": "rt5-db-postgresql"}
 SERVER = "/usr/share/request-tracker5/libexec/rt-server"
 PASSWORD = "rt-root-pass"
+DATABASE_PASSWORD = "rt-database-pass"
 CONFIGURATION = """\
 Set($rtname, 'rt.test'); Set($Organization, 'rt.test'); Set($WebDomain, '127.0.0.1'); Set($WebPort, {port});
-Set($DatabaseType, 'SQLite'); Set($DatabaseName, '{folder}/rtdb'); Set($DatabaseHost, ''); Set($DatabaseUser, '');
-Set($DatabasePassword, ''); Set($WebPath, '');
+{database} Set($WebPath, '');
 Set($LogToSyslog, undef); Set($LogToSTDERR, 'warning');
 Set($MailCommand, 'sendmailpipe'); Set($SendmailPath, '{folder}/mailsink');
 Set($MasonDataDir, '{folder}/mason'); Set($MasonSessionDir, '{folder}/session'); Set($Timezone, 'UTC');
@@ -32,6 +33,12 @@ Set($BcryptCost, 4); Set($MaxAttachmentSize, 64*1024*1024);
 Set(@InitialdataFormatHandlers, 'perl', 'RT::Initialdata::JSON');
 1;
 """
+SQLITE = """\
+Set($DatabaseType, 'SQLite'); Set($DatabaseName, '{folder}/rtdb'); Set($DatabaseHost, ''); Set($DatabaseUser, '');
+Set($DatabasePassword, '');"""
+POSTGRESQL = """\
+Set($DatabaseType, 'Pg'); Set($DatabaseName, 'rt'); Set($DatabaseHost, '127.0.0.1'); Set($DatabasePort, {port});
+Set($DatabaseUser, 'rt'); Set($DatabasePassword, '{password}');"""
 # One token a user: every call tries the tokens of its user one after another, with bcrypt (measured 2026-11-22).
 TOKENS = """\
 use lib '/usr/share/request-tracker5/lib'; use RT; RT->LoadConfig; RT->Init;
@@ -50,6 +57,7 @@ class RequestTracker:
     token: str
     process: Process
     environment: dict[str, str] = field(default_factory=dict)
+    cluster: Cluster | None = None  # where the database is PostgreSQL's
 
     @property
     def url(self) -> str:
@@ -62,6 +70,11 @@ class RequestTracker:
         return self.folder / "rtdb"
 
     @property
+    def address(self) -> str:
+        """Return the database's address as the channel ``sql`` takes it; PostgreSQL's asks for DATABASE_PASSWORD."""
+        return f"postgresql://rt@127.0.0.1:{self.cluster.port}/rt" if self.cluster else f"sqlite:{self.database}"
+
+    @property
     def setup_command(self) -> str:
         """Return the command that inserts a file, its last word, into this instance."""
         environment = [f"{name}={value}" for name, value in self.environment.items()]
@@ -69,6 +82,13 @@ class RequestTracker:
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Ask the server's own database; what is changed is kept."""
+        if self.cluster:
+            import psycopg
+
+            where = f"host=127.0.0.1 port={self.cluster.port} dbname=rt user=postgres"
+            with psycopg.connect(where, autocommit=True) as there:
+                asked = there.execute(sql.replace("?", "%s"), values or None)
+                return asked.fetchall() if asked.description else []
         with closing(sqlite3.connect(self.database, timeout=30)) as connection, connection:
             return connection.execute(sql, values).fetchall()
 
@@ -83,7 +103,7 @@ class RequestTracker:
         _run(self.environment, "rt-setup-database", *_SETUP, "--action", "insert", "--datafile", str(at))
 
     def reset(self) -> None:
-        """Bring the database back to how it was right after the start; the server runs on."""
+        """Bring the database back to how it was right after the start (SQLite only); the server runs on."""
         with (
             closing(sqlite3.connect(self.folder / "rtdb.new")) as pristine,
             closing(sqlite3.connect(self.database, timeout=30)) as live,
@@ -91,7 +111,7 @@ class RequestTracker:
             pristine.backup(live)
 
     def keep(self) -> None:
-        """Make what the database holds now what ``reset`` goes back to."""
+        """Make what the database holds now what ``reset`` goes back to (SQLite only)."""
         with (
             closing(sqlite3.connect(self.database, timeout=30)) as live,
             closing(sqlite3.connect(self.folder / "rtdb.new")) as pristine,
@@ -99,44 +119,69 @@ class RequestTracker:
             live.backup(pristine)
 
     def stop(self) -> None:
-        """Stop the server; the folder stays."""
+        """Stop the server and its PostgreSQL; the folder stays."""
         self.process.stop()
+        if self.cluster:
+            self.cluster.stop()
 
 
 _SETUP = ("--skip-create", "--dba", "", "--force")
 
 
-def start(folder: Path, *, port: int | None = None, workers: int = 4, scrips: bool = True) -> RequestTracker:
+def start(
+    folder: Path, *, port: int | None = None, workers: int = 4, scrips: bool = True, database: str = "sqlite"
+) -> RequestTracker:
     """Start a new instance in ``folder``, in about 8 s; ``scrips=False``: no automation answers tickets.
 
-    Raises Unavailable where RT is not and may not be installed.
+    ``database``: sqlite, or postgresql (a cluster of its own). Raises Unavailable where RT is not and may not be
+    installed.
     """
-    need(PACKAGES)
+    need([*PACKAGES, DRIVERS[database]])
     port = port or free_port()
+    cluster = Cluster() if database == "postgresql" else None
+    try:
+        environment, token = _furnished(folder, port, cluster)
+        options = ["--host", "127.0.0.1", "--port", str(port), "--max-workers", str(workers)]
+        process = Process(
+            [SERVER, *options, "--max-reqs-per-child", "100000"],
+            log=folder / "server.log",
+            environment=environment,
+            ready=lambda: _answers(f"http://127.0.0.1:{port}/REST/2.0/rt", token),
+        )
+    except BaseException:
+        if cluster:
+            cluster.stop()
+        raise
+    server = RequestTracker(folder, port, token, process, environment, cluster)
+    if not scrips:
+        server.rows("UPDATE Scrips SET Disabled = 1")
+    if cluster is None:
+        server.keep()
+    return server
+
+
+def _furnished(folder: Path, port: int, cluster: Cluster | None) -> tuple[dict[str, str], str]:
+    """Write the configuration, make the database; return the environment of RT's commands and a token."""
     for name in ("mason", "session", "conf.d"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     sink = folder / "mailsink"
     sink.write_text("#!/bin/sh\nexec cat >/dev/null\n")
     sink.chmod(0o755)
+    if cluster:
+        cluster.sql(
+            f"CREATE ROLE rt LOGIN PASSWORD '{DATABASE_PASSWORD}'",
+            "CREATE DATABASE rt OWNER rt ENCODING 'UTF8' TEMPLATE template0",
+        )
+        database = POSTGRESQL.format(port=cluster.port, password=DATABASE_PASSWORD)
+    else:
+        database = SQLITE.format(folder=folder)
     configuration, password, tokens = folder / "RT_SiteConfig.pm", folder / "rootpw", folder / "tokens.pl"
-    configuration.write_text(CONFIGURATION.format(folder=folder, port=port))
+    configuration.write_text(CONFIGURATION.format(folder=folder, port=port, database=database))
     password.write_text(PASSWORD)
     tokens.write_text(TOKENS)
     environment = {"RT_SITE_CONFIG": str(configuration), "RT_SITE_CONFIG_DIR": str(folder / "conf.d")}
     _run(environment, "rt-setup-database", *_SETUP, "--action", "init", "--root-password-file", str(password))
-    token = _run(environment, "perl", str(tokens), "root").split()[-1]
-    if not scrips:
-        with closing(sqlite3.connect(folder / "rtdb")) as connection, connection:
-            connection.execute("UPDATE Scrips SET Disabled = 1")
-    shutil.copy(folder / "rtdb", folder / "rtdb.new")
-    options = ["--host", "127.0.0.1", "--port", str(port), "--max-workers", str(workers)]
-    process = Process(
-        [SERVER, *options, "--max-reqs-per-child", "100000"],
-        log=folder / "server.log",
-        environment=environment,
-        ready=lambda: _answers(f"http://127.0.0.1:{port}/REST/2.0/rt", token),
-    )
-    return RequestTracker(folder, port, token, process, environment)
+    return environment, _run(environment, "perl", str(tokens), "root").split()[-1]
 
 
 def _answers(url: str, token: str) -> bool:

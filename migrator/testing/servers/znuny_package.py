@@ -16,8 +16,8 @@ from pathlib import Path
 from migrator.testing.servers.packages import Unavailable, need
 
 PACKAGE = "otrs2"
-# librest-client-perl is used and not declared (measured 2026-11-22).
-PACKAGES = ("starman", "libplack-perl", "libdbd-pg-perl", "librest-client-perl")
+# The last two are used and not declared (measured 2026-11-22, and in an empty Debian 12 on 2026-11-26).
+PACKAGES = ("starman", "libplack-perl", "libdbd-pg-perl", "librest-client-perl", "libcgi-emulate-psgi-perl")
 SOURCES = Path("/etc/apt/sources.list.d")
 OWN_SOURCE = SOURCES / "migrator-tests-non-free.sources"
 SECONDS = 900

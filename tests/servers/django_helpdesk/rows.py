@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 from migrator.testing.servers.django_helpdesk import DjangoHelpdesk
 
 Row = dict[str, Any]
+# As the desk's own page saves it (views/staff.py of 2.6.1).
+ASKED = {
+    "filtering": {"queue__id__in": [7], "assigned_to__id__in": [2], "status__in": [1, 2], "priority__in": [1],
+                  "created__gte": "2024-01-03"},
+    "filtering_null": {"assigned_to__id__isnull": True}, "search_string": "order", "sorting": "priority",
+    "sortreverse": "on",
+}  # fmt: skip
+
+
+def asked(query: dict[str, Any]) -> str:
+    """Return a query the way the desk stores it."""
+    return base64.b64encode(json.dumps(query).encode()).decode()
 
 
 def row(model: str, pk: int, **fields: Any) -> Row:
@@ -36,7 +50,9 @@ def filled(desk: DjangoHelpdesk, tickets: int = 12) -> list[Row]:
             last_updated="2024-01-01T00:00:00Z", order=3, enabled=True, votes=4, recommendations=3, voted_by=[1],
             downvoted_by=[],
         ),
-        row("savedsearch", 1, user=2, title="Mine", shared=False, query="gASVAAAA"),
+        row("savedsearch", 1, user=2, title="Of an older version", shared=False, query="gASVAAAA"),
+        row("savedsearch", 2, user=2, title="Urgent, mine or nobody's", shared=True, query=asked(ASKED)),
+        row("savedsearch", 3, user=1, title="By article", shared=True, query=asked({"filtering": {"kbitem__in": [1]}})),
     ]  # fmt: skip
     for pk in range(1, tickets + 1):
         at = f"2024-01-{pk % 28 + 1:02}T"

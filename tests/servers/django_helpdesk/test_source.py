@@ -91,6 +91,21 @@ def test_dumpdata_brings_what_the_api_does_not_show(read: Read) -> None:
     assert created == [("2024-01-04 08:00:00",)]
 
 
+def test_a_saved_search_is_read_as_what_it_asks_for_and_one_that_asks_for_more_stays_behind(read: Read) -> None:
+    columns = (
+        "name, agent, shared, words, groups, assignees, unassigned, statuses, priorities, "
+        "CAST(created_from AS VARCHAR), sort, descending"
+    )
+    found = rows(read, f'SELECT {columns} FROM canonical.saved_search WHERE "left" IS NULL')
+    if read.channel != "fixtures":
+        assert found == []
+        return
+    whole = ("Urgent, mine or nobody's", "2", True, "order", ["7"], ["2"], True, ["open", "reopened"], ["urgent"])
+    assert found == [(*whole, "2024-01-03", "priority", True)]
+    skipped = [(one.action, one.count) for one in read.plan.dispositions if one.kind == "saved_search"]
+    assert sorted(skipped) == [("manual", 1), ("skip", 2)]
+
+
 def test_every_leaf_is_accounted_for_and_no_secret_is_staged(read: Read) -> None:
     coverage = json.loads((read.steps.workspace.folder / "coverage.json").read_text(encoding="utf-8"))
     assert coverage["uncovered"] == []

@@ -7,6 +7,7 @@ from migrator.testing.conformance import ServerGround
 from migrator.testing.servers import Proxy
 from migrator.testing.servers.request_tracker import RequestTracker
 
+PEOPLE = "Domain = 'UserDefined'"
 SAID = "Type IN ('Create', 'Correspond', 'Comment') AND ObjectType = 'RT::Ticket'"
 
 
@@ -14,7 +15,7 @@ def account(server: RequestTracker, channels: tuple[str, ...] = ()) -> Account:
     """Return the account with what the channels need."""
     settings = {}
     if "sql" in channels:
-        settings["database"] = f"sqlite:{server.database}"
+        settings["database"] = server.address
     if "initialdata" in channels:
         settings["setup_command"] = server.setup_command
     return Account(vendor="request_tracker", settings=settings, channels=channels, workers=1)
@@ -28,6 +29,11 @@ def counted(server: RequestTracker) -> dict[str, int]:
         "files": server.count("Attachments", "Filename <> ''"),
         "users": server.count("Users"),
         "queues": server.count("Queues"),
+        "groups": server.count("Groups", PEOPLE),
+        "members": server.count("GroupMembers", f"GroupId IN (SELECT id FROM Groups WHERE {PEOPLE})"),
+        "articles": server.count("Articles"),
+        "classes": server.count("Classes"),
+        "merged": server.count("Tickets", "IsMerged = 1"),
         "links": server.count("Links"),
         "fields": server.count("CustomFields"),
         "values": server.count("ObjectCustomFieldValues"),
@@ -39,7 +45,9 @@ def ground(server: RequestTracker, proxy: Proxy, channels: tuple[str, ...] = ())
     server.reset()
     proxy.calm()
     ids = {
-        "tickets": "Tickets WHERE IsMerged IS NULL",
+        "tickets": "Tickets",
+        "groups": f"Groups WHERE {PEOPLE}",
+        "articles": "Articles",
         "queues": "Queues",
         "users": "Users",
         "customfields": "CustomFields",

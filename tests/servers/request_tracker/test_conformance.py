@@ -46,6 +46,10 @@ def small(server: RequestTracker) -> None:
                 "POST", "/ticket", Queue="General", Subject=f"日本 {n}", Requestor=f"u{n % 8}@x.example", **text
             )
             call("POST", f"/ticket/{made}/comment", Content=f"note {n}\n> quoted", ContentType="text/plain")
+        for name in ("Rechnungen ü", "Zweite Linie"):
+            made = call("POST", "/group", Name=name)
+            session.put(f"{server.url}/REST/2.0/group/{made}/members", json=["14"], timeout=60).raise_for_status()
+        call("POST", "/article", Class="General", Name="日本", CustomFields={"Content": "a & b\nc"})
         call("PUT", "/ticket/5", MergeInto=6)
         call("DELETE", "/ticket/7")
         call("PUT", "/ticket/1", AddRefersTo=["2"], AddDependsOn=["3"], AddMembers=["4"])

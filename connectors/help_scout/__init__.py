@@ -1,0 +1,1 @@
+"""Help Scout: its rules only, and those it does not hand out."""

@@ -1,0 +1,1 @@
+"""HubSpot: its workflows only."""

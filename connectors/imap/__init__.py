@@ -1,0 +1,1 @@
+"""Any mail server by IMAP, and the filters of its mailboxes by ManageSieve."""

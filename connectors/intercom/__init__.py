@@ -1,0 +1,1 @@
+"""Intercom: its workflows only, as far as the export gives them."""

@@ -1,0 +1,36 @@
+"""Jira's dialect of rules: automation rules, read; what stands behind a condition is a rule with that condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from migrator.rules.notebook import unwritten
+from migrator.rules.rule import Kind, Rule
+from migrator.rules.verdicts import Translation
+
+from .names import MANUAL, POLICY, SCHEDULED, TITLE
+from .parts import PART, parts
+from .reading import rule as read
+
+__all__ = ["POLICY", "TITLE", "listed", "read", "write"]
+
+
+def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:
+    """Yield (kind, rule) of an export (``rules``), a list, or one rule; one with conditions between comes in parts."""
+    if isinstance(document, dict):
+        document = document.get("rules") or [document]
+    for one in document:
+        one = one.get("rule", one) if isinstance(one, dict) else {}
+        trigger = (one.get("trigger") or {}).get("type")
+        if trigger is None:
+            continue
+        kind: Kind = "macro" if trigger == MANUAL else "timed" if trigger == SCHEDULED else "trigger"
+        found = parts(one.get("components") or [])
+        for at in range(len(found)):
+            yield kind, {**one, PART: at} if len(found) > 1 else one
+
+
+def write(source: Rule) -> Translation:
+    """Say that nothing is written."""
+    return unwritten(source, "jira", "automation rules are only read from there, so far", click="Automation")

@@ -1,0 +1,93 @@
+"""Templates, scrips, rights and saved searches: RT's own modules read and write them, its API serves none of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from migrator.connector import Native, Outcome, Raw, Unit, Written
+from migrator.errors import RefusedError, UnknownOutcomeError
+
+HERE = Path(__file__).parent
+STREAMS = {"template": "templates", "script": "scrips", "role_right": "rights", "saved_query": "searches"}
+# What makes two records of a stream the same.
+SAME: dict[str, tuple[str, ...]] = {
+    "templates": ("Scope", "Name"),
+    "scrips": (
+        "Description", "Condition", "Action", "Template", "Scopes", "CustomIsApplicableCode", "CustomPrepareCode",
+        "CustomCommitCode",
+    ),
+    "rights": ("Holder", "Right", "Scope"),
+    "searches": ("Scope", "Name"),
+}  # fmt: skip
+
+
+class Customizations:
+    """Those of one Request Tracker. ``run`` hands RT's import command a file of Perl and returns what it said."""
+
+    def __init__(self, run: Callable[[str], str]) -> None:
+        self._run = run
+        self._dumped: dict[str, list[Native]] = {}
+
+    def read(self, stream: str) -> list[Raw]:
+        """Return a stream whole. One run of the command brings all four; each of them is handed over once."""
+        if stream not in self._dumped:
+            self._dumped = self._dump()
+        return [
+            Raw(str(row["id"]), json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
+            for row in self._dumped.pop(stream)
+        ]
+
+    def _dump(self) -> dict[str, list[Native]]:
+        said = self._run((HERE / "dump.pl").read_text(encoding="utf-8"))
+        found: dict[str, list[Native]] = {stream: [] for stream in SAME}
+        for stream, text in re.findall(r"^migrator-row: (\w+) (\{.*\})$", said, re.MULTILINE):
+            row = json.loads(text)
+            if stream == "scrips":
+                row["_digest"] = _digest(stream, row)
+            found[stream].append(row)
+        if not found["scrips"]:
+            raise RefusedError("the import command did not tell which scrips there are", answer=said[-1000:])
+        return found
+
+    def carry_out(self, units: Sequence[Unit], bodies: Sequence[Native]) -> list[Outcome]:
+        """Make, take away or switch these, one after another in one run; a refusal is its record's alone."""
+        self._dumped = {}
+        rows = [
+            {**body, "stream": STREAMS[unit.kind], "act": unit.action, "id": unit.there}
+            for unit, body in zip(units, bodies, strict=True)
+        ]
+        script = (HERE / "change.pl").read_text(encoding="utf-8")
+        packed = b64encode(json.dumps(rows).encode()).decode("ascii")
+        said = self._run(script.replace("'MIGRATOR_ROWS'", f"'{packed}'"))
+        outcomes: list[Outcome] = [None] * len(units)
+        for text in re.findall(r"^migrator-done: (\[.*\])$", said, re.MULTILINE):
+            at, id, why = json.loads(text)
+            unit = units[at]
+            refused = RefusedError(f"{unit.kind} {unit.id}: Request Tracker refused it: {why}", status=422, answer=why)
+            outcomes[at] = Written(str(id)) if id else refused
+        if all(one is None for one in outcomes):
+            raise UnknownOutcomeError(f"the import command did not tell what became of it: {said[-400:]}")
+        return outcomes
+
+    def find(self, unit: Unit, body: Native, known: Iterable[str]) -> Written | None:
+        """Return the record that a call in doubt made."""
+        stream = STREAMS[unit.kind]
+        wanted = _digest(stream, body)
+        for row in self._dump()[stream]:
+            if str(row["id"]) not in known and _digest(stream, row) == wanted:
+                return Written(str(row["id"]))
+        return None
+
+
+def _digest(stream: str, row: Native) -> str:
+    def plain(value: Any) -> Any:
+        return sorted(value) if isinstance(value, list) else str(value or "").replace("\r\n", "\n").strip()
+
+    held = json.dumps([plain(row.get(name)) for name in SAME[stream]], ensure_ascii=False)
+    return hashlib.sha256(held.encode()).hexdigest()

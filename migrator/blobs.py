@@ -1,0 +1,213 @@
+"""The bytes of records, fetched into the content-addressed store: durable before they are noted, each content once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from migrator.compile import name
+from migrator.connector import Bundling, Source
+from migrator.errors import StoppedError, VendorError, WorkspaceError
+from migrator.kinds import Kinds
+from migrator.project import Workspace
+from migrator.stage import Stage
+
+log = logging.getLogger(__name__)
+
+NOTES = 50  # of bytes that came, in one commit
+BUNDLE = 200  # records whose bytes are asked for in one call, where the source can
+HELD_BYTES = 2**20  # of one record, kept in memory until it is known whether the store has them
+Fetched = tuple[str, str | None, int | None, str | None]  # id, digest, bytes, what went wrong
+Progress = Callable[[str, int], None]  # (stream, records so far this run)
+
+
+def stops(source: Any) -> bool:
+    """Hold while the run is paused; tell whether a person wants it to end."""
+    client = getattr(source, "client", None)
+    return bool(client and client.pacer.cancelled())
+
+
+def with_bytes(kinds: Kinds) -> list[str]:
+    """Return the kinds whose records have bytes."""
+    return [k for k, kind in kinds.kinds.items() if any(field.type == "blob" for field in kind.fields.values())]
+
+
+def begin_download(stage: Stage, dataset: str) -> None:
+    """Make sure of the table that notes which bytes were asked for, and what came."""
+    stage.schema("blobs")
+    stage.run(
+        f"CREATE TABLE IF NOT EXISTS blobs.{name(dataset)} (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, "
+        "problem VARCHAR)"
+    )
+
+
+def download(
+    source: Source,
+    workspace: Workspace,
+    kinds: Kinds,
+    *,
+    canonical: str,
+    dataset: str,
+    workers: int = 4,
+    progress: Progress = lambda stream, records: None,
+) -> int:
+    """Fetch the bytes of every record that has some into the blob store, named by sha256; return how many failed.
+
+    Bytes that cannot be had are noted with the vendor's answer and do not stop the rest.
+    """
+    failed = 0
+    with Stage(workspace.stage) as stage:
+        begin_download(stage, dataset)
+        for kind_name in with_bytes(kinds):
+            for label, field in kinds.kinds[kind_name].fields.items():
+                if field.type != "blob":
+                    continue
+                relation = f"{canonical}.{name(kind_name)}"
+                todo = stage.rows(
+                    f"SELECT id, url FROM {relation} a WHERE url IS NOT NULL AND NOT EXISTS "
+                    f"(SELECT 1 FROM blobs.{name(dataset)} b WHERE b.id = a.id AND b.digest IS NOT NULL) "
+                    "ORDER BY length(id), id"
+                )
+                with ThreadPoolExecutor(workers) as pool, _noting(stage, dataset) as note:
+                    for at, found in enumerate(_fetched(source, workspace, todo, pool), 1):
+                        note(found)
+                        failed += found[1] is None
+                        progress(f"{kind_name} bytes", at)
+                stage.run(
+                    f"UPDATE {relation} SET {name(label)} = b.digest FROM blobs.{name(dataset)} b "
+                    f"WHERE b.id = {relation}.id AND b.digest IS NOT NULL"
+                )
+    return failed
+
+
+@contextmanager
+def _noting(stage: Stage, dataset: str) -> Iterator[Callable[[Fetched], None]]:
+    """Give what notes which bytes came, some at a time: a note is a commit. Those of the last second a death forgets,
+    and their bytes are fetched again."""
+    notes: list[Fetched] = []
+    noted = time.monotonic()
+
+    def write() -> None:
+        nonlocal noted
+        stage.replace(f"blobs.{name(dataset)}", notes)
+        notes.clear()
+        noted = time.monotonic()
+
+    def note(found: Fetched) -> None:
+        notes.append(found)
+        if len(notes) >= NOTES or time.monotonic() - noted >= 1:
+            write()
+
+    try:
+        yield note
+    finally:
+        write()
+
+
+def _fetched(
+    source: Source, workspace: Workspace, todo: list[tuple[str, str]], pool: ThreadPoolExecutor
+) -> Iterator[Fetched]:
+    """Yield what came of each record's bytes: fetched one by one, or many in a call where the source can."""
+    if not isinstance(source, Bundling):
+        yield from pool.map(lambda row: _fetch(source, workspace, row), todo)
+        return
+    parts = [todo[at : at + BUNDLE] for at in range(0, len(todo), BUNDLE)]
+    for part in pool.map(lambda rows: _fetch_many(source, workspace, rows), parts):
+        yield from part
+
+
+def _fetch_many(source: Bundling, workspace: Workspace, rows: list[tuple[str, str]]) -> list[Fetched]:
+    """Fetch the bytes of many records in one call; what is left out is asked for by itself, for the answer."""
+    if stops(source):
+        raise StoppedError(f"{rows[0][0]}: stopped before its bytes were fetched")
+    workspace.blobs.mkdir(parents=True, exist_ok=True)
+    came: dict[str, tuple[str, int]] = {}
+    parts: dict[str, str] = {}  # digest to the file that is not yet durable
+    try:
+        try:
+            for url, chunks in source.blobs([url for _, url in rows]):
+                came[url] = _kept(workspace, chunks, parts)
+        except VendorError as err:
+            log.warning("asked for one by one", extra={"why": str(err)})
+        for part in parts.values():  # all were written before the first is made durable: one wait for the disk
+            with open(part, "rb") as file:
+                os.fsync(file.fileno())
+        for digest, part in parts.items():
+            home = workspace.blob(digest)
+            home.parent.mkdir(exist_ok=True)
+            Path(part).replace(home)
+    except OSError as err:
+        raise WorkspaceError(f"attachments cannot be stored: {err}") from err
+    one = cast(Source, source)
+    return [(id, *came[url], None) if url in came else _fetch(one, workspace, (id, url)) for id, url in rows]
+
+
+def _kept(workspace: Workspace, chunks: Iterator[bytes], parts: dict[str, str]) -> tuple[str, int]:
+    """Write bytes to a file of their own unless the store has them; return their digest and size."""
+    digest, size, file, part = hashlib.sha256(), 0, None, ""
+    held: list[bytes] = []
+    try:
+        for chunk in chunks:
+            digest.update(chunk)
+            size += len(chunk)
+            if file is None and size > HELD_BYTES:
+                handle, part = tempfile.mkstemp(dir=workspace.blobs, prefix="part-")
+                file = os.fdopen(handle, "wb")
+                file.writelines(held)
+                held = []
+            if file is None:
+                held.append(chunk)
+            else:
+                file.write(chunk)
+        name_ = digest.hexdigest()
+        if name_ in parts or workspace.blob(name_).is_file():
+            return name_, size
+        if file is None:
+            handle, part = tempfile.mkstemp(dir=workspace.blobs, prefix="part-")
+            file = os.fdopen(handle, "wb")
+            file.writelines(held)
+        parts[name_], part = part, ""
+        return name_, size
+    finally:
+        if file is not None:
+            file.close()
+        if part:
+            Path(part).unlink(missing_ok=True)
+
+
+def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetched:
+    id, url = row
+    if stops(source):
+        raise StoppedError(f"{id}: stopped before its bytes were fetched")
+    workspace.blobs.mkdir(parents=True, exist_ok=True)
+    for attempt in (1, 2):
+        handle, part = tempfile.mkstemp(dir=workspace.blobs, prefix="part-")
+        digest, size = hashlib.sha256(), 0
+        try:
+            with os.fdopen(handle, "wb") as file:
+                for chunk in source.blob(url):
+                    file.write(chunk)
+                    digest.update(chunk)
+                    size += len(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            home = workspace.blob(digest.hexdigest())
+            home.parent.mkdir(exist_ok=True)
+            Path(part).replace(home)
+            return id, digest.hexdigest(), size, None
+        except VendorError as err:
+            Path(part).unlink(missing_ok=True)
+            if attempt == 2:
+                return id, None, None, str(err)
+        except OSError as err:
+            Path(part).unlink(missing_ok=True)
+            raise WorkspaceError(f"attachments cannot be stored: {err}") from err
+    raise AssertionError("unreachable")

@@ -1,0 +1,163 @@
+"""What a vendor lacks is made of what it has, and said to be needed: fields, statuses, rules that fill them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+from migrator import customizations
+from migrator.rules.verdicts import Translation
+from tests.support.connectors import connector
+from tests.support.rule_engines import Native
+
+ZENDESK: Any = connector("zendesk.rules")
+TO: dict[str, Any] = {
+    name: connector(f"{name}.rules") for name in ("zammad", "freshdesk", "request_tracker", "chatwoot")
+}
+GOOD = ("exact", "equivalent")
+
+
+def made(to: str, *asked: tuple[str, str, Any], do: list[Native] | None = None, kind: str = "trigger") -> Translation:
+    listed = [dict(zip(("field", "operator", "value"), one, strict=True)) for one in asked]
+    native = {"title": "a rule", "conditions": {"all": listed, "any": []}}
+    native["actions"] = do or [{"field": "status", "value": "open"}]
+    found: Translation = TO[to].write(ZENDESK.read(native, kind))
+    return found
+
+
+def mail(body: str, to: str = "requester_id") -> list[Native]:
+    return [{"field": "notification_user", "value": [to, "News", body]}]
+
+
+def needs(found: Translation) -> set[tuple[str, str]]:
+    return {(need.kind, need.name) for need in found.needs}
+
+
+@pytest.mark.parametrize("to", ["zammad", "freshdesk", "request_tracker"])
+def test_a_channel_that_is_unknown_there_is_remembered_in_a_field_that_rules_fill(to: str) -> None:
+    found = made(to, ("update_type", "is", "Create"), ("via_id", "includes", ["4", "75"]))
+    assert found.verdict in GOOD
+    assert any(
+        "came" in name.lower() and kind in ("attribute", "ticket field", "custom field") for kind, name in needs(found)
+    )
+    assert any("came by" in name.lower() and kind in ("trigger", "automation", "scrip") for kind, name in needs(found))
+
+
+@pytest.mark.parametrize(("to", "value"), [("freshdesk", "new"), ("freshdesk", "hold"), ("request_tracker", "closed")])
+def test_statuses_that_would_become_one_are_told_apart_by_one_that_is_added(to: str, value: str) -> None:
+    found = made(to, ("update_type", "is", "Create"), ("status", "is", value))
+    assert found.verdict in GOOD
+    (need,) = [need for need in found.needs if need.kind == "status"]
+    assert "overlay" in need.because
+    assert "added there" in json.dumps([one.note for one in found.findings])
+
+
+def test_hours_on_hold_are_counted_in_freshdesk_by_the_status_that_is_added() -> None:
+    found = made("freshdesk", ("status", "is", "hold"), ("HOLD", "greater_than", "24"), kind="timed")
+    assert found.verdict in GOOD
+    asked = found.native[0]["conditions"][0]["properties"]
+    assert {"custom_status_id": "<status:On hold>", "value": 24}.items() <= asked[1].items()
+    back = TO["freshdesk"].read(found.native[0], "timed")
+    assert "hold" in str(back.when)
+
+
+@pytest.mark.parametrize("asked", [("current_tags", "includes", "vip"), ("subject_includes_word", "includes", "vip")])
+def test_timed_rules_of_freshdesk_know_neither_tags_nor_texts(asked: tuple[str, str, Any]) -> None:
+    assert made("freshdesk", ("NEW", "greater_than", "24"), asked, kind="timed").verdict == "untranslatable"
+
+
+def test_what_an_old_policy_does_not_promise_gets_the_longest_time_in_freshdesk() -> None:
+    times = [{"priority": "high", "metric": "first_reply_time", "target": 60, "business_hours": False}]
+    asked = {"all": [{"field": "organization_id", "operator": "is", "value": "7"}], "any": []}
+    found = TO["freshdesk"].write(ZENDESK.read({"title": "x", "filter": asked, "policy_metrics": times}, "sla"))
+    assert found.verdict == "equivalent"
+    target = found.native[0]["sla_target"]
+    assert sorted(target) == ["priority_1", "priority_2", "priority_3", "priority_4"]
+    assert all({"respond_within", "resolve_within"} <= one.keys() for one in target.values())
+    assert [one["escalation_enabled"] for _, one in sorted(target.items())] == [False, False, True, False]
+    assert target["priority_3"]["respond_within"] == 3600
+
+
+@pytest.mark.parametrize("metric", ["requester_wait_time", "total_resolution_time"])
+def test_zammad_s_solution_time_is_never_called_the_same(metric: str) -> None:
+    times = [{"priority": "high", "metric": metric, "target": 60, "business_hours": False}]
+    found = TO["zammad"].write(ZENDESK.read({"title": "x", "filter": {}, "policy_metrics": times}, "sla"))
+    assert found.verdict == "approximated"
+    assert found.native[0]["solution_time"] == 60
+
+
+@pytest.mark.parametrize("to", ["zammad", "request_tracker"])
+def test_a_whole_conversation_for_a_customer_holds_no_internal_note(to: str) -> None:
+    found = made(to, ("update_type", "is", "Change"), do=mail("So far: {{ticket.comments_formatted}}"))
+    assert found.verdict == "equivalent"
+    text = json.dumps([need.native for need in found.needs])
+    assert "comments_all" not in text
+    assert "|Comment" not in text
+    inside = made(to, ("update_type", "is", "Change"), do=mail("So far: {{ticket.comments_formatted}}", "assignee_id"))
+    assert inside.verdict == "equivalent"
+    assert json.dumps([need.native for need in inside.needs]) != json.dumps([need.native for need in found.needs])
+
+
+def test_what_has_only_a_leaking_counterpart_is_left_out_and_never_called_the_same() -> None:
+    message = [{"field": "comment_value", "value": "{{ticket.comments_formatted}}"}]
+    found = made("chatwoot", ("update_type", "is", "Create"), do=message)
+    assert found.verdict == "approximated"
+    assert "recent_messages" not in json.dumps(found.native)
+
+
+def test_text_in_a_mail_never_becomes_perl() -> None:
+    evil = "\\{system('touch /x')} {{ticket.title}} } { \\"
+    found = made("request_tracker", ("update_type", "is", "Create"), do=mail(evil))
+    (template,) = [need.native["Content"] for need in found.needs if need.kind == "template" and need.native]
+    assert "{system" not in template
+    perl = shutil.which("perl")
+    script = "require Text::Template; print Text::Template->fill_this_in($ARGV[0], PREPEND => 'no strict;', "
+    script += "HASH => { Ticket => \\(bless {}, 'Thing') }); package Thing; sub Subject { 'the {title}' }"
+    if perl is None or subprocess.run([perl, "-MText::Template", "-e1"], capture_output=True, timeout=60).returncode:
+        pytest.skip("there is no Text::Template")
+    done = subprocess.run([perl, "-e", script, template], capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"Subject: News\n\n{evil.replace('{{ticket.title}}', 'the {title}')}\n"
+
+
+def test_a_call_to_another_system_is_made_by_the_scrip_with_the_text_filled_in() -> None:
+    hook = [{"field": "notification_webhook", "value": ["7", '{"id": "{{ticket.id}}"}']}]
+    found = made("request_tracker", ("update_type", "is", "Create"), do=hook)
+    code = found.native[0]["CustomCommitCode"]
+    assert found.verdict == "equivalent"
+    assert "{chr(123)}" in code
+    if perl := shutil.which("perl"):
+        check = f"sub {{ my $self = shift;\n{code}\n}}\n"
+        assert (
+            "syntax OK" in subprocess.run([perl, "-c", "-e", check], capture_output=True, text=True, timeout=60).stderr
+        )
+
+
+@pytest.mark.parametrize(
+    ("texts", "verdict"), [(["Hello {{ticket.id}}"], "equivalent"), (["Hi", "Salut"], "approximated")]
+)
+def test_dynamic_content_is_written_out_where_the_file_has_it(tmp_path: Any, texts: list[str], verdict: str) -> None:
+    variants = [{"locale_id": at, "content": text, "active": True} for at, text in enumerate(texts)]
+    item = {
+        "name": "Greeting",
+        "placeholder": "{{dc.greeting}}",
+        "default_locale_id": len(texts) - 1,
+        "variants": variants,
+    }
+    asked = {"all": [{"field": "update_type", "operator": "is", "value": "Create"}], "any": []}
+    rule = {"title": "a rule", "conditions": asked, "actions": mail("{{dc.greeting}}!")}
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps({"triggers": [rule], "dynamic_content_items": [item]}), encoding="utf-8")
+    (shown,) = customizations.explain(file, "zendesk", "zammad")["rules"]
+    assert shown["verdict"] == verdict
+    assert (
+        texts[-1].replace("{{ticket.id}}", "#{ticket.number}") + "!"
+        in json.loads(shown["native"][0])["perform"]["notification.email"]["body"]
+    )
+    file.write_text(json.dumps({"triggers": [rule]}), encoding="utf-8")
+    (without,) = customizations.explain(file, "zendesk", "zammad")["rules"]
+    assert without["verdict"] == "approximated"
+    assert "put the dynamic content into it" in json.dumps(without["findings"])
