@@ -176,7 +176,7 @@ def _names(workspace: Workspace, named_in: set[tuple[str, str]]) -> dict[tuple[s
                 key = field_id(stage, id) if of == "custom_field" else id
                 found = stage.one(f"SELECT {label} FROM canonical.{name(kind)} WHERE id = ?", key) if key else None
                 if found:
-                    called[of, id] = f"{of.replace('_', ' ')} “{found}”"
+                    called[of, id] = f"“{found}”"
                     break
     return called
 
