@@ -45,7 +45,7 @@ def begin_download(stage: Stage, dataset: str) -> None:
     stage.schema("blobs")
     stage.run(
         f"CREATE TABLE IF NOT EXISTS blobs.{name(dataset)} (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, "
-        "problem VARCHAR)"
+        "problem VARCHAR, url VARCHAR)"
     )
 
 
@@ -71,14 +71,16 @@ def download(
                 if field.type != "blob":
                     continue
                 relation = f"{canonical}.{name(kind_name)}"
+                same = " AND b.url IS NOT DISTINCT FROM a.url" if field.versioned else ""
                 todo = stage.rows(
                     f"SELECT id, url FROM {relation} a WHERE url IS NOT NULL AND NOT EXISTS "
-                    f"(SELECT 1 FROM blobs.{name(dataset)} b WHERE b.id = a.id AND b.digest IS NOT NULL) "
+                    f"(SELECT 1 FROM blobs.{name(dataset)} b WHERE b.id = a.id AND b.digest IS NOT NULL{same}) "
                     "ORDER BY length(id), id"
                 )
+                urls = dict(todo)
                 with ThreadPoolExecutor(workers) as pool, _noting(stage, dataset) as note:
                     for at, found in enumerate(_fetched(source, workspace, todo, pool), 1):
-                        note(found)
+                        note((*found, urls[found[0]]))
                         failed += found[1] is None
                         progress(f"{kind_name} bytes", at)
                 stage.run(
@@ -89,10 +91,10 @@ def download(
 
 
 @contextmanager
-def _noting(stage: Stage, dataset: str) -> Iterator[Callable[[Fetched], None]]:
+def _noting(stage: Stage, dataset: str) -> Iterator[Callable[[tuple[Any, ...]], None]]:
     """Give what notes which bytes came, some at a time: a note is a commit. Those of the last second a death forgets,
     and their bytes are fetched again."""
-    notes: list[Fetched] = []
+    notes: list[tuple[Any, ...]] = []
     noted = time.monotonic()
 
     def write() -> None:
@@ -101,7 +103,7 @@ def _noting(stage: Stage, dataset: str) -> Iterator[Callable[[Fetched], None]]:
         notes.clear()
         noted = time.monotonic()
 
-    def note(found: Fetched) -> None:
+    def note(found: tuple[Any, ...]) -> None:
         notes.append(found)
         if len(notes) >= NOTES or time.monotonic() - noted >= 1:
             write()

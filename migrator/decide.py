@@ -331,6 +331,10 @@ class Decider:
             return [*cases, ("TRUE", "manual" if write.manual else "skip", quoted(stays))]
         if kind.rule and write.create:
             cases += [(f"w._does = {quoted(does)}", does, "w._why") for does in ("manual", "skip")]
+        for label, values in write.takes.items():
+            why = f"{quoted(f'{title} takes no {plural} with the {label} ')} || COALESCE(w.{name(label)}, '(none)')"
+            fits = f"regexp_full_match(w.{name(label)}, {quoted('|'.join(values))})"
+            cases.append((f"NOT COALESCE({fits}, FALSE)", "manual", why))
         if write.owner_with and kind.owner:
             owner = kind.fields[kind.owner].to[0]
             fits = " AND ".join(
@@ -344,6 +348,10 @@ class Decider:
             cases.append(("w._first IS NOT NULL AND NOT w._own", "merge", "'the same as record ' || w._first"))
             who = quoted(f"{title} has it already, as ")
             cases.append(("w._there IS NULL AND w._among IS NOT NULL", "keep", f"{who} || w._among_as"))
+        if kind.same and self.found:
+            differ = " OR ".join(f"f.{name(label)} IS DISTINCT FROM w.{name(label)}" for label in kind.same)
+            other = f"SELECT f.id FROM {self.found}.{name(kind_name)} f, varied w WHERE f.id = w._there AND ({differ})"
+            cases.append((f"w._there IN ({other})", "manual", quoted(f"{title} has another one there already")))
         if kind.match and not _linked(kind):
             match = " and ".join(kind.match).replace("_", " ")
             cases.append(("w._there IS NOT NULL", "keep", quoted(f"{title} has it already (same {match})")))
@@ -425,7 +433,8 @@ class Decider:
             if "raw" in self.stage.tables_of("blobs"):
                 answer = "(SELECT max(problem) FROM blobs.raw b WHERE b.id = w.id)"
                 why = f"'its bytes could not be read' || COALESCE(': ' || {answer}, '')"
-            cases.append((f"w.{name(blob)} IS NULL", "manual", why))
+            some = " AND w.url IS NOT NULL" if kind.fields[blob].versioned else ""  # not every such record has bytes
+            cases.append((f"w.{name(blob)} IS NULL{some}", "manual", why))
         return cases
 
     def _pair(self, kind_name: str, kind: Kind) -> str:

@@ -128,7 +128,7 @@ class Delta:
         verb = variant.fields[label]
         if spec.type == "rule":
             return True
-        if verb.constant is not None or verb.rank or spec.type == "blob" or not verb.path:
+        if verb.constant is not None or verb.rank or (spec.type == "blob" and not spec.versioned) or not verb.path:
             return False
         return write.fields[label].write == "always" and not verb.path.startswith(("@", "^"))
 
@@ -143,7 +143,7 @@ class Delta:
             )
         column = name(label)
         test = differs(spec, f"r.{column}", f"f.{column}")
-        if keep.fills:
+        if keep.fills or spec.type == "blob":
             test += f" AND f.{column} IS NOT NULL"
         return self.stage.rows(
             f"SELECT r._kind, r.id, {quoted(label)}, CAST(r.{column} AS VARCHAR), CAST(f.{column} AS VARCHAR) "
@@ -176,6 +176,8 @@ class Delta:
         )
         self.stage.run("DELETE FROM edited.discrepancy")
         for label, (spec, keep) in fields.items():
+            if spec.type == "blob":
+                continue  # nobody fetches bytes to look: what was changed by people has another date, or size
             earlier = f"earlier.{name(kind_name)}"
             compare_field(self.stage, self.decider.kinds, label, spec, keep, pairs, "TRUE", earlier, "edited")
         ours = {there: source for source, there in self.stage.rows("SELECT source, destination FROM edited.identity")}
@@ -183,6 +185,8 @@ class Delta:
         for of, id, label, theirs in self.stage.rows("SELECT kind, id, field, found FROM edited.discrepancy"):
             base, _, key = label.partition(": ")
             found[of, id, f"{base}: {ours.get(key, key)}" if key else label] = theirs
+        for label in (label for label, (spec, _) in fields.items() if spec.type == "blob"):
+            found |= {(of, id, label): "(changed too)" for of, id, _ in list(found)}
         gone = self.stage.rows(
             f"SELECT r._kind, r.id FROM earlier.{name(kind_name)} r JOIN edited.identity i ON i.kind = r._kind "
             f"AND i.source = r.id WHERE i.destination NOT IN (SELECT id FROM {relation})"

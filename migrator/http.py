@@ -43,14 +43,14 @@ POOL = 64  # connections kept open to a host: more than an account may have work
 
 
 class Bearer(AuthBase):
-    """``Authorization: Bearer …`` (or another scheme); the token is not shown by ``repr``."""
+    """``Authorization: Bearer …`` (or another scheme, or header); the token is not shown by ``repr``."""
 
-    def __init__(self, token: str, scheme: str = "Bearer") -> None:
-        self._token, self._scheme = token, scheme
+    def __init__(self, token: str, scheme: str = "Bearer", header: str = "Authorization") -> None:
+        self._token, self._scheme, self._header = token, scheme, header
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Put the token into the request."""
-        request.headers["Authorization"] = f"{self._scheme} {self._token}"
+        request.headers[self._header] = f"{self._scheme} {self._token}".lstrip()
         return request
 
 

@@ -49,7 +49,8 @@ class Field(Document):
     not free looks like. ``among``: only such records may be referred to. ``names``: the kinds a rule may name, written
     before it. ``exact``: half a rule is worse than none: where its condition would only be nearly the same, and
     what it does cannot be taken back, the record is left to a person. ``switch``: it says whether the record acts; what
-    is written is off, and switched on later (``activate``).
+    is written is off, and switched on later (``activate``). ``versioned``: bytes that change under the same id, fetched
+    anew when their address does.
     """
 
     type: Type = "text"
@@ -67,6 +68,7 @@ class Field(Document):
     names: tuple[str, ...] = ()
     exact: Flag = False
     switch: Flag = False
+    versioned: Flag = False
 
     @model_validator(mode="before")
     @classmethod
@@ -89,7 +91,8 @@ class Kind(Document):
     """One kind of record. ``match``: fields that make a record the same as one at the destination, whatever the case.
 
     ``case_counts``: in these too. ``role``: fields that make it the same where it has them all, before ``match`` is
-    asked (the folder for sent mail, whatever it is called). ``stands_in``: the kind a record is written as where the
+    asked (the folder for sent mail, whatever it is called). ``same``: fields in which a record that is there already
+    must be equal; where it is not, a person decides. ``stands_in``: the kind a record is written as where the
     destination cannot take it (a person without a seat). ``label``: the field a person knows the record by. ``after``:
     kinds that are written before, though none of them is named. ``apart``: a text that another record must not have:
     ours gets another, and is never joined with that one.
@@ -100,6 +103,7 @@ class Kind(Document):
     match: tuple[str, ...] = ()
     case_counts: Flag = False
     role: tuple[str, ...] = ()
+    same: tuple[str, ...] = ()
     stands_in: str | None = None
     after: tuple[str, ...] = ()
     apart: str | None = None
@@ -166,7 +170,7 @@ class Kinds(Document):
             targets = kind.needs | ({kind.stands_in} if kind.stands_in else set())
             for target in targets - set(self.kinds):
                 raise ValueError(f"{name} refers to the kind '{target}', which does not exist")
-            for match in (*kind.match, *kind.role, *([kind.apart] if kind.apart else [])):
+            for match in (*kind.match, *kind.role, *kind.same, *([kind.apart] if kind.apart else [])):
                 if match not in kind.fields:
                     raise ValueError(f"{name} is matched by '{match}', which is not a field of it")
         return self

@@ -454,9 +454,9 @@ class Loader:
         unknown = [index for index, outcome in enumerate(outcomes) if outcome is None]
         if not unknown:
             return list(outcomes)
+        planned = self.builder.units([rows[i][0].unit for i in unknown])
         whole = [
-            self.builder.build(next(iter(self.builder.units([rows[i][0].unit]))), units[i].sent_at, units[i].mark)
-            for i in unknown
+            self.builder.build(one, units[i].sent_at, units[i].mark) for i, one in zip(unknown, planned, strict=True)
         ]
         kind = whole[0].kind
         write = self.manifest.write(kind, whole[0].variant)

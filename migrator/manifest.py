@@ -23,11 +23,13 @@ class Cited(Document):
 
 class Auth(Document):
     """``basic``: user and password, ``bearer``: a token, which wins where its secret is given; ``{name}`` stands for an
-    account setting or a secret. ``scheme``: the word that stands before the token."""
+    account setting or a secret. ``scheme``: the word that stands before the token. ``header``: where it is not
+    ``Authorization``; no word stands before the token then."""
 
     basic: tuple[str, str] | None = None
     bearer: str | None = None
     scheme: str = "Bearer"
+    header: str | None = None
 
 
 class QuotaRule(Cited):
@@ -191,8 +193,9 @@ class Keep(Document):
     """What the vendor does with one canonical field.
 
     ``write``: ``always``, ``create`` (only then) or ``never``. ``max``: characters, or items of a list; ``max_bytes``:
-    bytes of UTF-8, cut between characters; ``max_item``: characters of each item. ``type_max``: characters of custom
-    values, by field type. ``one_of``: native values it takes. ``default``: what it fills in when there is none;
+    bytes of UTF-8, cut between characters; ``max_item``: characters of each item. ``least``/``most``: of a number,
+    which is raised or lowered. ``type_max``: characters of custom values, by field type. ``one_of``: native values it
+    takes. ``default``: what it fills in when there is none;
     ``fills``: it may fill in something of its own; ``moves``: it changes the value by itself later on.
     ``only_with``: written only where other fields have these values. ``follows``: not written, but read back as this
     reference's field; where it is written too, this is what stands in for nothing. ``kinds``: a reference is written to
@@ -208,6 +211,8 @@ class Keep(Document):
     max: int | None = None
     max_bytes: int | None = None
     max_item: int | None = None
+    least: int | None = None
+    most: int | None = None
     one_of: tuple[Scalar, ...] = ()
     default: Scalar | None = None
     default_field: str | None = None
@@ -271,11 +276,12 @@ class Write(Document):
     has no place there. ``match_among``: kinds
     whose records at the destination are the same too (an employee who asks and has a seat). ``key_field``: the set-up
     custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
-    ``needs``: the secret without which it is left to a person. ``named``: no call makes it, it is there as soon as a
-    written record names it; what none names is left behind, for this reason. ``ends``: a reference after which the
-    record it names takes no other of this kind (a merged ticket has no links of its own): those are left to a person.
-    ``tried``: a plan asks the destination whether it would take the record (its ``complaint``), and leaves what it
-    would not to a person. ``activate``: how a record that was written switched off is switched on.
+    ``takes``: written only where its own fields have these values (regular expressions). ``needs``: the secret without
+    which it is left to a person. ``named``: no call makes it, it is there as soon as a written record names it; what
+    none names is left behind, for this reason. ``ends``: a reference after which the record it names takes no other of
+    this kind (a merged ticket has no links of its own): those are left to a person. ``tried``: a plan asks the
+    destination whether it would take the record (its ``complaint``), and leaves what it would not to a person.
+    ``activate``: how a record that was written switched off is switched on.
     """
 
     kind: str
@@ -293,6 +299,7 @@ class Write(Document):
     left: str | None = None
     key_field: str | None = None
     owner_with: dict[str, tuple[str, ...]] = {}
+    takes: dict[str, tuple[str, ...]] = {}
     needs: str | None = None
     named: str | None = None
     ends: str | None = None

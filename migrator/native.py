@@ -109,7 +109,7 @@ class _Writer:
             if verb.else_key:
                 expression = f"COALESCE({expression}, to_json({self._own_key()}))"
         else:
-            expression = f"to_json({column})"
+            expression = f"to_json({_within(column, keep)})"
         if keep.kinds:
             expression = f"CASE WHEN {_arrives_as(column, keep.kinds)} THEN {expression} END"
         return self._judged(expression, keep)
@@ -270,6 +270,15 @@ def _words(column: str) -> str:
     """Return HTML as plain text: lines, words, and nothing of the markup."""
     lines = f"regexp_replace(regexp_replace({column}, '<br *\\/?>', chr(10), 'gi'), '<[^>]*>', '', 'g')"
     return f"replace(replace(replace({lines}, '&lt;', '<'), '&gt;', '>'), '&amp;', '&')"
+
+
+def _within(number: str, keep: Keep) -> str:
+    """Return a number raised or lowered to what the vendor takes."""
+    if keep.least is not None:
+        number = f"CASE WHEN {number} < {keep.least} THEN {keep.least} ELSE {number} END"
+    if keep.most is not None:
+        number = f"CASE WHEN {number} > {keep.most} THEN {keep.most} ELSE {number} END"
+    return number
 
 
 def _limited(column: str, keep: Keep) -> str:

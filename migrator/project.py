@@ -220,7 +220,10 @@ class Side:
         wanted = re.findall(r"\{(\w+)\}", auth.bearer or "")
         if auth.basic and not (auth.bearer and all(name in self.account.secrets for name in wanted)):
             return HTTPBasicAuth(*(self._fill(part).encode() for part in auth.basic))
-        return Bearer(self._fill(auth.bearer), auth.scheme) if auth.bearer else None
+        if not auth.bearer:
+            return None
+        token = self._fill(auth.bearer)
+        return Bearer(token, "", auth.header) if auth.header else Bearer(token, auth.scheme)
 
 
 @dataclass(frozen=True)

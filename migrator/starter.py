@@ -10,11 +10,10 @@ def starter(project: str, source: str, destination: str) -> str:
     sides = []
     for label, vendor in (("source", source), ("destination", destination)):
         manifest = registry.connector(vendor).manifest
-        lines = [f"{label}:", f"  vendor: {vendor}", "  settings:"]
+        lines = [f"{label}:", f"  vendor: {vendor}", "  settings:" if manifest.settings else "  settings: {}"]
         lines += [f"    {name}: CHANGE-ME        # {what}" for name, what in manifest.settings.items()]
-        lines += [
-            "  secrets:                     # where each is kept: env:VARIABLE or keyring:SERVICE/USER, never itself"
-        ]
+        where = "# where each is kept: env:VARIABLE or keyring:SERVICE/USER, never itself"
+        lines += [f"  secrets:                     {where}" if manifest.secrets else "  secrets: {}"]
         named = list(manifest.secrets.items())
         lines += [f"    {name}: env:{vendor.upper()}_{name.upper()}   # {what}" for name, what in named[:1]]
         lines += [f"    # {name}: env:{vendor.upper()}_{name.upper()}   # {what}" for name, what in named[1:]]

@@ -83,16 +83,17 @@ class Builder:
             yield [list(unit) for _, unit in groupby(lane, key=lambda row: row.unit)]
 
     def units(self, names: Sequence[str]) -> Iterator[list[Row]]:
-        """Yield the rows of units by their names."""
+        """Yield the rows of units by their names, in that order. Workers may ask side by side."""
         self._know_fields(self.kinds.kinds)
-        for unit in names:
-            rows = self.stage.rows(
-                f"SELECT {COLUMNS} FROM {self.planned} WHERE action IN {WRITES} AND unit = ? "
-                "ORDER BY place, length(id), id",
-                unit,
+        rows = self._rows(
+            self.stage.stream(
+                f"SELECT {COLUMNS} FROM {self.planned} WHERE action IN {WRITES} AND unit IN (SELECT unnest(?)) "
+                "ORDER BY unit, place, length(id), id",
+                list(names),
             )
-            if rows:
-                yield list(self._rows(rows))
+        )
+        found = {unit: list(some) for unit, some in groupby(rows, key=lambda row: row.unit)}
+        yield from (found[unit] for unit in names if unit in found)
 
     def _know_fields(self, members: Iterable[str]) -> None:
         if not self._fields and any(self.kinds.kinds[kind].rule for kind in members):
@@ -123,8 +124,21 @@ class Builder:
         there = self._there(main) if main.action != "create" else ""
         return Unit(
             main.as_kind, main.id, main.variant, payload, refs, key, self._own_keys(), tuple(children), sent_at,
-            main.action, there, main.stamp, self._bytes(main) if main.action == "create" else None, mark,
+            main.action, there, main.stamp, self._own_bytes(main, payload), mark,
         )  # fmt: skip
+
+    def _own_bytes(self, main: Row, payload: dict[str, Any]) -> Path | None:
+        """Return the file with a record's own bytes; of an update, where they may have changed, or are put back."""
+        versioned = any(spec.versioned for spec in self.kinds.kinds[main.as_kind].fields.values())
+        if main.action == "update" and versioned and AS_IS in main.payload:
+            digest = payload.get("blob")
+            if digest is None:
+                return None
+            held = self.workspace.blob(str(digest))
+            if not held.is_file():
+                raise RefusedError(f"{main.kind} {main.id}: what it held before is not in the workspace")
+            return held
+        return self._bytes(main) if main.action == "create" or (main.action == "update" and versioned) else None
 
     def _bytes(self, row: Row) -> Path | None:
         blob = self.workspace.blob(row.blob) if row.blob else None

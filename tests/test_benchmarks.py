@@ -54,6 +54,19 @@ def test_the_rules_benchmark_finds_no_difference_where_a_rule_is_called_good(tmp
     assert results["wrong"] == 0
 
 
+def test_the_zones_benchmark_copies_a_zone_that_is_equal_on_the_wire(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "zones.py"), "--json", str(tmp_path / "zones.json")]
+    command += ["--sets", "60", "--repeat", "1", "--only", "migrator"]
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300
+    )
+    if done.returncode == 3:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "zones.json").read_text(encoding="utf-8"))
+    assert [one["rows"] for one in results["runs"]["migrator"]] == [61]
+
+
 @pytest.mark.servers
 def test_the_mail_benchmark_brings_every_message_both_ways(tmp_path: Path) -> None:
     if shutil.which("dovecot") is None:

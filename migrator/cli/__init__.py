@@ -13,6 +13,7 @@ from migrator.cli import run  # noqa: F401
 from migrator.cli import steer  # noqa: F401
 from migrator.cli import back  # noqa: F401
 from migrator.cli import certify  # noqa: F401
+from migrator.cli import cutover  # noqa: F401
 from migrator.cli import rules  # noqa: F401
 from migrator.cli import look  # noqa: F401
 

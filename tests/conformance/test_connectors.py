@@ -10,6 +10,7 @@ import pytest
 from migrator import registry
 from migrator.testing.conformance import Check, Suite, checks
 from migrator.testing.sandbox import Sandbox
+from tests.support.dns_accounts import made as zones
 
 
 def small_zendesk(box: Sandbox) -> Any:
@@ -18,7 +19,12 @@ def small_zendesk(box: Sandbox) -> Any:
 
 
 SERVERS = Path(__file__).parents[1] / "servers"  # where a true server is the judge
-SUITES = {"freshdesk": Suite("freshdesk", records=6, step=2), "zendesk": Suite("zendesk", fill=small_zendesk)}
+SUITES = {
+    "cloudflare": Suite("cloudflare", made=zones, step=2),
+    "digitalocean": Suite("digitalocean", made=zones, step=9),
+    "freshdesk": Suite("freshdesk", records=6, step=2),
+    "zendesk": Suite("zendesk", fill=small_zendesk),
+}
 
 
 def test_every_connector_has_a_suite() -> None:

@@ -212,7 +212,9 @@ def put(stage: Stage, account: Account, *, backwards: bool = False) -> None:
                 )
             )
         stage.put("raw", stream, rows[::-1] if backwards else rows)
-    stage.run("CREATE TABLE blobs.raw (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, problem VARCHAR)")
+    stage.run(
+        "CREATE TABLE blobs.raw (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, problem VARCHAR, url VARCHAR)"
+    )
     files = [a for comment in account["ticket_comments"] for a in comment["attachments"]]
     stage.insert(
         "blobs.raw",

@@ -114,7 +114,7 @@ def begin(suite: Suite, folder: Path, made: Made | None = None) -> Run:
     folder.mkdir(parents=True)
     workspace, connector = Workspace(folder), suite.connector
     stage, ledger = Stage(workspace.stage), Ledger(workspace.ledger)
-    if made:
+    if made := made or suite.made:
         made(stage, connector.kinds, workspace)
     else:
         _made_up(suite, stage, workspace)

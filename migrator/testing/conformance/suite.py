@@ -18,6 +18,7 @@ class Suite:
     at a time: it may be the same one, emptied). ``fill`` puts records into it for a source's checks (the connector's
     own ``demo.fill`` if it has one; it is given the sandbox, or the server). ``records``: made-up records of each kind;
     ``step``: every so many calls get a fault (1 is all of them). ``channels``: ways to write beside the vendor's API.
+    ``made`` puts canonical records into the stage in place of the made-up ones, where records must fit each other.
     ``harms``: the faults to order; a proxy before a server knows those of ``servers.proxy.Harm``. ``blob``: the bytes
     of made-up records that have some, where the vendor takes only such of its own form.
     """
@@ -29,6 +30,7 @@ class Suite:
     step: int = 3
     ground: Callable[[], Ground] | None = None
     channels: tuple[str, ...] = ()
+    made: Callable[[Any, Any, Any], None] | None = None
     blob: bytes = b"attachment bytes \x00\xff\n"
     harms: tuple[str, ...] = ("429", "500", "503", "reset", "unanswered", "timeout", "truncated", "garbled")
 

@@ -1,0 +1,1 @@
+"""Cloudflare, by its HTTP API: source and destination of DNS zones."""

@@ -1,0 +1,1 @@
+"""DigitalOcean, by its HTTP API: source and destination of DNS zones."""

@@ -1,0 +1,1 @@
+"""PowerDNS authoritative server, by its HTTP API: source and destination."""

@@ -1,0 +1,1 @@
+"""SFTP: trees of files on any server with SSH."""

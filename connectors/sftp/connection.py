@@ -1,0 +1,167 @@
+"""Writing trees of files: whole or not at all, with permissions and dates, over nothing that is there already."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from migrator.connector import Native, Outcome, Unit, Written
+from migrator.errors import AbsentError, RefusedError, VendorError
+
+from .names import path_of, raw, record_id
+from .reading import Reader
+
+if TYPE_CHECKING:
+    from .wire import Wire
+
+LOOKS = 10  # for a folder to be empty, while others empty it
+PAUSE_SECONDS = 0.2
+PIECE_BYTES = 2**20
+
+
+class Connection(Reader):
+    """One tree of files that is written too."""
+
+    def write(self, units: Sequence[Unit]) -> list[Outcome]:
+        """Carry out one unit."""
+        unit = units[0]
+        with self.wire() as wire:
+            if unit.action == "delete":
+                return [self._removed(wire, unit)]
+            if unit.action == "update":
+                return [self._changed(wire, unit)]
+            return [self._made(wire, unit)]
+
+    def _made(self, wire: Wire, unit: Unit) -> Written:
+        path, there = str(unit.payload["path"]), self.at(str(unit.payload["path"]))
+        self._folders_above(wire, path)
+        if unit.variant == "folder":
+            wire.folder(there)
+            self._dress(wire, there, unit.payload)
+            return Written(record_id(path, folder=True))
+        try:
+            wire.stat(there)
+        except AbsentError:
+            pass
+        else:
+            raise RefusedError(f"{path} is there already, and was not when the load was planned; plan again")
+        if unit.variant == "link":
+            wire.link(raw(str(unit.payload["link"])), there)
+        else:
+            self._put(wire, unit, there, over=False)
+        return Written(record_id(path, folder=False))
+
+    def _folders_above(self, wire: Wire, path: str) -> None:
+        """Make the folders a path lies in; their own records say later what they are like."""
+        above = path.rpartition("/")[0]
+        if not above:
+            return
+        try:
+            entry = wire.stat(self.at(above))
+        except AbsentError:
+            self._folders_above(wire, above)
+            wire.folder(self.at(above))
+            return
+        if entry.type == "link":
+            raise RefusedError(f"{above} is a link at the destination: {path} would land elsewhere")
+
+    def _put(self, wire: Wire, unit: Unit, there: bytes, *, over: bool) -> None:
+        if unit.blob is None:
+            raise VendorError(f"{unit.kind} {unit.id}: its bytes are not in the plan")
+        mode, mtime = _mode(unit.payload), _mtime(unit.payload)
+        if over and (mode is None or mtime is None):
+            held = wire.stat(there)
+            mode, mtime = held.mode if mode is None else mode, held.mtime if mtime is None else mtime
+        wire.put(there, unit.blob, mode=0o644 if mode is None else mode, mtime=mtime, over=over)
+
+    @staticmethod
+    def _dress(wire: Wire, there: bytes, payload: Native) -> None:
+        wire.dress(there, mode=_mode(payload), mtime=_mtime(payload))
+
+    def _changed(self, wire: Wire, unit: Unit) -> Written:
+        there = self.at(path_of(unit.there))
+        if unit.variant == "link" and "link" in unit.payload:
+            wire.remove(there, folder=False)
+            wire.link(raw(str(unit.payload["link"])), there)
+        elif unit.blob is not None and {"url", "blob"} & set(unit.payload):
+            self._put(wire, unit, there, over=True)
+        else:
+            self._dress(wire, there, unit.payload)
+        return Written(unit.there)
+
+    def _removed(self, wire: Wire, unit: Unit) -> Written:
+        there, folder = self.at(path_of(unit.there)), unit.variant == "folder"
+        for look in range(LOOKS):
+            try:
+                wire.remove(there, folder=folder)
+                break
+            except AbsentError:
+                break  # gone already
+            except RefusedError:
+                if not folder or look == LOOKS - 1:
+                    raise
+                self.client.sleep(PAUSE_SECONDS)  # another worker may be emptying it
+        return Written(unit.there)
+
+    def before(self, unit: Unit) -> Native:
+        """Return what an entry holds before it is changed. Raises RefusedError where it was changed, or is gone."""
+        _, found = self.peek(unit.kind, unit.variant, [(unit.there, None)])
+        if not found:
+            raise RefusedError(f"{path_of(unit.there)} is no longer there", status=404)
+        if unit.stamp is not None and found[0].updated_at != unit.stamp:
+            raise RefusedError(f"{path_of(unit.there)} was changed at the destination since the plan looked at it")
+        held: Native = json.loads(found[0].body)
+        places: Native = {place: held[place] for place in ("mode", "modified", "link") if place in unit.payload}
+        if "url" in unit.payload:
+            places |= {"mode": held["mode"], "modified": held["modified"]}
+            places["blob"] = self._digest(path_of(unit.there), int(held["size"]))
+        return places
+
+    # ---- doubt ------------------------------------------------------------------------------------------------------
+
+    def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
+        """Look up what calls in doubt made: an entry of the name, with the very bytes, or the same target."""
+        return [self._found(unit) for unit in units]
+
+    def _found(self, unit: Unit) -> Written | None:
+        path = path_of(unit.there) if unit.there else str(unit.payload["path"])
+        there = unit.there or record_id(path, folder=unit.variant == "folder")
+        try:
+            entry = self.seen(path)
+        except AbsentError:
+            return Written(there) if unit.action == "delete" else None
+        if unit.action == "delete":
+            return None
+        if entry.type != unit.variant:
+            return None
+        mode, mtime = _mode(unit.payload), _mtime(unit.payload)
+        if (mode is not None and entry.mode != mode) or (mtime is not None and entry.mtime != mtime):
+            return None  # done again: nothing of it is doubled
+        if unit.variant == "link":
+            wanted = raw(str(unit.payload["link"])) if "link" in unit.payload else None
+            same = wanted is None or self.again(lambda wire: wire.target(self.at(path))) == wanted
+        else:
+            held = unit.blob
+            same = held is None or (held.stat().st_size == entry.size and self._digest(path, entry.size) == held.name)
+        return Written(there) if same else None
+
+    def _digest(self, path: str, size: int) -> str:
+        def read(wire: Wire) -> str:
+            digest = hashlib.sha256()
+            for piece in wire.pieces(self.at(path), size):
+                digest.update(piece)
+            return digest.hexdigest()
+
+        return self.again(read)
+
+
+def _mode(payload: Native) -> int | None:
+    return int(str(payload["mode"]), 8) & 0o7777 if payload.get("mode") else None
+
+
+def _mtime(payload: Native) -> int | None:
+    held = payload.get("modified")
+    return int(datetime.fromisoformat(str(held)).timestamp()) if held else None

@@ -1,0 +1,1 @@
+"""Zone files (RFC 1035 master files) in a folder: source and destination."""

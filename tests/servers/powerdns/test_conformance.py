@@ -1,0 +1,54 @@
+"""The conformance suite, judged by a true PowerDNS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migrator.testing.conformance import Check, ServerGround, Suite, checks
+from migrator.testing.servers import Proxy, powerdns
+from migrator.testing.servers.powerdns import PowerDNS
+from tests.servers.dns.conftest import at
+from tests.support.dns_accounts import made
+
+pytestmark = pytest.mark.servers
+_here: dict[str, tuple[PowerDNS, Proxy]] = {}
+
+
+@pytest.fixture(scope="module")
+def server(running: Callable[..., Any]) -> PowerDNS:
+    found: PowerDNS = running(powerdns.start, "powerdns")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _running(server: PowerDNS) -> Iterator[None]:
+    with Proxy(server.url) as proxy:
+        _here["now"] = (server, proxy)
+        yield
+
+
+def ground() -> ServerGround:
+    """Return an empty server."""
+    server, proxy = _here["now"]
+    server.reset()
+    proxy.calm()
+    account, secrets = at(server, servers=server.address)
+
+    def counted() -> dict[str, int]:
+        return {table: int(str(server.rows(f"SELECT count(*) FROM {table}")[0][0])) for table in ("domains", "records")}
+
+    return ServerGround(proxy, account.model_copy(update={"workers": 1}), secrets, counted, server)
+
+
+SUITE = Suite(
+    "powerdns", ground=ground, made=made, step=2, harms=("429", "503", "reset", "unanswered", "failed", "truncated")
+)
+
+
+@pytest.mark.parametrize("check", checks(SUITE), ids=str)
+def test_conformance(check: Check, tmp_path: Path) -> None:
+    check(tmp_path)
