@@ -74,7 +74,7 @@ class Builder:
             self.stage.stream(
                 f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first FROM {self.planned} "
                 f"WHERE action IN ({wanted}) AND as_kind IN ({marks})) "
-                "ORDER BY lane, first, unit, place, length(id), id",
+                "ORDER BY lane, first, length(unit), unit, place, length(id), id",
                 *actions,
                 *members,
             )

@@ -35,7 +35,7 @@ SUITES = {
     "chatwoot": Suite("chatwoot", records=6, step=5),
     "cloudflare": Suite("cloudflare", made=zones, step=2),
     "digitalocean": Suite("digitalocean", made=zones, step=9),
-    "freshdesk": Suite("freshdesk", records=6, step=1),
+    "freshdesk": Suite("freshdesk", records=6, step=2),
     "zammad": Suite("zammad", fill=small_zammad, records=5, step=24),
     "zendesk": Suite("zendesk", fill=small_zendesk),
 }

@@ -27,6 +27,7 @@ from migrator.rules.conditions import Any as AnyOf
 from migrator.rules.natives import field_name, remembered
 from migrator.rules.normal_forms import TooLargeError, assume, dnf, given_event, sets, simple
 from migrator.rules.notebook import Notebook
+from migrator.rules.references import is_mark
 from migrator.rules.verdicts import Verdict
 
 from . import names
@@ -275,6 +276,8 @@ class Conditions:
         """Return (resource_type, field_name) of a path, or None."""
         if at.custom:
             kind = {"ticket": "ticket", "requester": "contact", "organization": "company"}.get(at.of)
+            if kind and is_mark(at.custom):
+                return kind, at.custom
             name = f"cf_{at.custom}" if self.own else field_name(at.custom)
             if kind and not self.own:
                 self.book.need(f"{kind} field", name, f"it holds the custom field {at.custom}")
@@ -297,6 +300,8 @@ class Conditions:
         if isinstance(value, Ref):
             if at.name in ("status", "priority", "channel", "type") and at.of == "ticket":
                 return (int(value.id) if value.id.isdigit() else value.id) if self.own else None
+            if is_mark(value.id):
+                return value.id
             plain = self.own and value.id.isdigit()
             return int(value.id) if plain else f"<{value.kind}:{value.id}>"
         held = getattr(value, "value", None)

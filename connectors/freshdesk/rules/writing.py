@@ -22,6 +22,7 @@ from migrator.rules.conditions import Any as AnyOf
 from migrator.rules.normal_forms import assume
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import escaped, translated
+from migrator.rules.references import is_mark
 from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
 from migrator.rules.verdicts import Translation, Verdict
 
@@ -164,7 +165,8 @@ class Actions:
             native["email_to"] = -2  # the ticket's agent
         elif to.who != "requester":
             plain = self.own and to.id.isdigit()
-            native["email_to"] = int(to.id) if plain else f"<{to.who}:{to.id}>" if not self.own else to.id
+            told = f"<{to.who}:{to.id}>" if not self.own and not is_mark(to.id) else to.id
+            native["email_to"] = int(to.id) if plain else told
         subject = self.text(at, action.subject, plain=True)
         return native | {"email_subject": subject, "email_body": self.text(at, action.body)}
 
