@@ -24,13 +24,14 @@ from migrator.rules.conditions import (
     leaves,
 )
 from migrator.rules.conditions import Any as AnyOf
-from migrator.rules.natives import field_name, remembered
+from migrator.rules.natives import field_name
 from migrator.rules.normal_forms import TooLargeError, assume, dnf, given_event, sets, simple
 from migrator.rules.notebook import Notebook
 from migrator.rules.references import is_mark
 from migrator.rules.verdicts import Verdict
 
 from . import names
+from .needs import added, came_by, native_leaf
 
 Native = dict[str, Any]
 # Set off by whatever else an update rule can notice: messages, ratings, status, priority, type, group, agent, due date
@@ -215,7 +216,7 @@ class Conditions:
             if self.timed:
                 return None, "untranslatable", "time-triggered rules there do not know tags"
             operator = "and" if every else "not_in" if leaf.negated else "in"
-            return _made("ticket", "tag_names", operator, list(leaf.tags)), "exact", ""
+            return native_leaf("ticket", "tag_names", operator, list(leaf.tags)), "exact", ""
         if isinstance(leaf, Text):
             return self._text(leaf)
         if isinstance(leaf, Elapsed):
@@ -243,34 +244,10 @@ class Conditions:
         split = [ours for ours, (_, without) in names.ADDED_STATUSES.items() if words & {ours, without}]
         if leaf.path.name == "status" and split and verdict == "exact":
             for word in split:
-                self.added(word)
+                added(self.book, word)
             shown = " and ".join(f"“{names.ADDED_STATUSES[word][0]}”" for word in split)
             return made, "equivalent", f"given the status {shown} is added there and tickets are moved into it"
         return made, verdict, note
-
-    def added(self, word: str) -> None:
-        """Note a status that is not there from the beginning, and the rules that keep it as the source's does."""
-        name, without = names.ADDED_STATUSES[word]
-        because = f"a status of its own, apart from {without}; move tickets into it: overlay.freshdesk.ticket.status"
-        self.book.need("status", name, because)
-        if word != "new":
-            return
-        native: Native = {"rule_type": names.CREATION, "name": "New tickets are new", "active": False, "position": 1}
-        came = _made(
-            "ticket", "source", "in", [names.CHANNEL_CODES[one] for one in ("email", "web", "chat", "feedback")]
-        )
-        asked = [_made("ticket", "status", "in", [2]), came]
-        native["conditions"] = [{"name": "condition_set_1", "match_type": "all", "properties": asked}]
-        native["actions"] = [{"field_name": "status", "value": names.STATUS_CODES["new"]}]
-        self.book.need(
-            "automation", native["name"], "comes first: tickets that customers open are new, not open", native
-        )
-        native = {"rule_type": names.UPDATE, "name": "New becomes open", "active": False, "position": 1}
-        asked = [_made("ticket", "status", "in", [names.STATUS_CODES["new"]])]
-        native |= {"performer": {"type": 3}, "events": [{"field_name": "responder_id", "from": "--", "to": "--"}]}
-        native["conditions"] = [{"name": "condition_set_1", "match_type": "all", "properties": asked}]
-        native["actions"] = [{"field_name": "status", "value": 2}]
-        self.book.need("automation", native["name"], "comes first: whoever is given a new ticket opens it", native)
 
     def place(self, at: Path) -> tuple[str, str] | None:
         """Return (resource_type, field_name) of a path, or None."""
@@ -311,7 +288,7 @@ class Conditions:
 
     def _is(self, leaf: Is) -> tuple[Native | None, Verdict, str]:
         if str(leaf.path) == "ticket.channel" and not self.own and self._unknown(leaf):
-            leaf = self._came_by(leaf)
+            leaf = came_by(self.book, leaf)
         place = self.place(leaf.path)
         if self.timed and place and (place[0] != "ticket" or place[1] in names.UNTIMED):
             return None, "untranslatable", "time-triggered rules there ask for the ticket only, not for texts or people"
@@ -325,21 +302,11 @@ class Conditions:
             values.append("")
         if leaf.path.name == "language" or (leaf.path.name == "type" and None in values):
             verdict, note = "approximated", "languages are named otherwise there"
-        return _made(*place, "not_in" if made.negated else "in", values), verdict, note
+        return native_leaf(*place, "not_in" if made.negated else "in", values), verdict, note
 
     def _unknown(self, leaf: Is) -> bool:
         """Say whether a channel is asked for that Freshdesk has not."""
         return any(self.value(leaf.path, one) is None for one in leaf.values)
-
-    def _came_by(self, leaf: Is) -> Is:
-        """Return a question for channels that are unknown there as one for the field that remembers the old word."""
-        for word, code in names.CHANNEL_CODES.items():
-            native: Native = {"rule_type": names.CREATION, "name": f"Came by {word}", "active": False, "position": 1}
-            properties = [_made("ticket", "source", "in", [code])]
-            native["conditions"] = [{"name": "condition_set_1", "match_type": "all", "properties": properties}]
-            native["actions"] = [{"field_name": "cf_came_by", "value": word}]
-            self.book.need("automation", native["name"], "fills cf_came_by; comes first", native)
-        return leaf.model_copy(update={"path": Path(of="ticket", name="came_by"), "values": remembered(leaf)})
 
     def _text(self, leaf: Text) -> tuple[Native | None, Verdict, str]:
         place = self.place(leaf.path)
@@ -353,7 +320,7 @@ class Conditions:
         if self.timed:
             return None, "untranslatable", "time-triggered rules there do not look into texts"
         note = "finds the letters anywhere, not the whole word" if words else ""
-        return _made(*place, operator, list(leaf.needles)), "approximated" if words else "exact", note
+        return native_leaf(*place, operator, list(leaf.needles)), "approximated" if words else "exact", note
 
     def _elapsed(self, leaf: Elapsed) -> tuple[Native | None, Verdict, str]:
         name = names.ANCHORS.get(leaf.anchor)
@@ -364,7 +331,7 @@ class Conditions:
             if not name:
                 name, more = names.CUSTOM_HOURS, {"custom_status_id": code}
             if not self.own:
-                self.added(word)
+                added(self.book, word)
         operator = names.ORDER_NAMES.get(leaf.op)
         fits = leaf.hours >= 1 and float(leaf.hours).is_integer() and self.book.rule.kind == "timed"
         if name is None or operator is None or leaf.null or not fits:
@@ -373,7 +340,7 @@ class Conditions:
             return None, "untranslatable", "Freshdesk counts hours of the clock here"
         verdict: Verdict = "exact" if self.own else "equivalent"
         note = "" if self.own else "checked once an hour"
-        return {**_made("ticket", name, operator, int(leaf.hours)), **more}, verdict, note
+        return {**native_leaf("ticket", name, operator, int(leaf.hours)), **more}, verdict, note
 
     def own_shape(self, when: Condition) -> Native:
         """Return what Freshdesk's own reader made the condition from."""
@@ -423,7 +390,3 @@ def _own_event(writes: Conditions, leaf: Any) -> Native:
     for side, values in (("from", leaf.before), ("to", leaf.after)):
         native[side] = "--" if values is None else writes.value(leaf.path, values[0]) if values else ""
     return native
-
-
-def _made(kind: str, name: str, operator: str, value: Any) -> Native:
-    return {"resource_type": kind, "field_name": name, "operator": operator, "value": value}

@@ -28,6 +28,7 @@ from migrator.rules.verdicts import Translation, Verdict
 
 from . import names
 from .conditions import Conditions
+from .needs import added
 
 Native = dict[str, Any]
 CLICKS = {
@@ -140,7 +141,7 @@ class Actions:
             word, verdict, note = self.book.unset(ours, getattr(value, "value", None), tables[ours])
             held = Lit(value=str(word))
             if word in names.ADDED_STATUSES:
-                self.writes.added(str(word))
+                added(self.book, str(word))
                 verdict, note = "equivalent", f"given the status “{names.ADDED_STATUSES[str(word)][0]}” is added there"
         elif not self.own and (action.path.custom or ours in names.HELPERS):
             verdict, note = "equivalent", "given the field is there"
