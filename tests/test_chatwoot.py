@@ -83,7 +83,8 @@ def test_a_conversation_arrives_with_its_people_words_files_and_status(desk: Any
     assert not [mail for mail in new.state["mails"] if mail["why"] == "reply"]
 
 
-def test_what_is_said_later_arrives_and_wakes_nobody(desk: Any) -> None:
+@pytest.mark.parametrize("lost", ["", "/messages$", "/toggle_status$"])
+def test_what_is_said_later_arrives_once_and_wakes_nobody(desk: Any, lost: str) -> None:
     run, old, new = desk
     comment = next(iter(old.store["ticket_comments"].values()))["comment"]
     module = registry.connector("zendesk").sandbox
@@ -93,9 +94,12 @@ def test_what_is_said_later_arrives_and_wakes_nobody(desk: Any) -> None:
     module.touch(old)
     run.extract()
     plan = run.plan()
+    if lost:
+        new.fault("unanswered", matching=f"^POST .*{lost}")
     assert run.load(plan.digest).finished
     proven(run)
     there = conversations(new)["Question 101"]
+    assert len(said(new, there)) == 4
     assert there["status"] == "resolved"
     assert there["priority"] == "low"
     assert said(new, there)[-1]["message_type"] == 0
