@@ -162,17 +162,17 @@ class Stage:
                 )
 
     def replace(self, relation: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert a few rows in place of those with their primary keys, all or none."""
+        """Insert rows in place of those with their primary key, which comes first; all or none, the last of equals.
+
+        One statement for all: row by row costs four milliseconds of CPU each.
+        """
         if not rows:
             return
-        self.run("BEGIN TRANSACTION")
-        try:
-            for row in rows:
-                self.run(f"INSERT OR REPLACE INTO {relation} VALUES ({', '.join('?' for _ in row)})", *row)
-        except BaseException:
-            self.run("ROLLBACK")
-            raise
-        self.run("COMMIT")
+        last = {row[0]: [None if value is None else str(value) for value in row] for row in rows}
+        picked = ", ".join(f"x[{place}]" for place in range(1, len(rows[0]) + 1))
+        listed = "SELECT unnest(from_json(?, '[[\"VARCHAR\"]]')) AS x"
+        part = json.dumps(list(last.values()), ensure_ascii=False)
+        self.run(f"INSERT OR REPLACE INTO {relation} SELECT {picked} FROM ({listed})", part)
 
     def columns(self, kind: Kind) -> str:
         """Return a kind's columns as DuckDB declares them."""
@@ -239,7 +239,8 @@ def _rule(dialect: str, kind: str, body: str) -> str:
 def html_form(html: str) -> str:
     """Return what HTML says, whatever its layout: its text with blanks folded, its links and its pictures.
 
-    Vendors rewrite markup when they store it; two bodies are the same when this is.
+    Vendors rewrite markup when they store it; two bodies are the same when this is. A link that says its own address
+    counts as text: vendors make such links, and unmake them.
     """
     from selectolax.lexbor import LexborHTMLParser
 
@@ -250,6 +251,8 @@ def html_form(html: str) -> str:
     for link in tree.css("a[href], img[src]"):
         address = (link.attributes.get("href") if link.tag == "a" else link.attributes.get("src")) or ""
         address = re.sub(r"\s", "", address)
+        if link.tag == "a" and re.sub(r"\s", "", link.text()) == address:
+            continue
         if ":" not in address.split("/")[0] or address.lower().startswith(SAFE_SCHEMES):
             marks.append(address)
     root = tree.body or tree.root
