@@ -65,13 +65,14 @@ class Quota(Document):
 class Paging(Document):
     """How a list goes on: ``none``; ``link`` header; ``cursor`` (incremental export: ``after_cursor``,
     ``end_of_stream``); ``time`` (incremental by ``start_time``, repeats its last second); ``next`` (``next_page``
-    address in the body).
+    address in the body); ``page`` (numbered pages, to the first that is empty: a vendor may give shorter ones than
+    asked for).
 
     ``size`` records a page, asked for by ``size_param``. ``most``: pages after which the vendor stops; then
     ``window`` goes on.
     """
 
-    style: Literal["none", "link", "cursor", "time", "next"] = "none"
+    style: Literal["none", "link", "cursor", "time", "next", "page"] = "none"
     size: int = 100
     size_param: str = "per_page"
     most: int | None = None
@@ -203,7 +204,12 @@ class Keep(Document):
     belongs to one record only. ``trim``/``lower``: the vendor does so itself; ``replaces``: characters it cannot take,
     and what stands in their place; ``last_part``: of a path, only what stands after the last slash; ``one_word``: of a
     text (or each item) one word in lower case; ``sorted``: a list comes back in the order of its letters, each once;
-    ``adds``: the vendor adds the options chosen in this map.
+    ``adds``: the vendor adds the options chosen in this map. ``capital``: what is one word in small letters only, or
+    in capitals only, comes back with a capital first letter. ``pictures: link``: the vendor takes pictures that lie
+    elsewhere out of HTML, so a link to each is written in its place. ``member_of``: [kind, this, other]: a
+    reference is written only where a record of that kind has it as ``this`` and our own ``other`` as ``other``.
+    ``same_as``: a reference is written only where that field of the record another one names is the same.
+    ``matches``: a text is written only where the whole of it is like this.
     ``loss``/``because``: how a difference is named in the report, and why.
     """
 
@@ -220,6 +226,8 @@ class Keep(Document):
     moves: Flag = False
     follows: tuple[str, str] | None = None
     kinds: tuple[str, ...] = ()
+    same_as: tuple[str, str] | None = None
+    matches: str = ""
     bare: Flag = False
     type_max: dict[str, int] = {}
     only_with: dict[str, tuple[str, ...]] = {}
@@ -231,6 +239,9 @@ class Keep(Document):
     sorted: Flag = False
     adds: str | None = None
     unique: Flag = False
+    capital: Flag = False
+    pictures: Literal["keep", "link"] = "keep"
+    member_of: tuple[str, str, str] | None = None
     loss: Literal["dropped", "truncated", "merged", "reset", "unresolved", "untranslated"] | None = None
     because: str = ""
 

@@ -35,6 +35,7 @@ def rehearse(
     plan, side = steps.saved_plan(), steps.project.destination
     clock = Clock(datetime.now(UTC).isoformat())  # wound by hand: a rehearsal does not wait for jobs
     box = side.connector.sandbox.create(clock=clock, limits=False)
+    box.state["channels"] = side.account.channels  # what a person has opened there, the twin has too
     _furnish(steps, box)
     folder = steps.workspace.folder / "rehearsal"
     shutil.rmtree(folder, ignore_errors=True)

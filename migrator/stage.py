@@ -239,7 +239,8 @@ def _rule(dialect: str, kind: str, body: str) -> str:
 def html_form(html: str) -> str:
     """Return what HTML says, whatever its layout: its text with blanks folded, its links and its pictures.
 
-    Vendors rewrite markup when they store it; two bodies are the same when this is.
+    Vendors rewrite markup when they store it; two bodies are the same when this is. A link that says its own address
+    counts as text: vendors make such links, and unmake them.
     """
     from selectolax.lexbor import LexborHTMLParser
 
@@ -250,6 +251,8 @@ def html_form(html: str) -> str:
     for link in tree.css("a[href], img[src]"):
         address = (link.attributes.get("href") if link.tag == "a" else link.attributes.get("src")) or ""
         address = re.sub(r"\s", "", address)
+        if link.tag == "a" and re.sub(r"\s", "", link.text()) == address:
+            continue
         if ":" not in address.split("/")[0] or address.lower().startswith(SAFE_SCHEMES):
             marks.append(address)
     root = tree.body or tree.root

@@ -1,1 +1,1 @@
-"""Zammad: so far its dialect of rules; how to talk to it comes with its connector."""
+"""Zammad: source and destination by its REST API (v1), and its dialect of rules."""

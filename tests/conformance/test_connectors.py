@@ -18,11 +18,25 @@ def small_zendesk(box: Sandbox) -> Any:
     return registry.connector("zendesk").part("demo").fill(box, tickets=12)
 
 
+def small_zammad(box: Sandbox) -> Any:
+    """Fill a Zammad sandbox with a small made-up account."""
+    return registry.connector("zammad").part("demo").fill(box, tickets=8)
+
+
+def importing() -> Sandbox:
+    """Return a Zammad sandbox in import mode."""
+    box: Sandbox = registry.connector("zammad").sandbox.create()
+    box.state["import_mode"] = True
+    return box
+
+
 SERVERS = Path(__file__).parents[1] / "servers"  # where a true server is the judge
 SUITES = {
+    "chatwoot": Suite("chatwoot", records=6, step=5),
     "cloudflare": Suite("cloudflare", made=zones, step=2),
     "digitalocean": Suite("digitalocean", made=zones, step=9),
-    "freshdesk": Suite("freshdesk", records=6, step=1),
+    "freshdesk": Suite("freshdesk", records=6, step=2),
+    "zammad": Suite("zammad", fill=small_zammad, records=5, step=24),
     "zendesk": Suite("zendesk", fill=small_zendesk),
 }
 
@@ -34,4 +48,13 @@ def test_every_connector_has_a_suite() -> None:
 
 @pytest.mark.parametrize("check", [pytest.param(c, id=f"{v}: {c}") for v, s in SUITES.items() for c in checks(s)])
 def test_conformance(check: Check, tmp_path: Path) -> None:
+    check(tmp_path)
+
+
+IMPORT = Suite("zammad", create=importing, channels=("import_mode",), records=5, step=40, harms=("unanswered",))
+WRITING = [check for check in checks(IMPORT) if not str(check).startswith(("reading", "pages"))]
+
+
+@pytest.mark.parametrize("check", [pytest.param(c, id=str(c)) for c in WRITING])
+def test_conformance_of_zammad_in_import_mode(check: Check, tmp_path: Path) -> None:
     check(tmp_path)

@@ -124,6 +124,25 @@ def test_what_follows_is_the_field_of_the_record_referred_to(
     assert [row["x"] for row in found] == ["one" if who == "1" else None for who, _ in values]
 
 
+@given(values=many(st.tuples(st.none() | st.sampled_from(["1", "2", "9"]), st.none() | st.sampled_from("ab"))))
+def test_a_reference_is_written_where_another_record_says_the_same(
+    stage: Stage, values: list[tuple[str | None, str | None]]
+) -> None:
+    stage.schema("predicted")
+    stage.table("predicted.case", "id VARCHAR, asks VARCHAR")
+    stage.insert("predicted.case", [["1", "a"], ["2", None]])
+    spec = kind(of={"type": "ref", "to": ["case"]}, x={"type": "ref", "to": ["person"]})
+    keep = write(of="always", x={"same_as": ["of", "asks"]})
+    found = back(stage, spec, variant(of="of", x="x"), keep, [{"of": of, "x": value} for of, value in values])
+    assert [row["x"] for row in found] == ["a" if (of, value) == ("1", "a") else None for of, value in values]
+
+
+@given(values=many(names))
+def test_a_text_that_is_not_like_what_the_vendor_takes_is_not_sent(stage: Stage, values: list[str]) -> None:
+    found = back(stage, kind(x="text"), variant(x="x"), write(x={"matches": "[a-c]+"}), [{"x": v} for v in values])
+    assert [row["x"] for row in found] == [v if re.fullmatch("[a-c]+", v) else None for v in values]
+
+
 @given(values=many(st.tuples(st.none() | names, st.none() | names)))
 def test_a_default_may_be_another_field_of_the_record(
     stage: Stage, values: list[tuple[str | None, str | None]]
@@ -160,3 +179,56 @@ def test_native_values_outside_those_taken_become_the_default(
         [{"x": f"w{value}"} for value in values],
     )
     assert [row["x"] for row in found] == [f"w{value if value in allowed else default}" for value in values]
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("ada", "Ada"),
+        ("ADA", "Ada"),
+        ("élan", "Élan"),
+        ("Ada", "Ada"),
+        ("aDa", "aDa"),
+        ("ada b", "ada b"),
+        ("x1", "x1"),
+    ],
+)
+def test_a_word_in_one_case_gets_a_capital_first_letter(stage: Stage, name: str, kept: str) -> None:
+    (row,) = back(stage, kind(x="text"), variant(x="x"), write(x={"capital": True}), [{"x": name}])
+    assert row["x"] == kept
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        '<img src="https://a.example/b.png?x=1&amp;y=2" alt="a">',
+        "<img alt='a' src='http://a.example/b.png'/>",
+        "<IMG width=1 SRC=//a.example/b.png>",
+        '<img\nclass="x" src=" ftp://a.example/b.png">',
+    ],
+)
+def test_a_picture_from_elsewhere_becomes_a_link_to_it(stage: Stage, picture: str) -> None:
+    body = f"<p>before {picture} after</p>"
+    (row,) = back(stage, kind(x="html"), variant(x="x"), write(x={"pictures": "link"}), [{"x": body}])
+    address = re.search(r"(?:\w+:)?//[^\"'\s>]+", picture)
+    assert address
+    assert row["x"] == f'<p>before <a href="{address[0]}">{address[0]}</a> after</p>'
+
+
+@pytest.mark.parametrize(
+    "body", ['<img src="cid:1@x">', '<img src="/own.png">', "<imgx src=https://a.example>", "a < b"]
+)
+def test_other_pictures_stay_as_they_are(stage: Stage, body: str) -> None:
+    (row,) = back(stage, kind(x="html"), variant(x="x"), write(x={"pictures": "link"}), [{"x": body}])
+    assert row["x"] == body
+
+
+def test_a_reference_is_written_only_where_a_membership_says_so(stage: Stage) -> None:
+    stage.schema("canonical")
+    stage.table("canonical.membership", 'id VARCHAR, agent VARCHAR, "group" VARCHAR')
+    stage.insert("canonical.membership", [["1", "ann", "one"], ["2", "bob", "two"]])
+    spec = kind(agent={"type": "ref", "to": ["thing"]}, group={"type": "ref", "to": ["thing"]})
+    keep = write(agent={"member_of": ["membership", "agent", "group"]}, group="always")
+    records = [{"agent": a, "group": g} for a, g in (("ann", "one"), ("ann", "two"), ("bob", None), ("bob", "two"))]
+    found = back(stage, spec, variant(agent="agent", group="group"), keep, records)
+    assert [row["agent"] for row in found] == ["ann", None, None, "bob"]

@@ -170,7 +170,17 @@ METRICS = {
 }
 METRIC_NAMES = {ours: theirs for theirs, ours in METRICS.items()}
 
-BOOKKEEPING = ("_source", "_expected", "id", "created_at", "updated_at", "created_by_id", "updated_by_id", "link")
+BOOKKEEPING = (
+    "_source",
+    "_expected",
+    "_position",
+    "id",
+    "created_at",
+    "updated_at",
+    "created_by_id",
+    "updated_by_id",
+    "link",
+)
 
 LINK = "#{config.http_type}://#{config.fqdn}/#ticket/zoom/#{ticket.id}"
 PLACEHOLDERS: dict[str, str] = {  # ours to theirs

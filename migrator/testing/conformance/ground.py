@@ -62,10 +62,11 @@ class Ground(Protocol):
 
 @dataclass
 class SandboxGround:
-    """A sandbox in process."""
+    """A sandbox in process; ``channels``: the ways to write that are chosen beside the vendor's API."""
 
     connector: Connector
     box: Sandbox
+    channels: tuple[str, ...] = ()
 
     @property
     def clock(self) -> Clock:
@@ -79,9 +80,10 @@ class SandboxGround:
         account = Account(
             vendor=self.connector.vendor,
             url=self.box.base_url,
-            settings={"user": getattr(module, "EMAIL", "nobody")},
+            settings={"user": getattr(module, "EMAIL", "nobody"), **getattr(module, "SETTINGS", {})},
             secrets=dict.fromkeys(self.connector.manifest.secrets, f"env:{SECRET}"),
             workers=1,
+            channels=self.channels,
         )
         clock = self.box.clock
         return side(account, None, "conformance").open(

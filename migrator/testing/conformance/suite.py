@@ -44,7 +44,7 @@ class Suite:
         if self.ground:
             return self.ground()
         box = self.create() if self.create else self.connector.sandbox.create(limits=False)
-        return SandboxGround(self.connector, box)
+        return SandboxGround(self.connector, box, self.channels)
 
     @property
     def fills(self) -> bool:
