@@ -346,6 +346,9 @@ class Decider:
             only = "; ".join(f"{label} {' or '.join(values)}" for label, values in write.owner_with.items())
             cases.append((f"NOT {there}", "manual", quoted(f"{title} takes it only on a {owner} with {only}")))
         if kind.match:
+            if own := ", ".join(quoted(one.id) for one in self.manifest.setup if one.kind == kind_name):
+                earlier = quoted("migrator's own, of an earlier move: this one keeps its own there")
+                cases.append((f"w._first IN ({own}) AND NOT w._own", "skip", earlier))
             cases.append(("w._first IS NOT NULL AND NOT w._own", "merge", "'the same as record ' || w._first"))
             who = quoted(f"{title} has it already, as ")
             cases.append(("w._there IS NULL AND w._among IS NOT NULL", "keep", f"{who} || w._among_as"))

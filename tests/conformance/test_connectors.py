@@ -31,12 +31,12 @@ def importing() -> Sandbox:
 
 
 SERVERS = Path(__file__).parents[1] / "servers"  # where a true server is the judge
-SUITES = {
+SUITES = {  # a made-up record refers to the one that is five times its number on: with five, all would be linked alike
     "chatwoot": Suite("chatwoot", records=6, step=5),
     "cloudflare": Suite("cloudflare", made=zones, step=2),
     "digitalocean": Suite("digitalocean", made=zones, step=9),
     "freshdesk": Suite("freshdesk", records=6, step=2),
-    "zammad": Suite("zammad", fill=small_zammad, records=5, step=24),
+    "zammad": Suite("zammad", fill=small_zammad, records=6, step=24),
     "zendesk": Suite("zendesk", fill=small_zendesk),
 }
 
@@ -51,7 +51,7 @@ def test_conformance(check: Check, tmp_path: Path) -> None:
     check(tmp_path)
 
 
-IMPORT = Suite("zammad", create=importing, channels=("import_mode",), records=5, step=40, harms=("unanswered",))
+IMPORT = Suite("zammad", create=importing, channels=("import_mode",), records=6, step=40, harms=("unanswered",))
 WRITING = [check for check in checks(IMPORT) if not str(check).startswith(("reading", "pages"))]
 
 
