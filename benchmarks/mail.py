@@ -71,7 +71,7 @@ def ours(old: int, new: int, user: str, folder: Path, *, verify: bool) -> dict[s
     sides = {
         side: {
             "vendor": "imap", "url": f"imap://127.0.0.1:{port}", "secrets": {"password": "env:BENCHMARK_MAIL"},
-            "options": {"mailboxes": f"{login}={SOURCE}", "sieve": "none"},
+            "settings": {"mailboxes": f"{login}={SOURCE}"}, "options": {"sieve": "none"},
         }
         for side, port, login in (("source", old, SOURCE), ("destination", new, user))
     }  # fmt: skip

@@ -162,8 +162,8 @@ def _read(kind: Kind, variant: Variant, relation: str, fields: str, given: bool)
             value = _keyed_join(label, verb, fields, reader, joins)
         elif verb.rule:
             value = f"rule_read({quoted(verb.rule.dialect)}, {quoted(verb.rule.kind)}, {reader.body()})"
-        else:
-            value = _value(spec, verb, reader, joins)
+        else:  # a prediction names records by our own ids, which have no prefix of the vendor's
+            value = _value(spec, verb.model_copy(update={"prefix": ""}) if given else verb, reader, joins)
         columns.append(f"CAST({value} AS {spec.column}) AS {name(label)}")
     rows = _rows(variant, relation, reader, given)
     return f"SELECT * FROM (WITH v AS ({rows}) SELECT {', '.join(columns)} FROM v {' '.join(joins)})"
@@ -243,6 +243,8 @@ def _value(spec: Field, verb: Verb, reader: _Reader, joins: list[str]) -> str:
         return f"{quoted(verb.prefix)} || {raw}" if verb.prefix else f"NULLIF({raw}, '')"
     if spec.type == "boolean" and verb.invert:
         return f"NOT TRY_CAST({raw} AS BOOLEAN)"
+    if spec.type == "timestamp" and verb.unix:  # 0 is how Ruby writes a time that never was
+        return f"make_timestamp(TRY_CAST(round(NULLIF(TRY_CAST({raw} AS DOUBLE), 0) * 1000000) AS BIGINT))"
     if spec.type == "timestamp":
         return f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
     if spec.type == "integer":

@@ -132,7 +132,10 @@ def measure(stage: Stage, mapping: Mapping, *, raw: str = "raw") -> Coverage:
                 mapped += _sort_leaves(stage, relation, where, kind, stream, structure, paths, uncovered, dropped)
         rest = " AND ".join(f"NOT ({where})" for where in seen) or "TRUE"
         count, example = stage.rows(f"SELECT count(*), min(id) FROM {relation} WHERE {rest}")[0]
-        if count:
+        because = mapping.ignored.get(stream, {}).get("@id")
+        if count and because:
+            dropped.append(Dropped(stream, "(no kind)", "(whole record)", int(count), because))
+        elif count:
             uncovered.append(Uncovered(stream, "(no kind)", "(whole record)", int(count), f"id {example}"))
     return Coverage(mapped, uncovered, dropped)
 

@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from migrator import registry
-from migrator.compile import json_path, name
+from migrator.compile import json_path, name, quoted
 from migrator.errors import InputError
+from migrator.manifest import Manifest
+from migrator.project import Workspace
+from migrator.registry import Connector
 from migrator.rules.conditions import All, Condition, leaves
 from migrator.rules.dialect import Dialect, sequence
-from migrator.rules.records import native_rule, translated
+from migrator.rules.records import native_rule, parsed, translated
+from migrator.rules.references import REFERS, bare, marks, named
 from migrator.rules.replay import replayed, sides
 from migrator.rules.request import export_request
 from migrator.rules.rule import Hook, Kind, Rule
 from migrator.rules.sql import Agreement, Moved, agreements, counts, examples
 from migrator.rules.verdicts import MEANINGS, WORST, Translation
 from migrator.rules.words import leaf_words, rule_lines
+from migrator.seals import SEALED
 from migrator.stage import Stage
+from migrator.translate import field_id, translate
 
 KINDS = {
     "trigger": "Triggers",
@@ -89,11 +95,116 @@ def explain(
     back = [_back(new, one) for one in made]
     counted = _compared(workspace, made, back) if workspace else [None] * len(made)
     shown = [_shown(*parts) for parts in zip(made, back, counted, strict=True)]
+    data = _page(file.name, old, new, shown, made, compared=workspace is not None)
+    played = None if history is None else _replayed(history, source, old, new, made)
+    return data | {"checked": check is not None, "replayed": played}
+
+
+def of_account(workspace: Workspace, source: Connector, destination: Connector, account: str) -> dict[str, Any] | None:
+    """Return everything the report shows about the rules of the account that is staged; None where it has none.
+
+    References are shown by the names of the records they mean; the tickets that are counted are the staged ones.
+    """
+    rows = _staged(workspace, source)
+    if not rows or destination.vendor not in registry.dialects():
+        return None
+    new = registry.dialect(destination.vendor)
+    rules = [parsed(text, **beside) for _, beside, text, _ in rows]
+    made = [translate(new, destination.vendor, rule) for rule in rules]
+    back = [_back(new, one) for one in made]
+    plain = [translate(new, destination.vendor, parsed(bare(text), **beside)) for _, beside, text, _ in rows]
+    counted = _compared(workspace.folder, plain, [_back(new, one) for one in plain])
+    called = _names(workspace, {mark for _, _, text, _ in rows for mark in marks(text)})
+
+    def name_of(kind: str, id: str) -> str:
+        return called.get((kind, id), f"{kind.replace('_', ' ')} {id}")
+
+    shown = []
+    for one, rules_back, count, (kind, _, _, fate) in zip(made, back, counted, rows, strict=True):
+        line = _said(_shown(one, rules_back, count), name_of)
+        shown.append({**line, "fate": fate, "record": kind})
+    old = registry.dialect(rules[0].vendor)
+    data = _page(account, old, new, shown, made, compared=True)
+    fired = [(one["counted"]["source"], one["verdict"]) for one in shown if one["counted"]]
+    kept = sum(count for count, verdict in fired if verdict in ("exact", "equivalent"))
+    return data | {
+        "account": True,
+        "needs": _said(data["needs"], name_of),
+        "fired": sum(count for count, _ in fired),
+        "fired_good": kept,
+        "secrets": enter_again(workspace, source.manifest),
+        "unread": source.manifest.unread,
+    }
+
+
+Staged = tuple[str, dict[str, Any], str, str]  # kind, what stands beside the rule, its text, what becomes of it
+
+
+def _staged(workspace: Workspace, source: Connector) -> list[Staged]:
+    """Return the rules that are staged, in the order of their kinds and places."""
+    found: list[Staged] = []
+    if not workspace.stage.is_file():
+        return found
+    with Stage(workspace.stage) as stage:
+        here = stage.tables_of("canonical")
+        planned = "planned" in stage.tables_of("plan")
+        for kind_name in source.kinds.in_order():
+            kind = source.kinds.kinds[kind_name]
+            if not kind.rule or not kind.switch or kind_name not in here:
+                continue
+            fate = "p.action || CASE WHEN p.reason <> '' THEN ': ' || p.reason ELSE '' END" if planned else "''"
+            plan = f"LEFT JOIN plan.planned p ON p.kind = {quoted(kind_name)} AND p.id = c.id" if planned else ""
+            rows = stage.rows(
+                f"SELECT c.id, c.{name(kind.label or 'id')}, c.description, c.{name(kind.switch)}, c.position, "
+                f"c.{name(kind.rule)}, {fate} FROM canonical.{name(kind_name)} c {plan} "
+                f"WHERE c.{name(kind.rule)} IS NOT NULL ORDER BY c.position, length(c.id), c.id"
+            )
+            for id, label, description, active, position, text, becomes in rows:
+                beside = {"id": id, "name": label or "", "description": description or "", "position": position}
+                # One that was off is written off; it is not called dead for that.
+                found.append((kind_name, {**beside, "active": active or None}, text, str(becomes or "")))
+    return found
+
+
+def _names(workspace: Workspace, named_in: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return what the records that rules name are called."""
+    called = {}
+    with Stage(workspace.stage) as stage:
+        for of, id in named_in:
+            label = "title" if of == "custom_field" else "name"
+            for kind in REFERS.get(of, ()):
+                key = field_id(stage, id) if of == "custom_field" else id
+                found = stage.one(f"SELECT {label} FROM canonical.{name(kind)} WHERE id = ?", key) if key else None
+                if found:
+                    called[of, id] = f"“{found}”"
+                    break
+    return called
+
+
+def _said(node: Any, name_of: Callable[[str, str], str]) -> Any:
+    """Return what is shown with the names of records in the place of their marks."""
+    if isinstance(node, dict):
+        return {key: _said(value, name_of) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return type(node)(_said(one, name_of) for one in node)
+    return named(node, name_of) if isinstance(node, str) else node
+
+
+def _page(
+    called: str,
+    old: Dialect,
+    new: Dialect,
+    shown: Sequence[dict[str, Any]],
+    made: Sequence[Translation],
+    *,
+    compared: bool,
+) -> dict[str, Any]:
+    """Return what the page shows of these rules together."""
     verdicts = Counter(one["verdict"] for one in shown)
-    good = verdicts["exact"] + verdicts["equivalent"]
     hidden = [one["name"] for one in shown if one["verdict"] == "unreadable"]
     return {
-        "file": file.name,
+        "file": called,
+        "account": False,
         "source": old.TITLE,
         "destination": new.TITLE,
         "rules": shown,
@@ -101,16 +212,20 @@ def explain(
         "verdicts": {verdict: verdicts[verdict] for verdict in WORST if verdicts[verdict]},
         "meanings": MEANINGS,
         "total": len(shown),
-        "good": good,
+        "good": verdicts["exact"] + verdicts["equivalent"],
         "obsolete": sum(1 for one in shown if one["obsolete"]),
         "waits": sum(1 for one in shown if one["waits"]),
         "hours": round(sum(one["minutes"] for one in shown) / 60, 1),
         "needs": _needs(made),
         "sequence": sequence(old.POLICY, new.POLICY),
-        "checked": check is not None,
-        "compared": workspace is not None,
+        "checked": False,
         "request": export_request(old.TITLE, list(dict.fromkeys(hidden))) if hidden else "",
-        "replayed": None if history is None else _replayed(history, source, old, new, made),
+        "replayed": None,
+        "compared": compared,
+        "fired": 0,
+        "fired_good": 0,
+        "secrets": [],
+        "unread": {},
     }
 
 
@@ -174,6 +289,7 @@ def _shown(made: Translation, back: Sequence[Rule], counted: dict[str, Any] | No
         "nodes": len(made.findings),
         "findings": [vars(one) for one in dict.fromkeys(said)],
         "counted": counted,
+        "fate": "",
     }
 
 
@@ -258,6 +374,41 @@ def tickets(stage: Stage, conditions: Sequence[Condition]) -> tuple[str, list[st
     shown = ", ".join(f"{expression} AS {name(path)}" for path, expression in columns.items())
     moved = "WHERE NOT COALESCE(deleted, FALSE)" if "deleted" in there else ""
     return f"WITH ticket AS (SELECT id, {shown} FROM canonical.ticket {moved}) ", list(columns)
+
+
+def enter_again(workspace: Workspace, manifest: Manifest, dataset: str = "raw") -> list[dict[str, Any]]:
+    """Return the records that held secrets: stream, id, name, and the places a person fills again."""
+    if not workspace.stage.is_file():
+        return []
+    found = []
+    with Stage(workspace.stage) as stage:
+        there = stage.tables_of(dataset)
+        for stream in [stream for stream, spec in manifest.streams.items() if spec.secrets and stream in there]:
+            rows = stage.rows(
+                f"SELECT id, CAST(body AS VARCHAR) FROM {name(dataset)}.{name(stream)} "
+                "WHERE contains(CAST(body AS VARCHAR), ?) ORDER BY length(id), id",
+                SEALED,
+            )
+            found += [_sealed_in(stream, id, json.loads(body)) for id, body in rows]
+    return found
+
+
+def _sealed_in(stream: str, id: str, body: Native) -> dict[str, Any]:
+    places: list[str] = []
+
+    def walk(node: Any, at: str) -> None:
+        if isinstance(node, dict):
+            for key, value in node.items():
+                walk(value, f"{at}.{key}" if at else str(key))
+        elif isinstance(node, list):
+            for one in node:
+                walk(one, at)
+        elif isinstance(node, str) and SEALED in node:
+            places.append(at)
+
+    walk(body, "")
+    label = body.get("name") or body.get("title") or id
+    return {"stream": stream, "id": id, "label": str(label), "places": list(dict.fromkeys(places))}
 
 
 def summary(data: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from migrator.compile import covers, flagged, match_key, name, quoted
 from migrator.kinds import Kind, Kinds
 from migrator.manifest import Manifest, Write
 from migrator.mapping import Mapping, Variant, word
+from migrator.native import limited
 from migrator.stage import Stage
 from migrator.translate import Translator
 
@@ -416,6 +417,9 @@ class Decider:
             keep = write.fields.get(label)
             if not spec.required or label == kind.owner or (keep and keep.default is not None):
                 continue
+            if keep and keep.matches:
+                unfit = f"w.{name(label)} IS NOT NULL AND {limited(f'w.{name(label)}', keep)} IS NULL"
+                cases.append((unfit, "manual", quoted(keep.because or f"its {label} is none the destination takes")))
             none = quoted(f"no {label}, which it needs")
             if spec.to:
                 was = f"w.{name('_was ' + label)}"

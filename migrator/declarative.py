@@ -106,6 +106,11 @@ class Declarative:
             for page in self._list(spec, spec.path, dict(spec.params), start):
                 yield self._viewed(spec, page) if view and spec.view else page
 
+    def list_of(self, stream: str, start: Cursor | None) -> Iterator[Page]:
+        """Yield the pages of a stream's list as the vendor has it, for a hook that adds to them."""
+        spec = self.manifest.streams[stream]
+        yield from self._list(spec, spec.path, dict(spec.params), start)
+
     def _hook(self, name: str) -> Callable[..., Any]:
         found = getattr(self.hooks, name, None)
         if found is None:

@@ -110,7 +110,8 @@ class Delta:
         lines = []
         for row in found:
             key = (row[0], row[1], row[2])
-            verdict = "by hand" if write.update is None or edits is None else "written"
+            rule = kind.fields[row[2]].type == "rule" if row[2] in kind.fields else False
+            verdict = "by hand" if write.update is None or edits is None or rule else "written"
             theirs = (edits or {}).get(key)
             if verdict == "written" and key in (edits or {}) and theirs != row[4]:
                 verdict = "overwritten" if self.edited == "overwrite" else "edited"

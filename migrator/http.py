@@ -47,6 +47,7 @@ class Bearer(AuthBase):
 
     def __init__(self, token: str, scheme: str = "Bearer", header: str = "Authorization") -> None:
         self._token, self._scheme, self._header = token, scheme, header
+        self.stays = header != "Authorization"  # requests takes only that one off on the way to another host
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Put the token into the request."""
@@ -220,7 +221,7 @@ class Client:
                 headers=headers,
                 auth=auth or self.auth,
                 timeout=TIMEOUT_SECONDS,
-                allow_redirects=method == "GET",
+                allow_redirects=method == "GET" and not getattr(auth or self.auth, "stays", False),
             )
         except requests.ConnectTimeout as err:
             self.pacer.observe({}, name, call)
@@ -246,6 +247,8 @@ class Client:
             raise UnknownOutcomeError(
                 f"{name}: {status}, another address in place of an answer; check the account's address"
             )
+        if 300 <= status < 400 and getattr(self.auth, "stays", False):
+            raise VendorError(f"{name}: {status}, another address in place of an answer; check the account's address")
         if status < 400:
             return
         if status == 429:

@@ -31,6 +31,9 @@ CREATE TABLE IF NOT EXISTS identity (
   as_kind TEXT NOT NULL, unit TEXT, plan TEXT,
   PRIMARY KEY (kind, source)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS switch (one INTEGER PRIMARY KEY CHECK (one = 1), was TEXT NOT NULL, at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS activated (
+  kind TEXT NOT NULL, source TEXT NOT NULL, plan TEXT NOT NULL, at TEXT NOT NULL,
+  PRIMARY KEY (kind, source)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS run (plan TEXT, command TEXT, at TEXT, what TEXT);
 """
 
@@ -159,7 +162,20 @@ class Ledger:
             of = "(SELECT plan, unit FROM identity WHERE kind = ? AND source = ?)"
             statements.append((f"UPDATE unit SET state = 'open' WHERE (plan, unit) IN {of}", pair))
             statements.append(("DELETE FROM identity WHERE kind = ? AND source = ?", pair))
+            statements.append(("DELETE FROM activated WHERE kind = ? AND source = ?", pair))
         self._do(statements)
+
+    def activate(self, kind: str, source: str, plan: str, at: str) -> None:
+        """Note that a record that was written off is on."""
+        self._do([("INSERT OR REPLACE INTO activated VALUES (?, ?, ?, ?)", (kind, source, plan, at))])
+
+    def deactivate(self, identities: Iterable[tuple[str, str]]) -> None:
+        """Note that records (kind, source id) are off again."""
+        self._do([("DELETE FROM activated WHERE kind = ? AND source = ?", pair) for pair in identities])
+
+    def activated(self) -> list[tuple[str, str]]:
+        """Return (kind, source id) of the records that were switched on."""
+        return self._rows("SELECT kind, source FROM activated")
 
     def know(self, identities: Iterable[Identity]) -> None:
         """Note the names of records that were there already."""

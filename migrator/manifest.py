@@ -208,6 +208,8 @@ class Keep(Document):
     in capitals only, comes back with a capital first letter. ``pictures: link``: the vendor takes pictures that lie
     elsewhere out of HTML, so a link to each is written in its place. ``member_of``: [kind, this, other]: a
     reference is written only where a record of that kind has it as ``this`` and our own ``other`` as ``other``.
+    ``same_as``: a reference is written only where that field of the record another one names is the same.
+    ``matches``: a text is written only where the whole of it is like this.
     ``loss``/``because``: how a difference is named in the report, and why.
     """
 
@@ -224,6 +226,8 @@ class Keep(Document):
     moves: Flag = False
     follows: tuple[str, str] | None = None
     kinds: tuple[str, ...] = ()
+    same_as: tuple[str, str] | None = None
+    matches: str = ""
     bare: Flag = False
     type_max: dict[str, int] = {}
     only_with: dict[str, tuple[str, ...]] = {}

@@ -64,7 +64,8 @@ class Verb(Document):
     none, migrator's own key is written. ``preface``: the original author, date and id stand before the text, and are
     taken off when it is read back. ``text``: plain text at the vendor, HTML with us. ``rank``: the place among the
     records of one owner, by these fields, counted from ``start``. ``not_empty``: a boolean, true where the path holds
-    anything. ``rule``: the whole record, read and written as a rule. ``hook``: a named function of the connector.
+    anything. ``rule``: the whole record, read and written as a rule. ``unix``: a timestamp is told in seconds since
+    1970. ``hook``: a named function of the connector.
     """
 
     path: str | None = None
@@ -86,6 +87,7 @@ class Verb(Document):
     not_empty: Flag = False
     invert: Flag = False
     rule: Spoken | None = None
+    unix: Flag = False
     hook: str | None = None
 
     @model_validator(mode="before")

@@ -96,21 +96,23 @@ class _Writer:
             items = self._items(label, keep)
             joined = f"array_to_string({items}, {quoted(verb.split)})" if verb.split else items
             expression = f"to_json({joined})"
+        elif spec.type == "timestamp" and verb.unix:
+            expression = f"to_json(CAST(epoch({column}) AS BIGINT))"
         elif spec.type == "timestamp":
             expression = f"to_json(strftime({column}, '%Y-%m-%dT%H:%M:%SZ'))"
         elif spec.type == "date":
             expression = f"to_json(CAST({column} AS VARCHAR))"
         elif spec.type == "html" and verb.preface and not verb.text:
-            expression = f"to_json({'' if keep.bare else self._preface(verb) + ' || '}{_limited(column, keep)})"
+            expression = f"to_json({'' if keep.bare else self._preface(verb) + ' || '}{limited(column, keep)})"
         elif spec.type == "boolean" and verb.invert:
             expression = f"to_json(NOT {column})"
         elif verb.not_empty:
             expression = f"CASE WHEN {column} THEN to_json(TRUE) END"
         elif spec.type == "html" and verb.text:
             line = self._preface(verb, words=True) + " || " if verb.preface and not keep.bare else ""
-            expression = f"to_json({line}{_limited(_words(column), keep)})"
+            expression = f"to_json({line}{limited(_words(column), keep)})"
         elif spec.type in ("text", "html"):
-            expression = f"to_json({_limited(column, keep)})"
+            expression = f"to_json({limited(column, keep)})"
             if verb.else_key:
                 expression = f"COALESCE({expression}, to_json({self._own_key()}))"
         else:
@@ -123,6 +125,8 @@ class _Writer:
             expression = (
                 f"CASE WHEN EXISTS (SELECT 1 FROM canonical.{name(of)} m WHERE {belongs}) THEN {expression} END"
             )
+        if keep.same_as:
+            expression = f"CASE WHEN {column} = {self._follow(keep.same_as)}.w THEN {expression} END"
         return self._judged(expression, keep)
 
     def _judged(self, expression: str, keep: Keep) -> str:
@@ -151,6 +155,8 @@ class _Writer:
             other = f"c.{name(keep.default_field)}"
             column = f"list_transform({other}, lambda x, i: COALESCE({column}[i], x))"
         limited = f"list_slice({column}, 1, {keep.max})" if keep.max else column
+        for taken, given in keep.replaces.items():
+            limited = f"list_transform({limited}, lambda x: replace(x, {quoted(taken)}, {quoted(given)}))"
         if keep.one_word:
             limited = f"list_transform({limited}, lambda x: {_one_word('x')})"
         if keep.max_item:
@@ -174,13 +180,17 @@ class _Writer:
 
     def _followed(self, follows: tuple[str, str]) -> str:
         """Return what the vendor itself takes from the record a reference names, as it will be there."""
+        return f"to_json({self._follow(follows)}.w)"
+
+    def _follow(self, follows: tuple[str, str]) -> str:
+        """Join a field of the record a reference names, as it will be there; return the alias, whose ``w`` it is."""
         reference, wanted = follows
         alias = f"f{len(self.joins)}"
         self.joins.append(
             f"LEFT JOIN (SELECT id, {name(wanted)} AS w FROM predicted.{name(self.kind.fields[reference].to[0])}) "
             f"{alias} ON {alias}.id = c.{name(reference)}"
         )
-        return f"to_json({alias}.w)"
+        return alias
 
     def _map(self, label: str, verb: Verb, keep: Keep) -> str:
         """Join custom values as stored at the vendor, keyed by our field ids: fields that arrive, valid choices only.
@@ -279,7 +289,10 @@ def _one_word(text: str) -> str:
 
 def _words(column: str) -> str:
     """Return HTML as plain text: lines, words, and nothing of the markup."""
-    lines = f"regexp_replace(regexp_replace({column}, '<br *\\/?>', chr(10), 'gi'), '<[^>]*>', '', 'g')"
+    ends = "<br *\\/?>|<\\/(p|div|li|tr|h[1-6]|blockquote)>"
+    lines = f"regexp_replace(regexp_replace({column}, '{ends}', chr(10), 'gi'), '<[^>]*>', '', 'g')"
+    for entity, character in (("&nbsp;", "' '"), ("&quot;", "chr(34)"), ("&#39;", "chr(39)")):
+        lines = f"replace({lines}, '{entity}', {character})"
     return f"replace(replace(replace({lines}, '&lt;', '<'), '&gt;', '>'), '&amp;', '&')"
 
 
@@ -292,7 +305,8 @@ def _within(number: str, keep: Keep) -> str:
     return number
 
 
-def _limited(column: str, keep: Keep) -> str:
+def limited(column: str, keep: Keep) -> str:
+    """Return a text within what the vendor takes; NULL where it takes none of it."""
     if keep.trim:
         column = f"NULLIF(regexp_replace({column}, '^\\s+|\\s+$', '', 'g'), '')"
     if keep.last_part:
@@ -318,4 +332,6 @@ def _limited(column: str, keep: Keep) -> str:
         column = (
             f"CASE WHEN strlen({column}) <= {keep.max_bytes} THEN {column} ELSE left({column}, list_max({fits})) END"
         )
+    if keep.matches:
+        column = f"CASE WHEN regexp_full_match({column}, {quoted(keep.matches)}) THEN {column} END"
     return column

@@ -189,7 +189,7 @@ class Side:
         """Return the account's address. Raises InputError where a setting is missing."""
         if self.account.url:
             url = self.account.url.rstrip("/")
-            path = re.sub(r"^([a-z]+://[^/]+|\{\w+\})", "", self.connector.manifest.base_url).rstrip("/")
+            path = self._fill(re.sub(r"^([a-z]+://[^/]+|\{\w+\})", "", self.connector.manifest.base_url).rstrip("/"))
             return url if url.endswith(path) else url + path
         return self._fill(self.connector.manifest.base_url)
 

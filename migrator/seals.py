@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+SEALED = "⟦secret "  # begins every fingerprint
 SEAL = re.compile(r"⟦secret [0-9a-f]{8}⟧")
 TELLING = re.compile(r"authorization|passw|secret|token|api[-_]?key|credential", re.IGNORECASE)
 

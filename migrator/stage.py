@@ -162,17 +162,17 @@ class Stage:
                 )
 
     def replace(self, relation: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert a few rows in place of those with their primary keys, all or none."""
+        """Insert rows in place of those with their primary key, which comes first; all or none, the last of equals.
+
+        One statement for all: row by row costs four milliseconds of CPU each.
+        """
         if not rows:
             return
-        self.run("BEGIN TRANSACTION")
-        try:
-            for row in rows:
-                self.run(f"INSERT OR REPLACE INTO {relation} VALUES ({', '.join('?' for _ in row)})", *row)
-        except BaseException:
-            self.run("ROLLBACK")
-            raise
-        self.run("COMMIT")
+        last = {row[0]: [None if value is None else str(value) for value in row] for row in rows}
+        picked = ", ".join(f"x[{place}]" for place in range(1, len(rows[0]) + 1))
+        listed = "SELECT unnest(from_json(?, '[[\"VARCHAR\"]]')) AS x"
+        part = json.dumps(list(last.values()), ensure_ascii=False)
+        self.run(f"INSERT OR REPLACE INTO {relation} SELECT {picked} FROM ({listed})", part)
 
     def columns(self, kind: Kind) -> str:
         """Return a kind's columns as DuckDB declares them."""

@@ -17,6 +17,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import requests
 
 from migrator import coverage, orders
+from migrator.activate import Activated, Activator, Due, due
 from migrator.blobs import download
 from migrator.connector import Native, Trying
 from migrator.control import Run, holds
@@ -30,7 +31,7 @@ from migrator.plan import Plan, Planner, is_whole
 from migrator.project import Project, Side, Workspace
 from migrator.stage import Stage
 from migrator.switches import put_back, quiet
-from migrator.undo import READ, Restored, Undo, removed
+from migrator.undo import READ, SWITCHED_OFF, Restored, Undo, removed
 from migrator.verify import Verified, compare, discrepancies, read_back
 from migrator.waves import Wave
 
@@ -356,7 +357,9 @@ class Steps:
     def _streams_to_match(self) -> list[str]:
         side = self.project.destination
         kinds = side.connector.kinds.kinds
-        wanted = [v.stream for k, variants in side.mapping.kinds.items() for v in variants if kinds[k].match]
+        wanted = [
+            v.stream for k, variants in side.mapping.kinds.items() for v in variants if kinds[k].match or kinds[k].apart
+        ]
         return list(dict.fromkeys(wanted))
 
     def files(self) -> dict[str, str]:
@@ -395,6 +398,8 @@ class Steps:
             destination = self.destination()
             with quiet(destination, ledger, self.clock()):
                 loaded = self.loader(stage, ledger, destination, progress).load(digest, files)
+            if plan.get("undo"):
+                ledger.deactivate(stage.rows("SELECT kind, id FROM plan.planned WHERE reason = ?", SWITCHED_OFF))
             self._loaded(ledger, plan["digest"], loaded)
         return loaded
 
@@ -523,6 +528,36 @@ class Steps:
         self.write(result, asdict(verified) | {"at": now(), "plan": digest, "differences": differences})
         return verified, differences
 
+    # ---- activate ---------------------------------------------------------------------------------------------------
+
+    def due(self) -> tuple[dict[str, Any], list[Due]]:
+        """Return the plan and what waits to be switched on. Raises InputError where it is too early for that."""
+        plan = self.saved_plan()
+        if plan.get("undo"):
+            raise InputError("the plan in the workspace is a removal", remedy="run `migrator plan` first")
+        kinds, manifest = self.project.destination.connector.kinds, self.project.destination.connector.manifest
+        with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
+            return plan, due(stage, ledger, kinds, manifest)
+
+    @holds("activate")
+    @keeps_stage
+    def activate(self, digest: str, *, progress: LoadProgress = silent_load) -> Activated:
+        """Switch on what this migration wrote and what acted at the source, once the plan ``digest`` is verified."""
+        plan, records = self.due()
+        if len(digest) < 12 or not plan["digest"].startswith(digest):
+            raise PlanError(f"the plan in the workspace is {plan['digest'][:12]}, not {digest[:12] or 'named'}")
+        file = self.workspace.folder / "verify.json"
+        verified = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        if verified.get("plan") != plan["digest"] or verified["discrepancies"]:
+            raise PlanError("what was written is not verified yet, or differs; run `migrator verify` first")
+        side, destination = self.project.destination, self.destination()
+        with Ledger(self.workspace.ledger) as ledger:
+            told = self._told(progress)
+            activator = Activator(destination, ledger, side.connector.kinds, side.mapping, plan["digest"], now, told)
+            done = activator.run(records)
+            ledger.note(plan["digest"], "activate", now(), f"{done.on} switched on, {len(done.refused)} refused")
+        return done
+
     # ---- undo -------------------------------------------------------------------------------------------------------
 
     @holds("undo")
@@ -549,7 +584,10 @@ class Steps:
                 raise InputError("nothing was written yet: there is nothing to undo")
             only = ledger.created_by(plan) if last else None
             restored = [Restored(*row) for row in ledger.changed_by(plan)] if last else []
-            undo = Undo(stage, ledger, kinds, side.connector.manifest, side.mapping, only, restored, touched, undone)
+            acting = [pair for pair in ledger.activated() if only is None or pair in only]
+            undo = Undo(
+                stage, ledger, kinds, side.connector.manifest, side.mapping, only, restored, touched, undone, acting
+            )
             self.workspace.plan.unlink(missing_ok=True)
             with stage.at_once():
                 undo.make()

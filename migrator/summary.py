@@ -148,6 +148,9 @@ def _side(side: Any, plan: dict[str, Any], which: str) -> dict[str, str]:
     return {"vendor": side.account.vendor, "title": side.connector.manifest.title, "account": plan["account"][which]}
 
 
+RULES = ("trigger", "automation", "macro", "view", "sla_policy")
+
+
 def _todo(plan: dict[str, Any], quarantined: list[Any], coverage: dict[str, Any]) -> list[dict[str, Any]]:
     todo = [
         {
@@ -165,6 +168,15 @@ def _todo(plan: dict[str, Any], quarantined: list[Any], coverage: dict[str, Any]
                 "what": "agents without a seat stand in as contacts",
                 "count": seats,
                 "how": "give them seats at the destination; their messages stay theirs",
+            }
+        )
+    rules = sum(plan["counts"].get(kind, 0) for kind in RULES)
+    if rules:
+        todo.append(
+            {
+                "what": "rules, macros, views and policies, each beside what becomes of it",
+                "count": rules,
+                "how": "read customizations.html beside this page; `migrator activate` switches on what was written",
             }
         )
     if quarantined:

@@ -7,6 +7,7 @@ has the verdicts that are not "exact", which the losses and the report are made 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,6 +30,8 @@ FINDING = (
     "kind VARCHAR, id VARCHAR, verdict VARCHAR, place VARCHAR, what VARCHAR, note VARCHAR, click VARCHAR, waits BOOLEAN"
 )
 FEW = 3  # reasons that are named
+NAMED = re.compile(r"<\w+:(⟪[^⟪⟫]*⟫)>")  # decision 0024: a writer may put what is an id there into <kind:…>
+OPEN = re.compile(r"\"<(\w+):([^<>\"]*)>\"")  # the same without a mark: a record nobody makes
 Named = Callable[[str, str], str | None]  # (kind a rule names, id) to its name at the destination
 
 
@@ -69,7 +72,7 @@ class Translator:
         for id, called, text in rows:
             rule = parsed(text, name=called or "")
             made = translate(find(way.dialect), way.dialect, self._without_webhooks(rule))
-            natives = [json.dumps(native, ensure_ascii=False) for native in made.native]
+            natives = [NAMED.sub(r"\1", json.dumps(native, ensure_ascii=False)) for native in made.native]
             does, why = self._judged(made, natives, exact=kind.fields[label].exact)
             parts = natives if not does else [None]
             lines += [[kind_name, id, part, native, does, why] for part, native in enumerate(parts)]
@@ -96,7 +99,9 @@ class Translator:
             return "manual", f"a person decides: when it acts is only nearly the same, and it cannot be undone ({why})"
         if not natives:
             return "skip", "it never acts, or has nothing that could be written"
-        lost = [f"{kind.replace('_', ' ')} {id}" for kind, id in marks("".join(natives)) if not self._arrives(kind, id)]
+        whole = "".join(natives)
+        lost = [f"{kind.replace('_', ' ')} {id}" for kind, id in marks(whole) if not self._arrives(kind, id)]
+        lost += [f"{kind.replace('_', ' ')} {id}" for kind, id in dict.fromkeys(OPEN.findall(whole))]
         if lost:
             more = f" and {len(lost) - FEW} more" if len(lost) > FEW else ""
             return "manual", f"it names what is not written: {', '.join(lost[:FEW])}{more}"
@@ -135,11 +140,14 @@ class Translator:
 def translate(to: Dialect, vendor: str, rule: Rule) -> Translation:
     """Return the translation into a dialect; of a rule of the same vendor's, what nobody knows is left behind: it may
     be of the old account."""
-    if rule.vendor != vendor or not rule.unknown:
+    foreign = [one for one in rule.options if one[0] in getattr(to, "OF_ACCOUNT", ())]
+    if rule.vendor != vendor or not (rule.unknown or foreign):
         return translated(to, rule)
-    made = translated(to, rule.model_copy(update={"unknown": ()}))
-    why = "nobody knows this key; it is not carried over"
-    lost = tuple(Finding("rule", f"{key}: {value}", "approximated", why) for key, value in rule.unknown)
+    kept = tuple(one for one in rule.options if one not in foreign)
+    made = translated(to, rule.model_copy(update={"unknown": (), "options": kept}))
+    whys = dict.fromkeys(rule.unknown, "nobody knows this key; it is not carried over")
+    whys |= dict.fromkeys(foreign, "names people of the old account; set it by hand")
+    lost = tuple(Finding("rule", f"{key}: {value}", "approximated", why) for (key, value), why in whys.items())
     return replace(made, findings=made.findings + lost)
 
 

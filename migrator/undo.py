@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from migrator.activate import off
 from migrator.compile import flagged, name, quoted
 from migrator.connector import AS_IS
 from migrator.decide import DECIDED
@@ -23,6 +24,7 @@ from migrator.stage import Stage
 from migrator.verify import Verified, compare
 
 READ = "undo_canonical"  # the schema with the destination as it is now
+SWITCHED_OFF = "cannot be deleted there: switched off again"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Undo:
     """Plans the removal inside the stage, after the destination was read into ``READ``.
 
     ``only``: the records (kind, id) one load created, where not everything is to go; ``restored``: what it changed.
+    ``activated``: what was switched on (kind, id), and is switched off where nobody can delete it.
     ``touched``: remove also what people have changed since. ``undone``: updates (kind, id) that the last plan planned
     and nobody carried out.
     """
@@ -52,6 +55,7 @@ class Undo:
     restored: Sequence[Restored] = ()
     touched: bool = False
     undone: Sequence[tuple[str, str]] = ()
+    activated: Sequence[tuple[str, str]] = ()
     swaps: int = 0
 
     def make(self) -> None:
@@ -236,10 +240,31 @@ class Undo:
             body = json.dumps({AS_IS: one.before}, ensure_ascii=False)
             stage.insert("plan.payload", [[one.as_kind, one.id, body]])
             self._swap(one.as_kind, None, one.id)
+        self._switch_off()
         stage.run(
             "CREATE OR REPLACE TABLE plan.planned AS SELECT d.*, p.payload FROM plan.decided d "
             "LEFT JOIN plan.payload p ON p.as_kind = d.as_kind AND p.id = d.id AND d.action = 'update'"
         )
+
+    def _switch_off(self) -> None:
+        """Let what acts and cannot be deleted act no longer."""
+        for of, id in self.activated:
+            rows = self.stage.rows(
+                "SELECT as_kind, variant FROM plan.decided "
+                "WHERE kind = ? AND id = ? AND action = 'keep' AND reason = ?",
+                of, id, f"{self.manifest.title} lets nobody delete it",
+            )  # fmt: skip
+            for as_kind, variant in rows:
+                write, switch = self.manifest.write(as_kind, variant), self.kinds.kinds[as_kind].switch
+                if not (write and write.update and switch):
+                    continue
+                verb = self.mapping.variant(as_kind, variant).fields[switch]
+                body = json.dumps({AS_IS: {verb.path or switch: off(verb)}})
+                self.stage.run(
+                    "UPDATE plan.decided SET action = 'update', reason = ? WHERE kind = ? AND id = ? AND as_kind = ?",
+                    SWITCHED_OFF, of, id, as_kind,
+                )  # fmt: skip
+                self.stage.insert("plan.payload", [[as_kind, id, body]])
 
     def _swap(self, as_kind: str, of: str | None, id: str) -> None:
         """Let the prediction be what it was before the update, and the other way round should nobody carry this out."""

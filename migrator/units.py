@@ -74,7 +74,7 @@ class Builder:
             self.stage.stream(
                 f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first FROM {self.planned} "
                 f"WHERE action IN ({wanted}) AND as_kind IN ({marks})) "
-                "ORDER BY lane, first, unit, place, length(id), id",
+                "ORDER BY lane, first, length(unit), unit, place, length(id), id",
                 *actions,
                 *members,
             )
@@ -151,7 +151,7 @@ class Builder:
         return found.destination if found else row.target or ""
 
     def _own_keys(self) -> dict[str, str]:
-        if not self._keys:
+        if len(self._keys) < len(self.manifest.setup):  # some of them are written after units that need others
             for own in self.manifest.setup:
                 found = self.ledger.find(own.kind, own.id)
                 if found:

@@ -9,7 +9,7 @@ from typing import Any
 from migrator.connector import Native
 from migrator.errors import AbsentError, RefusedError, UnknownOutcomeError
 from migrator.zones.account import Change, ZoneAccount
-from migrator.zones.records import RecordSet, absolute, of_plain_text, parsed, record_set, set_id
+from migrator.zones.records import RecordSet, absolute, of_plain_text, parsed, quoted, record_set, set_id
 
 AUTOMATIC = 1  # a TTL Cloudflare chooses; it serves 300
 AUTOMATIC_SECONDS = 300
@@ -136,15 +136,32 @@ def _text(record: Native) -> str:
         return _dotted(content)
     if type == "MX":
         return f"{record.get('priority', 0)} {_dotted(content)}"
+    if type in PARTS and data:
+        return _of_parts(type, data, record)
     if type == "SRV":
-        if data:
-            return f"{data['priority']} {data['weight']} {data['port']} {_dotted(str(data['target']))}"
         *numbers, target = content.split()
         return " ".join([str(record.get("priority", 0)), *numbers[-2:], _dotted(target)])
-    if type == "URI":
-        weight, _, target = content.partition(" ") if not data else (str(data["weight"]), "", f'"{data["target"]}"')
-        return f"{record.get('priority', 0)} {weight.strip()} {target.strip()}"
     return content
+
+
+def _of_parts(type: str, data: Native, record: Native) -> str:
+    """Return a value told in parts in master file form: the ``content`` beside them is for people."""
+
+    def text(part: str) -> str:
+        return quoted(str(data[part]).encode())
+
+    if type == "CAA":
+        return f"{data['flags']} {data['tag']} {text('value')}"
+    if type == "NAPTR":
+        words = f"{text('flags')} {text('service')} {text('regex')}"
+        return f"{data['order']} {data['preference']} {words} {_dotted(data['replacement'])}"
+    if type == "URI":
+        return f"{record.get('priority', 0)} {data['weight']} {text('content')}"
+    if type in ("HTTPS", "SVCB"):
+        return f"{data['priority']} {_dotted(data['target'])} {data.get('value') or ''}".rstrip()
+    if type == "SRV":
+        return f"{data['priority']} {data['weight']} {data['port']} {_dotted(data['target'])}"
+    return " ".join(str(data[part]) for part in (*PARTS[type].values(), LAST[type]))
 
 
 def _dotted(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from migrator.connector import Cursor, Page, Raw
-from migrator.declarative import Declarative, split
+from migrator.declarative import Declarative, noted, split
 from migrator.errors import AbsentError, InputError, TruncatedError
 from migrator.manifest import Stream
 
@@ -233,3 +233,38 @@ def _options(payload: Native) -> Native:
         labels = [choice["value"] if isinstance(choice, dict) else choice for choice in choices or []]
         payload["choices"] = [{"value": label, "position": place} for place, label in enumerate(labels, 1)]
     return payload
+
+
+# ---- rules -----------------------------------------------------------------------------------------------------------
+
+
+def automations(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
+    """Yield the rules of one type, each with its type in it: the address alone may say so."""
+    spec = source.manifest.streams[stream]
+    kind = int(spec.path.split("/")[2])
+    for page in source.list_of(stream, start):
+        held = [
+            r if "rule_type" in json.loads(r.body) else replace(r, body=noted(r.body, "rule_type", kind))
+            for r in page.records
+        ]
+        yield replace(page, records=held)
+
+
+def canned_responses(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
+    """Yield the canned responses of each folder, with their texts, which no list shows."""
+
+    def texts(spec: Stream, folder: str) -> list[Raw]:
+        listed = source.child(spec, folder)
+        return [replace(r, body=source.client.read(f"/canned_responses/{r.id}").content) for r in listed]
+
+    yield from source.children(stream, start, parents, texts)
+
+
+def automation(payload: Native) -> Native:
+    """Return the body of ``POST /automations/{type}/rules``: the address says which type it is."""
+    return {key: value for key, value in payload.items() if key not in ("rule_type", "id")}
+
+
+def policy(payload: Native) -> Native:
+    """Return the body of ``POST /sla_policies``."""
+    return {key: value for key, value in payload.items() if key not in ("is_default", "id")}

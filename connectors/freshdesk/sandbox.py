@@ -22,6 +22,7 @@ from migrator.testing.sandbox import Clock, Handler, Native, Quota, Routes, Sand
 
 from . import (
     sandbox_agents,
+    sandbox_automations,
     sandbox_bulk,
     sandbox_companies,
     sandbox_conversations,
@@ -51,6 +52,7 @@ LIMITED = (
 )
 _MODULES = (  # each adds its endpoints to the routes when it is imported
     sandbox_agents,
+    sandbox_automations,
     sandbox_bulk,
     sandbox_companies,
     sandbox_conversations,

@@ -37,6 +37,14 @@ STREAMS = (
     "surveys",
     "roles",
     "products",
+    "creation_rules",
+    "update_rules",
+    "hourly_rules",
+    "sla_policies",
+    "business_hours",
+    "scenario_automations",
+    "canned_response_folders",
+    "canned_responses",
 )
 
 

@@ -58,7 +58,7 @@ class Reader(Deliverer):
         """Return who signs in to each mailbox, by its address. Raises InputError where that is not said."""
         from .wire import Login
 
-        listed = self.options.get("mailboxes", "").replace(",", " ").split() or [self.given("user")]
+        listed = self.given("mailboxes").replace(",", " ").split()
         master, separator = self.options.get("master"), self.options.get("master_separator", "*")
         several = self.options.get("passwords") == "each"
         secret = self.given("password")

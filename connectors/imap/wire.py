@@ -97,23 +97,34 @@ class Wire:
                 ssl_context=ssl.create_default_context() if server.tls else None,
                 timeout=SocketTimeout(CONNECT_SECONDS, ANSWER_SECONDS),
             )
-            self.client.normalise_times = False
+        except (OSError, imaplib.IMAP4.error) as err:
+            raise RetryError(f"{server.host}:{server.port}: {type(err).__name__}: {_said(err)}") from err
+        try:
+            self._sign_in(server, login)
+        except BaseException:
+            self.close()
+            raise
+
+    def _sign_in(self, server: Server, login: Login) -> None:
+        self.client.normalise_times = False
+        try:
             if not server.tls:
                 self._encrypt(server)
             self.client.login(login.user, login.password)
+            listed = self.client.capabilities()
         except LoginError as err:
-            raise AccessError(
-                f"{server.host}: {login.address} may not sign in ({_said(err)}); check the secrets"
-            ) from err
+            if isinstance(err.__context__, (IMAPClientAbortError, OSError)) or LATER.search(_said(err)):
+                raise RetryError(f"{server.host}:{server.port}: LOGIN: {_said(err)}") from err
+            why = f"{server.host}: {login.address} may not sign in ({_said(err)}); check the secrets"
+            raise AccessError(why) from err
         except (OSError, imaplib.IMAP4.error) as err:
             raise RetryError(f"{server.host}:{server.port}: {type(err).__name__}: {_said(err)}") from err
-        self.capabilities = {word.decode("ascii", "replace").upper() for word in self.client.capabilities()}
+        self.capabilities = {word.decode("ascii", "replace").upper() for word in listed}
 
     def _encrypt(self, server: Server) -> None:
         if self.client.has_capability("STARTTLS"):
             self.client.starttls(ssl.create_default_context())
         elif not (server.plain or server.host in LOOPBACK):
-            self.client.shutdown()
             raise AccessError(
                 f"{server.host} offers no encryption; `options: {{tls: none}}` would send passwords plain"
             )

@@ -219,12 +219,13 @@ class Connection(Reader):
     def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
         """Look up what calls in doubt made, and do what belongs to them."""
         found: list[Written | None] = []
+        held = self._custom.dump() if any(u.kind in STREAMS and u.action == "create" for u in units) else {}
         for unit in units:
             if unit.action != "create":
                 found += super().find([unit], known)
                 continue
             written = (
-                self._custom.find(unit, self._custom_body(unit), known)
+                self._custom.find(unit, self._custom_body(unit), known, held)
                 if unit.kind in STREAMS
                 else self._found(unit, known)
             )

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,14 @@ class Customizations:
     def read(self, stream: str) -> list[Raw]:
         """Return a stream whole. One run of the command brings all four; each of them is handed over once."""
         if stream not in self._dumped:
-            self._dumped = self._dump()
+            self._dumped = self.dump()
         return [
             Raw(str(row["id"]), json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
             for row in self._dumped.pop(stream)
         ]
 
-    def _dump(self) -> dict[str, list[Native]]:
+    def dump(self) -> dict[str, list[Native]]:
+        """Return the rows of all four streams as they stand now. Raises RefusedError."""
         said = self._run((HERE / "dump.pl").read_text(encoding="utf-8"))
         found: dict[str, list[Native]] = {stream: [] for stream in SAME}
         for stream, text in re.findall(r"^migrator-row: (\w+) (\{.*\})$", said, re.MULTILINE):
@@ -75,11 +76,12 @@ class Customizations:
             raise UnknownOutcomeError(f"the import command did not tell what became of it: {said[-400:]}")
         return outcomes
 
-    def find(self, unit: Unit, body: Native, known: Iterable[str]) -> Written | None:
-        """Return the record that a call in doubt made."""
+    @staticmethod
+    def find(unit: Unit, body: Native, known: Iterable[str], held: Mapping[str, list[Native]]) -> Written | None:
+        """Return the record that a call in doubt made, among those ``held`` (of ``dump``)."""
         stream = STREAMS[unit.kind]
         wanted = _digest(stream, body)
-        for row in self._dump()[stream]:
+        for row in held[stream]:
             if str(row["id"]) not in known and _digest(stream, row) == wanted:
                 return Written(str(row["id"]))
         return None

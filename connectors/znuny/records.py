@@ -228,7 +228,7 @@ def ticket_record(ticket: Native, people: People, types: Mapping[str, str], comp
     dynamic = {
         name: read_value(value, types.get(name, "Text"))
         for name, value in held.items()
-        if value not in (None, "", []) and name not in (TAGS, MESSAGE)
+        if value not in (None, "", []) and name not in OWN
     }
     company = str(ticket.get("CustomerID") or "")
     return {

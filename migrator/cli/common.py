@@ -188,6 +188,21 @@ def write_report(steps: Steps) -> tuple[Path, dict[str, Any]]:
     steps.workspace.folder.joinpath("report.json").write_text(
         json.dumps(data, ensure_ascii=False, indent=1, default=str), encoding="utf-8"
     )
+    write_customizations(steps)
     file = steps.workspace.folder / "report.html"
     file.write_text(html(data), encoding="utf-8")
     return file, data
+
+
+def write_customizations(steps: Steps) -> Path | None:
+    """Write the page about the account's rules; None where it has none."""
+    from migrator.customizations import of_account
+    from migrator.report import rules_html
+
+    source, destination = steps.project.source, steps.project.destination
+    data = of_account(steps.workspace, source.connector, destination.connector, source.base_url())
+    if data is None:
+        return None
+    file = steps.workspace.folder / "customizations.html"
+    file.write_text(rules_html(data), encoding="utf-8")
+    return file

@@ -79,18 +79,24 @@ def demo(
 
 def _say_replayed(found: dict[str, Any]) -> None:
     """Print how tickets end under both rule sets."""
+    from migrator.wording import clipped
+
+    def shown(value: object) -> str:
+        return clipped(str(value or "nothing"), 80)
+
     say(f"replayed: {found['updates']:,} updates of {found['tickets']:,} tickets; {found['differ']:,} end otherwise")
     for rule in found["rules"]:
         if rule["missed"] or rule["extra"]:
             acts = (
                 f"acts {rule['both']:,} times on both sides, {rule['missed']:,} only there, {rule['extra']:,} only here"
             )
-            say(f"  {rule['name']}: {acts}")
+            say(f"  {shown(rule['name'])}{'' if rule['carried'] else ' (not carried)'}: {acts}")
     for one in found["examples"]:
         for each in one["fields"]:
-            say(f"  ticket {one['ticket']}: {each['field']} is {each['source']} there, {each['destination']} here")
+            sides = f"{shown(each['source'])} there, {shown(each['destination'])} here"
+            say(f"  ticket {shown(one['ticket'])}: {shown(each['field'])} is {sides}")
     for one in found["left_out"]:
-        say(f"  {one['name']} is not replayed: {one['why']}")
+        say(f"  {shown(one['name'])} is not replayed: {clipped(one['why'], 200)}")
 
 
 def _show(rule: dict[str, Any], data: dict[str, Any]) -> None:

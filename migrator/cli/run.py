@@ -156,6 +156,49 @@ def verify(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def activate(
+    plan_digest: Annotated[
+        str, typer.Option("--plan", metavar="DIGEST", help="The plan whose rules may act now; without it, a list.")
+    ] = "",
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Switch on, after `verify`, the rules that were written and acted at the source; without --plan, list them."""
+    from migrator.customizations import enter_again
+
+    steps = opened(workspace)
+    secrets = enter_again(steps.workspace, steps.project.source.connector.manifest)
+    if not plan_digest:
+        plan, records = steps.due()
+        if as_json:
+            show_json({"due": [vars(record) for record in records], "secrets": secrets})
+            return
+        for record in records:
+            say(f"  {record.as_kind.replace('_', ' ')} {record.there}: {record.label}")
+        _secrets(secrets)
+        next_one = f"`migrator activate -w {workspace} --plan {plan['digest'][:12]}`"
+        say(f"{len(records)} wait to be switched on; next: {next_one}")
+        return
+    with Bars(quiet=as_json, waiting=steps.waiting) as bars:
+        done = steps.activate(plan_digest, progress=bars.loading)
+    if as_json:
+        refused = [{**vars(record), "answer": answer} for record, answer in done.refused]
+        show_json({"on": done.on, "refused": refused, "secrets": secrets})
+    else:
+        say(f"{done.on} switched on, {done.before} are on in all")
+        for record, answer in done.refused:
+            say(f"  {record.as_kind.replace('_', ' ')} {record.there} ({record.label}): {answer}")
+        _secrets(secrets)
+    if done.refused:
+        raise typer.Exit(1)
+
+
+def _secrets(secrets: list[dict[str, Any]]) -> None:
+    for one in secrets:
+        say(f"  enter again: {', '.join(one['places'])} of {one['stream'].replace('_', ' ')} {one['label']}")
+
+
 def _differences(differences: list[dict[str, Any]]) -> None:
     for line in differences[:20]:
         say(

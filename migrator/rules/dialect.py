@@ -25,8 +25,9 @@ class Dialect(Protocol):
     It may offer besides: ``histories(document)``, the ``replay.History`` of every ticket in what the vendor's API
     gives; ``checker(document)``, what holds a rule against the account's own definitions in the file: a function of
     (kind, native) to findings, or None where the file has no definitions. It may also say ``NUMBERED = True``: ids
-    stand in its rules as numbers; and ``FIELD_PREFIX``: what stands before a custom field's name in its records and
-    not in our paths.
+    stand in its rules as numbers; ``FIELD_PREFIX``: what stands before a custom field's name in its records and not in
+    our paths; ``OF_ACCOUNT``: options that name records of the account; ``ITS_OWN``: options in which an account
+    speaks of itself (which policy is its default).
     """
 
     TITLE: str

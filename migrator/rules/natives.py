@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from migrator.rules.conditions import Is, Lit, Ref
+from migrator.rules.references import is_mark
 
 Lines = tuple[tuple[str, str], ...]  # (key, JSON)
 
@@ -27,7 +28,12 @@ def unknown(native: Mapping[str, Any], known: Collection[str]) -> Lines:
 
 
 def field_name(custom: str) -> str:
-    """Return the name of the field that holds another vendor's custom field: letters, digits, underscores."""
+    """Return the name of the field that holds another vendor's custom field: letters, digits, underscores.
+
+    The mark of a field stays as it is: the field's own name will stand in its place.
+    """
+    if is_mark(custom):
+        return custom
     return "cf_" + "".join(char if char.isascii() and char.isalnum() else "_" for char in custom.lower()).strip("_")
 
 

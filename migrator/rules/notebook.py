@@ -7,7 +7,7 @@ from typing import Any as Anything
 
 from migrator.rules.conditions import Is, Leaf, Lit, Value
 from migrator.rules.normal_forms import simple
-from migrator.rules.rule import Rule
+from migrator.rules.rule import Rule, SetField, SetTags
 from migrator.rules.verdicts import Finding, Need, Translation, Verdict
 from migrator.rules.words import action_words, leaf_words
 
@@ -76,6 +76,15 @@ class Notebook:
             "exact" if becomes == value else "equivalent",
             "" if becomes == value else f"as {becomes or 'none'}",
         )
+
+    def split(self, number: int) -> None:
+        """Note that a condition becomes several rules: where two of them hold, both act."""
+        if number < 2:
+            return
+        harmless = all(isinstance(action, SetField | SetTags) for action in self.rule.do)
+        acts = "both do the same, which comes to one" if harmless else "both act"
+        note = f"becomes {number} rules, one for each alternative; where two of them hold, {acts}"
+        self.add("when", "the whole condition", "equivalent" if harmless else "approximated", note)
 
     def done(self, *native: dict[str, Anything]) -> Translation:
         """Return the translation."""

@@ -24,6 +24,8 @@ def read(vendor: str, kind: str, body: str) -> str:
     """Return the text of the rule that a native record holds."""
     dialect = find(vendor)
     found = native_rule(dialect, vendor, json.loads(body), cast("Kind", kind))
+    own = getattr(dialect, "ITS_OWN", ())
+    found = found.model_copy(update={"options": tuple(one for one in found.options if one[0] not in own)})
     prefix = getattr(dialect, "FIELD_PREFIX", "")
     held = marked(found.model_dump(mode="json", exclude=set(BESIDE)), lambda name: prefix + name)
     return json.dumps(held, ensure_ascii=False, sort_keys=True)

@@ -18,6 +18,8 @@ from migrator.rules.verdicts import Translation
 
 MOST_PASSES = 25  # of rules that set one another off without end
 EXAMPLES = 5
+# A value that every vendor knows, of what is not a plain text; low is a priority.
+PROBES = {"ticket.status": "open", "ticket.channel": "email", "ticket.type": "question"}
 Values = dict[str, str | None]
 
 
@@ -285,7 +287,7 @@ def _destination(dialect: Dialect, made: Sequence[Translation], labels: Sequence
 
 def _probe(dialect: Dialect, key: str) -> Translation:
     """Return a rule that asks for one value of a path, in the vendor's words: it tells how the path is held there."""
-    probe = Is(path=path(key), values=(Lit(value="open" if key.endswith("status") else "low"),))
+    probe = Is(path=path(key), values=(Lit(value=PROBES.get(key, "low")),))
     act = SetTags(how="add", tags=("probe",))
     return dialect.write(Rule(vendor="", kind="trigger", name="probe", when=probe, do=(act,)))
 
@@ -336,7 +338,10 @@ def replayed(histories: Sequence[History], source: Side, destination: Side, keys
         "endless": endless,
         "examples": examples,
         "messages": dict(messages),
-        "rules": [{"name": name, **{key: found[key] for key in COUNTED}} for name, found in acts.items()],
+        "rules": [
+            {"name": name, "carried": name in destination.of, **{key: found[key] for key in COUNTED}}
+            for name, found in acts.items()
+        ],
     }
 
 
@@ -351,5 +356,6 @@ def _differences(source: Side, destination: Side, one: Run, other: Run, keys: Se
         if expected != held:
             found.append({"field": key, "source": expected, "destination": held})
     if one.tags != other.tags:
-        found.append({"field": "tags", "source": sorted(one.tags), "destination": sorted(other.tags)})
+        said = [", ".join(sorted(tags)) or None for tags in (one.tags, other.tags)]
+        found.append({"field": "tags", "source": said[0], "destination": said[1]})
     return found

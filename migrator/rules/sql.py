@@ -332,7 +332,8 @@ class Agreement:
     false_positives: int  # only the translation acts
 
 
-def agreements(row: Sequence[int]) -> list[Agreement]:
-    """Return the counts of each pair from the one row of ``counts``."""
-    threes = (row[at : at + 3] for at in range(0, len(row), 3))
+def agreements(row: Sequence[int | None]) -> list[Agreement]:
+    """Return the counts of each pair from the one row of ``counts``; of no tickets at all there is no sum."""
+    known = [number or 0 for number in row]
+    threes = (known[at : at + 3] for at in range(0, len(known), 3))
     return [Agreement(one, other, one - both, other - both) for one, other, both in threes]

@@ -311,6 +311,14 @@ def mount(*boxes: Sandbox, session: requests.Session | None = None, **hosts: Any
 class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def make_environ(self) -> Any:
+        """Return WSGI's environment, with the headers that have underscores, which werkzeug drops and vendors hear."""
+        environ = super().make_environ()
+        for name, value in self.headers.items():
+            if "_" in name:
+                environ.setdefault("HTTP_" + name.upper().replace("-", "_"), value)
+        return environ
+
     def log(self, type: str, message: str, *args: Any) -> None:
         """Say nothing: the sandbox keeps its own log."""
 

@@ -34,6 +34,7 @@ class ZoneAccount(Deliverer):
     def __init__(self, *args: Any, **how: Any) -> None:
         super().__init__(*args, **how)
         self._writing = threading.Lock()  # two calls for one zone would wait for each other at the server
+        self._begun: tuple[str, list[Raw]] = ("", [])  # the zone whose pages are handed over, as it was read
         self._looked: dict[str, int] = {}  # at sets of a zone, one by one, since it was changed here
         self._lately: dict[str, dict[str, RecordSet]] = {}  # zones of which so many were looked at, read whole
 
@@ -75,14 +76,20 @@ class ZoneAccount(Deliverer):
         if not names:
             yield Page([], at, True)
         for number, zone in enumerate(names):
-            skip = int(at.get("in", 0)) if (len(zone), zone) == after else 0
             last = number == len(names) - 1
-            records = self._records(zone)
+            # A zone that was read in part goes on only as it was read then; after a crash it begins anew.
+            goes_on = (len(zone), zone) == after and self._begun[0] == zone
+            skip = int(at.get("in", 0)) if goes_on else 0
+            records = self._begun[1] if goes_on else self._records(zone)
+            self._begun = (zone, records)
+            if skip and skip >= len(records) and not last:
+                continue  # its last page was handed over, and the reading ended there
             for begin in range(skip, max(len(records), skip + 1), PAGE):
                 some = records[begin : begin + PAGE]
                 yield Page(
                     some, {"after": [len(zone), zone], "in": begin + PAGE}, last and begin + PAGE >= len(records)
                 )
+        self._begun = ("", [])
 
     def _records(self, zone: str) -> list[Raw]:
         found = [Raw(one.id, _json(one.body()), None, zone) for one in self.seen(zone)]

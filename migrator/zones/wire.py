@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import dns.exception
@@ -45,7 +45,7 @@ class Key:
 
     name: dns.name.Name
     algorithm: dns.name.Name
-    ring: Mapping[dns.name.Name, dns.tsig.Key]
+    ring: Mapping[dns.name.Name, dns.tsig.Key] = field(repr=False)
 
     @classmethod
     def read(cls, text: str) -> Key:

@@ -38,15 +38,18 @@ def staged(request: pytest.FixtureRequest) -> Iterator[tuple[str, Stage, dict[st
     """Stage one file's records: the vendor, the stage, and how many records each stream has."""
     vendor, file = FILES[request.param]
     connector = registry.connector(vendor)
-    counts: dict[str, int] = {}
+    ids: dict[str, set[str]] = {}
     with Stage(":memory:") as stage:
         for stream, data in bodies(vendor_file(file)):
             if stream in connector.manifest.streams:
-                parent = str(data["ticket_id"]) if connector.manifest.streams[stream].parent else None
+                above = "folder_id" if stream == "canned_responses" else "ticket_id"
+                parent = str(data[above]) if connector.manifest.streams[stream].parent else None
                 stage.put("raw", stream, [(str(data["id"]), parent, data.get("updated_at"), json.dumps(data))])
-                counts[stream] = counts.get(stream, 0) + 1
+                ids.setdefault(stream, set()).add(
+                    str(data["id"])
+                )  # a policy was recorded twice, before and after a change
         canonicalize(stage, connector.kinds, connector.mapping, raw="raw", into="canonical")
-        yield vendor, stage, counts
+        yield vendor, stage, {stream: len(some) for stream, some in ids.items()}
 
 
 def test_every_record_is_read_and_no_value_is_unreadable(staged: tuple[str, Stage, dict[str, int]]) -> None:

@@ -161,3 +161,30 @@ def test_dynamic_content_is_written_out_where_the_file_has_it(tmp_path: Any, tex
     (without,) = customizations.explain(file, "zendesk", "zammad")["rules"]
     assert without["verdict"] == "approximated"
     assert "put the dynamic content into it" in json.dumps(without["findings"])
+
+
+def test_one_of_several_events_becomes_a_rule_for_each_in_freshdesk() -> None:
+    some = [{"field": "status", "operator": "value", "value": "solved"}]
+    some.append({"field": "priority", "operator": "value", "value": "high"})
+    asked = {"all": [{"field": "update_type", "operator": "is", "value": "Change"}], "any": some}
+    for do, verdict in (([{"field": "current_tags", "value": "seen"}], "equivalent"), (mail("Hello"), "approximated")):
+        found = TO["freshdesk"].write(ZENDESK.read({"title": "x", "conditions": asked, "actions": do}, "trigger"))
+        assert found.verdict == verdict
+        assert [one["events"][0]["field_name"] for one in found.native] == ["status", "priority"]
+        assert {one["rule_type"] for one in found.native} == {4}
+
+
+def test_a_tree_too_deep_for_two_sets_becomes_several_rules_in_freshdesk() -> None:
+    def block(operator: str, *parts: Native) -> Native:
+        return {"operator": operator, "conditions": list(parts)}
+
+    def tag(word: str) -> Native:
+        return {"name": "ticket.tags", "operator": "contains one", "value": word}
+
+    tree = block("AND", block("OR", block("AND", tag("a"), tag("b")), block("AND", tag("c"), tag("d"))))
+    created = {"name": "ticket.action", "operator": "is", "value": "create"}
+    native = {"name": "x", "condition": block("AND", created, *tree["conditions"]), "perform": {}}
+    native["perform"] = {"ticket.tags": {"operator": "add", "value": "seen"}}
+    found = TO["freshdesk"].write(TO["zammad"].read(native, "trigger"))
+    assert found.verdict == "equivalent"
+    assert len(found.native) == 2

@@ -131,3 +131,29 @@ def test_a_rule_that_has_not_the_shape_of_one_is_unreadable_and_the_others_go_on
 def test_an_unknown_vendor_is_refused_with_those_that_are_known(desk: Path) -> None:
     with pytest.raises(InputError, match=r"zamad.*did you mean.*zammad"):
         customizations.explain(desk, "zendesk", "zamad")
+
+
+def test_a_history_is_replayed_and_what_ends_otherwise_is_printed(desk: Path, tmp_path: Path) -> None:
+    made = [
+        {"type": "Create", "field_name": "status", "value": "new"},
+        {"type": "Comment", "public": True, "body": "x"},
+    ]
+    made += [{"type": "Create", "field_name": "subject", "value": "A refund, please"}]
+    audit = {"id": 1, "ticket_id": 5, "created_at": "2026-01-01T00:00:00Z", "author_id": 7, "events": made}
+    file, page = tmp_path / "audits.json", str(tmp_path / "page.html")
+    file.write_text(json.dumps({"audits": [audit]}), encoding="utf-8")
+    options = ("--from", "zendesk", "--to", "zammad", "-o", page, "--history", str(file))
+    done = run("rules", "explain", str(desk), *options)
+    assert done.exit_code == 0
+    assert "replayed: 1 updates of 1 tickets" in done.output
+    assert "is not replayed: the histories do not tell" in done.output
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("[]", "begins at the beginning"), ("7", "not histories"), ("{", "not JSON")]
+)
+def test_a_file_without_histories_is_refused_by_name(desk: Path, tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "audits.json"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        customizations.explain(desk, "zendesk", "zammad", history=file)

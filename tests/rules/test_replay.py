@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from migrator import customizations
 from migrator.report import rules_html
 from migrator.rules.meaning import Moment, holds
 from migrator.rules.replay import History, Run, Side, Update, run
+from migrator.rules.sql import counts
 from migrator.stage import Stage
 from tests.support.connectors import connector
 from tests.support.rule_engines import Native, zammad, zendesk
@@ -28,6 +30,13 @@ CHATWOOT: Any = connector("chatwoot.rules")
 TRACKER: Any = connector("request_tracker.rules")
 UPDATES = updates(200, seed=9)
 many = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module")
+def tables() -> Iterator[tuple[Stage, list[str]]]:
+    """Return a table of the updates, and its columns."""
+    with Stage(":memory:") as stage:
+        yield stage, table(stage, UPDATES)
 
 
 def moment(one: Happened, *, none: str | None = None) -> Moment:
@@ -94,7 +103,16 @@ def test_a_not_block_of_zammad_is_not_all_of_them_and_loses_what_is_missing() ->
         assert ("seen" in made.tags) is acts, (priority, group)
 
 
-def test_a_table_answers_as_a_moment_does() -> None:
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(asked(STATE | HAPPENED))
+def test_a_table_answers_as_a_moment_does(tables: tuple[Stage, list[str]], conditions: Native) -> None:
+    stage, columns = tables
+    read = ZENDESK.read(rule(conditions), "trigger").when
+    question = counts("ticket", [(read, read, {})], columns)
+    assert stage.rows(question.sql, *question.values)[0][0] == sum(holds(read, moment(one)) for one in UPDATES)
+
+
+def test_a_change_to_nothing_is_told_from_any_other_in_a_table_too() -> None:
     with Stage(":memory:") as stage:
         columns = table(stage, UPDATES)
         for conditions in (
@@ -102,8 +120,6 @@ def test_a_table_answers_as_a_moment_does() -> None:
             asks(("priority", "value", "")),
             asks(("type", "is_not", "")),
         ):
-            from migrator.rules.sql import counts
-
             read = ZENDESK.read(rule(conditions), "trigger").when
             question = counts("ticket", [(read, read, {})], columns)
             assert stage.rows(question.sql, *question.values)[0][0] == sum(holds(read, moment(one)) for one in UPDATES)
@@ -226,6 +242,16 @@ def test_what_a_rule_did_is_taken_out_of_the_history_and_met_again(tmp_path: Pat
     assert "ticket.priority" not in found.updates[0].changes
     data = explained(tmp_path, [greets], history, "zammad")
     assert (data["rules"][0]["recorded"], data["rules"][0]["reproduced"]) == (1, 1)
+
+
+def test_how_a_ticket_came_and_whether_it_is_public_is_told_by_its_first_audit(tmp_path: Path) -> None:
+    asked_for = asks(("ticket_is_public", "is", "public"), ("via_id", "is", "4"), ("update_type", "is", "Create"))
+    history = audits()
+    for channel, public, acts in (("email", True, 1), ("web", True, 0), ("email", False, 0)):
+        history[0]["via"] = {"channel": channel}
+        history[0]["events"][-1]["public"] = public
+        data = explained(tmp_path, [rule(asked_for, title="greets", place=1)], history, "zammad")
+        assert [(one["both"], one["missed"], one["extra"]) for one in data["rules"]] == [(acts, 0, 0)]
 
 
 def test_a_rule_whose_question_no_history_answers_is_named_and_not_played(tmp_path: Path) -> None:

@@ -552,6 +552,66 @@ def test_answers_satisfy_the_official_specification(
     assert wrong == []
 
 
+RULE: dict[str, Any] = {
+    "title": "R",
+    "conditions": {"all": [{"field": "status", "operator": "is", "value": "open"}], "any": []},
+    "actions": [{"field": "priority", "value": "high"}],
+}
+SPLIT: dict[str, Any] = {"title": "R", **RULE["conditions"]}
+TARGETS = [{"priority": "low", "metric": "first_reply_time", "target": 60, "business_hours": False}]
+
+
+def test_rules_are_made_shown_changed_and_taken_away_as_the_specification_says(
+    box: Sandbox, get: Get, post: Get, desk: requests.Session, zendesk_spec: Spec
+) -> None:
+    output = {"columns": ["nice_id", "subject"], "sort_by": "created_at", "sort_order": "desc"}
+    bodies = {
+        "triggers": ("trigger", RULE),
+        "automations": ("automation", {**SPLIT, "actions": RULE["actions"]}),
+        "macros": ("macro", {"title": "R", "actions": RULE["actions"]}),
+        "views": ("view", {**SPLIT, "output": output}),
+        "slas/policies": ("sla_policy", {"title": "R", "filter": RULE["conditions"], "policy_metrics": TARGETS}),
+    }
+    for path, (word, body) in bodies.items():
+        made = post(path, {word: body})[word]
+        assert get(f"{path}/{made['id']}")[word] == made
+        desk.put(f"{box.base_url}/api/v2/{path}/{made['id']}", json={word: {"title": "S"}})
+        (listed,) = get(path)[path.replace("slas/policies", "sla_policies")]
+        assert listed["title"] == "S"
+        assert desk.delete(f"{box.base_url}/api/v2/{path}/{made['id']}").status_code == 204
+    wrong = [
+        f"{exchange.method} {exchange.path}: {text}"
+        for exchange in box.exchanges
+        for text in specified(zendesk_spec.check_response(exchange))
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("triggers", {"trigger": {**RULE, "actions": []}}),
+        ("triggers", {"trigger": {**RULE, "actions": [{"field": "group_id", "value": "77"}]}}),
+        ("triggers", {"trigger": {**RULE, "actions": [{"field": "notification_webhook", "value": ["01NONE", ""]}]}}),
+        ("automations", {"automation": {"title": "R", "all": [], "any": [], "actions": RULE["actions"]}}),
+        ("slas/policies", {"sla_policy": {"title": "R"}}),
+    ],
+)
+def test_a_rule_that_names_what_is_not_there_or_lacks_a_part_is_refused(
+    box: Sandbox, desk: requests.Session, path: str, body: Any
+) -> None:
+    assert desk.post(f"{box.base_url}/api/v2/{path}", json=body).status_code == 422
+
+
+def test_a_webhook_never_tells_what_it_signs_in_with(box: Sandbox, get: Get, post: Get) -> None:
+    how = {"type": "bearer_token", "data": {"token": "s3cr3t"}, "add_position": "header"}
+    hook = {"name": "H", "endpoint": "https://h.example", "http_method": "POST", "request_format": "json"}
+    made = post("webhooks", {"webhook": {**hook, "status": "active", "authentication": how}})["webhook"]
+    assert made["authentication"]["type"] == "bearer_token"
+    (listed,) = get("webhooks")["webhooks"]
+    assert "s3cr3t" not in str([made, listed, get(f"webhooks/{made['id']}")])
+
+
 def test_requests_are_checked_against_the_official_specification(
     desk: requests.Session, box: Sandbox, zendesk_spec: Spec
 ) -> None:

@@ -135,11 +135,11 @@ def test_znuny_to_django_helpdesk_and_back(desk: Znuny, helpdesk: DjangoHelpdesk
     helpdesk.reset()
     moved(moves.steps(tmp_path / "fill", moves.at_sandbox(old), moves.at_znuny(desk), source=old))
     there = moved(moves.steps(tmp_path / "there", moves.at_znuny(desk), at_desk(helpdesk, "fixtures")))
-    tickets = desk.count("ticket")
-    assert helpdesk.count("helpdesk_ticket") == tickets
+    tickets = desk.count("ticket", "id > 1")  # the one that greets every new Znuny is of nobody, and stays behind
+    assert helpdesk.count("helpdesk_ticket") == tickets >= SOME
     desk.reset()
     back = moved(moves.steps(tmp_path / "back", at_desk(helpdesk, "fixtures"), moves.at_znuny(desk)))
-    assert desk.count("ticket", "id > 1") == tickets  # the one that greets every new Znuny came along
+    assert desk.count("ticket", "id > 1") == tickets
     found, compared = undeclared(there, back)
     assert found == []
     assert compared > 200

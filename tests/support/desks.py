@@ -39,6 +39,7 @@ def steps(
             "plan": "enterprise",
             "workers": 1,
             **({"settings": {"user": module.EMAIL}} if hasattr(module, "EMAIL") else {}),
+            **({"settings": module.SETTINGS} if hasattr(module, "SETTINGS") else {}),
             **more.pop(side, {}),
         }
     folder.mkdir(parents=True, exist_ok=True)

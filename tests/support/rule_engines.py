@@ -210,7 +210,7 @@ def freshdesk(rule: Native, update: Update) -> bool:
 
 
 def _freshdesk_held(name: str, update: Update, values: dict[str, Any]) -> Any:
-    words = {"responder_id": "assignee", "group_id": "group", "ticket_type": "type", "id": "requester"}
+    words = {"responder_id": "assignee", "group_id": "group", "ticket_type": "type", "id": "requester", "cf_5": "type"}
     held = values[words.get(name, name)]
     if name == "status":
         return FRESHDESK_STATUSES[held]

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from migrator.blobs import begin_download
 from migrator.stage import Stage
 from tests.unit.tiny import texts
 
@@ -212,14 +213,8 @@ def put(stage: Stage, account: Account, *, backwards: bool = False) -> None:
                 )
             )
         stage.put("raw", stream, rows[::-1] if backwards else rows)
-    stage.run(
-        "CREATE TABLE blobs.raw (id VARCHAR PRIMARY KEY, digest VARCHAR, size BIGINT, problem VARCHAR, url VARCHAR)"
-    )
+    begin_download(stage, "raw")
     files = [a for comment in account["ticket_comments"] for a in comment["attachments"]]
-    stage.insert(
-        "blobs.raw",
-        [
-            [str(a["id"]), hashlib.sha256(b"x").hexdigest() if a["id"] % 3 else None, 1, None if a["id"] % 3 else "404"]
-            for a in files
-        ],
-    )
+    digest = hashlib.sha256(b"x").hexdigest()
+    came = {True: [digest, 1, None], False: [None, 1, "404"]}
+    stage.insert("blobs.raw", [[str(a["id"]), *came[a["id"] % 3 > 0], None] for a in files])

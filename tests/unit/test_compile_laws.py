@@ -72,6 +72,17 @@ def test_timestamps_of_whole_seconds_come_back(stage: Stage, values: list[dateti
     law(stage, "timestamp", "x", values)
 
 
+@given(values=many(st.none() | seconds.filter(lambda at: at != datetime(1970, 1, 1))))
+def test_seconds_since_1970_come_back(stage: Stage, values: list[datetime]) -> None:
+    law(stage, "timestamp", {"path": "x", "unix": True}, values)
+
+
+def test_seconds_of_a_time_that_never_was_say_nothing(stage: Stage) -> None:
+    told = [{"x": 0}, {"x": "soon"}, {"x": 1e40}, {"x": 1704182400.25}]
+    found = read(stage, kind(x="timestamp"), variant(x={"path": "x", "unix": True}), told)
+    assert [row["x"] for row in found] == [None, None, None, datetime(2024, 1, 2, 8, 0, 0, 250000)]
+
+
 @given(values=many(moments))
 def test_a_fraction_of_a_second_is_cut_never_rounded(stage: Stage, values: list[datetime]) -> None:
     found = back(stage, kind(x="timestamp"), variant(x="x"), write(x="always"), [{"x": value} for value in values])

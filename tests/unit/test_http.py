@@ -342,6 +342,15 @@ def test_an_endless_redirect_of_a_read_ends_as_an_error_of_the_vendor() -> None:
         Desk(to("http://vendor.example/things")).client.read("/things")
 
 
+def test_a_token_in_a_header_of_its_own_follows_nobody_to_another_host() -> None:
+    elsewhere = Elsewhere()
+    token = Bearer(SECRET, "", "Api-Access-Token")
+    desk = Desk(to("http://other.example/things"), auth=token, **{"other.example": elsewhere})
+    with pytest.raises(VendorError, match="another address"):
+        desk.client.read("/things")
+    assert elsewhere.asked == []
+
+
 @pytest.mark.parametrize(("declared", "sent"), [("10", b"12345"), ("4", b"")])
 def test_a_body_shorter_than_declared_is_noticed(declared: str, sent: bytes) -> None:
     class Short(Elsewhere):

@@ -124,6 +124,25 @@ def test_what_follows_is_the_field_of_the_record_referred_to(
     assert [row["x"] for row in found] == ["one" if who == "1" else None for who, _ in values]
 
 
+@given(values=many(st.tuples(st.none() | st.sampled_from(["1", "2", "9"]), st.none() | st.sampled_from("ab"))))
+def test_a_reference_is_written_where_another_record_says_the_same(
+    stage: Stage, values: list[tuple[str | None, str | None]]
+) -> None:
+    stage.schema("predicted")
+    stage.table("predicted.case", "id VARCHAR, asks VARCHAR")
+    stage.insert("predicted.case", [["1", "a"], ["2", None]])
+    spec = kind(of={"type": "ref", "to": ["case"]}, x={"type": "ref", "to": ["person"]})
+    keep = write(of="always", x={"same_as": ["of", "asks"]})
+    found = back(stage, spec, variant(of="of", x="x"), keep, [{"of": of, "x": value} for of, value in values])
+    assert [row["x"] for row in found] == ["a" if (of, value) == ("1", "a") else None for of, value in values]
+
+
+@given(values=many(names))
+def test_a_text_that_is_not_like_what_the_vendor_takes_is_not_sent(stage: Stage, values: list[str]) -> None:
+    found = back(stage, kind(x="text"), variant(x="x"), write(x={"matches": "[a-c]+"}), [{"x": v} for v in values])
+    assert [row["x"] for row in found] == [v if re.fullmatch("[a-c]+", v) else None for v in values]
+
+
 @given(values=many(st.tuples(st.none() | names, st.none() | names)))
 def test_a_default_may_be_another_field_of_the_record(
     stage: Stage, values: list[tuple[str | None, str | None]]

@@ -76,3 +76,12 @@ def test_threads_may_ask_the_same_stage_at_once(tmp_path: Path) -> None:
         stage.run("CREATE TABLE t AS SELECT i FROM range(1000) r(i)")
         found = pool.map(lambda n: stage.one("SELECT sum(i + ?) FROM t, range(500)", n), range(40))
         assert len(set(found)) == 40
+
+
+def test_rows_are_put_in_place_of_those_with_their_key_the_last_of_equals(tmp_path: Path) -> None:
+    with Stage(tmp_path / "stage.duckdb") as stage:
+        stage.schema("s")
+        stage.run("CREATE TABLE s.t (id VARCHAR PRIMARY KEY, number BIGINT, text VARCHAR)")
+        stage.replace("s.t", [("a", 1, "was"), ("b", 2, 'q"uote')])
+        stage.replace("s.t", [("a", None, "first"), ("a", 7, None), ("c", 3, "ümläut")])
+        assert stage.rows("SELECT * FROM s.t ORDER BY id") == [("a", 7, None), ("b", 2, 'q"uote'), ("c", 3, "ümläut")]

@@ -180,6 +180,12 @@ def test_a_key_that_is_none_is_refused_and_not_shown(text: str) -> None:
     assert SECRET[:10] not in str(caught.value)
 
 
+def test_a_key_shows_its_secret_nowhere() -> None:
+    key = Key.read(f"hmac-sha256:migrator:{SECRET}")
+    assert "secret" not in repr(Server("ns1", "127.0.0.1", key=key)).lower()
+    assert SECRET not in repr(key)
+
+
 def test_a_servers_address_may_have_a_port() -> None:
     assert (Server.read("127.0.0.1").port, Server.read("[::1]:5353").address) == (53, "::1")
     with pytest.raises(VendorError):

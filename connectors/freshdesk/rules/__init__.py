@@ -7,11 +7,11 @@ from typing import Any
 
 from migrator.rules.rule import Kind
 
-from .names import POLICY, TIMED, TITLE
+from .names import FIELD_PREFIX, ITS_OWN, NUMBERED, OF_ACCOUNT, POLICY, TIMED, TITLE
 from .reading import rule as read
 from .writing import rule as write
 
-__all__ = ["POLICY", "TITLE", "listed", "read", "write"]
+__all__ = ["FIELD_PREFIX", "ITS_OWN", "NUMBERED", "OF_ACCOUNT", "POLICY", "TITLE", "listed", "read", "write"]
 
 
 def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:

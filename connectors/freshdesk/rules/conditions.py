@@ -24,12 +24,14 @@ from migrator.rules.conditions import (
     leaves,
 )
 from migrator.rules.conditions import Any as AnyOf
-from migrator.rules.natives import field_name, remembered
-from migrator.rules.normal_forms import assume, given_event, sets, simple
+from migrator.rules.natives import field_name
+from migrator.rules.normal_forms import TooLargeError, assume, dnf, given_event, sets, simple
 from migrator.rules.notebook import Notebook
+from migrator.rules.references import is_mark
 from migrator.rules.verdicts import Verdict
 
 from . import names
+from .needs import added, came_by, native_leaf
 
 Native = dict[str, Any]
 # Set off by whatever else an update rule can notice: messages, ratings, status, priority, type, group, agent, due date
@@ -64,24 +66,41 @@ class Conditions:
             if assume(when, lambda leaf: None) == AnyOf():
                 self.book.add("when", "never", "exact", "nothing to write: it can never hold")
                 return []
-            return [{"rule_type": names.TIMED, **self._sets(when)}]
+            return [{"rule_type": names.TIMED, **self._sets(one)} for one in self.alternatives(when)]
         made = []
         for event, kind in (("created", names.CREATION), ("updated", names.UPDATE)):
             left = given(when, event)
             if isinstance(left, AnyOf) and not left.of:
                 continue
             self.only = event
-            made.append({"rule_type": kind, **(self._update(left) if kind == names.UPDATE else self._sets(left))})
+            for one in self.alternatives(left):
+                shape = self._update(one) if kind == names.UPDATE else self._sets(one)
+                made.append({"rule_type": kind, **shape})
         for leaf in leaves(simple(when)):
-            if str(getattr(leaf, "path", "")) == "ticket.privacy" and len(made) == 1 and self.only == "created":
+            if str(getattr(leaf, "path", "")) == "ticket.privacy" and made and self.only == "created":
                 self._note(leaf, "equivalent", "tickets there are all public")
             if isinstance(leaf, Event) and leaf.kinds in (("created",), ("updated",)):
                 self.book.leaf(leaf, "exact")
         if not made:
             self.book.add("when", "never", "exact", "nothing to write: it can never hold")
-        if len(made) > 1:
-            self.book.add("when", "new and changed tickets", "equivalent", "two rules, one for each")
+        if len({one["rule_type"] for one in made}) > 1:
+            self.book.add("when", "new and changed tickets", "equivalent", "rules of their own for each")
         return made
+
+    def alternatives(self, when: Condition) -> list[Condition]:
+        """Return the condition, or what a rule each can hold: one event, and no more than two sets."""
+        flat = assume(when, lambda leaf: None)
+        parts = flat.of if isinstance(flat, All) else (flat,)
+        events = any(_happens(leaf) for part in parts if isinstance(part, AnyOf) for leaf in leaves(part))
+        found = sets(flat)
+        if not events and found is not None and len(found) <= MOST:
+            return [when]
+        try:
+            groups = dnf(flat)
+        except TooLargeError:
+            return [when]
+        self.book.split(len(groups))
+        return [All(of=group) for group in groups]
 
     only = ""
 
@@ -197,7 +216,7 @@ class Conditions:
             if self.timed:
                 return None, "untranslatable", "time-triggered rules there do not know tags"
             operator = "and" if every else "not_in" if leaf.negated else "in"
-            return _made("ticket", "tag_names", operator, list(leaf.tags)), "exact", ""
+            return native_leaf("ticket", "tag_names", operator, list(leaf.tags)), "exact", ""
         if isinstance(leaf, Text):
             return self._text(leaf)
         if isinstance(leaf, Elapsed):
@@ -225,39 +244,17 @@ class Conditions:
         split = [ours for ours, (_, without) in names.ADDED_STATUSES.items() if words & {ours, without}]
         if leaf.path.name == "status" and split and verdict == "exact":
             for word in split:
-                self.added(word)
+                added(self.book, word)
             shown = " and ".join(f"“{names.ADDED_STATUSES[word][0]}”" for word in split)
             return made, "equivalent", f"given the status {shown} is added there and tickets are moved into it"
         return made, verdict, note
-
-    def added(self, word: str) -> None:
-        """Note a status that is not there from the beginning, and the rules that keep it as the source's does."""
-        name, without = names.ADDED_STATUSES[word]
-        because = f"a status of its own, apart from {without}; move tickets into it: overlay.freshdesk.ticket.status"
-        self.book.need("status", name, because)
-        if word != "new":
-            return
-        native: Native = {"rule_type": names.CREATION, "name": "New tickets are new", "active": False, "position": 1}
-        came = _made(
-            "ticket", "source", "in", [names.CHANNEL_CODES[one] for one in ("email", "web", "chat", "feedback")]
-        )
-        asked = [_made("ticket", "status", "in", [2]), came]
-        native["conditions"] = [{"name": "condition_set_1", "match_type": "all", "properties": asked}]
-        native["actions"] = [{"field_name": "status", "value": names.STATUS_CODES["new"]}]
-        self.book.need(
-            "automation", native["name"], "comes first: tickets that customers open are new, not open", native
-        )
-        native = {"rule_type": names.UPDATE, "name": "New becomes open", "active": False, "position": 1}
-        asked = [_made("ticket", "status", "in", [names.STATUS_CODES["new"]])]
-        native |= {"performer": {"type": 3}, "events": [{"field_name": "responder_id", "from": "--", "to": "--"}]}
-        native["conditions"] = [{"name": "condition_set_1", "match_type": "all", "properties": asked}]
-        native["actions"] = [{"field_name": "status", "value": 2}]
-        self.book.need("automation", native["name"], "comes first: whoever is given a new ticket opens it", native)
 
     def place(self, at: Path) -> tuple[str, str] | None:
         """Return (resource_type, field_name) of a path, or None."""
         if at.custom:
             kind = {"ticket": "ticket", "requester": "contact", "organization": "company"}.get(at.of)
+            if kind and is_mark(at.custom):
+                return kind, at.custom
             name = f"cf_{at.custom}" if self.own else field_name(at.custom)
             if kind and not self.own:
                 self.book.need(f"{kind} field", name, f"it holds the custom field {at.custom}")
@@ -280,6 +277,8 @@ class Conditions:
         if isinstance(value, Ref):
             if at.name in ("status", "priority", "channel", "type") and at.of == "ticket":
                 return (int(value.id) if value.id.isdigit() else value.id) if self.own else None
+            if is_mark(value.id):
+                return value.id
             plain = self.own and value.id.isdigit()
             return int(value.id) if plain else f"<{value.kind}:{value.id}>"
         held = getattr(value, "value", None)
@@ -289,7 +288,7 @@ class Conditions:
 
     def _is(self, leaf: Is) -> tuple[Native | None, Verdict, str]:
         if str(leaf.path) == "ticket.channel" and not self.own and self._unknown(leaf):
-            leaf = self._came_by(leaf)
+            leaf = came_by(self.book, leaf)
         place = self.place(leaf.path)
         if self.timed and place and (place[0] != "ticket" or place[1] in names.UNTIMED):
             return None, "untranslatable", "time-triggered rules there ask for the ticket only, not for texts or people"
@@ -303,21 +302,11 @@ class Conditions:
             values.append("")
         if leaf.path.name == "language" or (leaf.path.name == "type" and None in values):
             verdict, note = "approximated", "languages are named otherwise there"
-        return _made(*place, "not_in" if made.negated else "in", values), verdict, note
+        return native_leaf(*place, "not_in" if made.negated else "in", values), verdict, note
 
     def _unknown(self, leaf: Is) -> bool:
         """Say whether a channel is asked for that Freshdesk has not."""
         return any(self.value(leaf.path, one) is None for one in leaf.values)
-
-    def _came_by(self, leaf: Is) -> Is:
-        """Return a question for channels that are unknown there as one for the field that remembers the old word."""
-        for word, code in names.CHANNEL_CODES.items():
-            native: Native = {"rule_type": names.CREATION, "name": f"Came by {word}", "active": False, "position": 1}
-            properties = [_made("ticket", "source", "in", [code])]
-            native["conditions"] = [{"name": "condition_set_1", "match_type": "all", "properties": properties}]
-            native["actions"] = [{"field_name": "cf_came_by", "value": word}]
-            self.book.need("automation", native["name"], "fills cf_came_by; comes first", native)
-        return leaf.model_copy(update={"path": Path(of="ticket", name="came_by"), "values": remembered(leaf)})
 
     def _text(self, leaf: Text) -> tuple[Native | None, Verdict, str]:
         place = self.place(leaf.path)
@@ -331,7 +320,7 @@ class Conditions:
         if self.timed:
             return None, "untranslatable", "time-triggered rules there do not look into texts"
         note = "finds the letters anywhere, not the whole word" if words else ""
-        return _made(*place, operator, list(leaf.needles)), "approximated" if words else "exact", note
+        return native_leaf(*place, operator, list(leaf.needles)), "approximated" if words else "exact", note
 
     def _elapsed(self, leaf: Elapsed) -> tuple[Native | None, Verdict, str]:
         name = names.ANCHORS.get(leaf.anchor)
@@ -342,7 +331,7 @@ class Conditions:
             if not name:
                 name, more = names.CUSTOM_HOURS, {"custom_status_id": code}
             if not self.own:
-                self.added(word)
+                added(self.book, word)
         operator = names.ORDER_NAMES.get(leaf.op)
         fits = leaf.hours >= 1 and float(leaf.hours).is_integer() and self.book.rule.kind == "timed"
         if name is None or operator is None or leaf.null or not fits:
@@ -351,7 +340,7 @@ class Conditions:
             return None, "untranslatable", "Freshdesk counts hours of the clock here"
         verdict: Verdict = "exact" if self.own else "equivalent"
         note = "" if self.own else "checked once an hour"
-        return {**_made("ticket", name, operator, int(leaf.hours)), **more}, verdict, note
+        return {**native_leaf("ticket", name, operator, int(leaf.hours)), **more}, verdict, note
 
     def own_shape(self, when: Condition) -> Native:
         """Return what Freshdesk's own reader made the condition from."""
@@ -383,6 +372,13 @@ class Conditions:
         return {"rule_type": kind, **native, **({"conditions": listed} if listed else {})}
 
 
+def _happens(leaf: Leaf) -> bool:
+    """Say whether an update rule holds a leaf as its event, of which it has one."""
+    if isinstance(leaf, Is):
+        return str(leaf.path) == "comment.public"
+    return isinstance(leaf, Changed | Event) and not leaf.negated
+
+
 def _own_event(writes: Conditions, leaf: Any) -> Native:
     if isinstance(leaf, Event):
         word, _, value = leaf.kinds[0].partition("_")
@@ -394,7 +390,3 @@ def _own_event(writes: Conditions, leaf: Any) -> Native:
     for side, values in (("from", leaf.before), ("to", leaf.after)):
         native[side] = "--" if values is None else writes.value(leaf.path, values[0]) if values else ""
     return native
-
-
-def _made(kind: str, name: str, operator: str, value: Any) -> Native:
-    return {"resource_type": kind, "field_name": name, "operator": operator, "value": value}

@@ -8,9 +8,14 @@ code as a public copy has it (Admin::AutomationConstants, Va::Observer, Va::Hand
 from __future__ import annotations
 
 from migrator.rules.natives import field_name
+from migrator.rules.references import is_mark
 from migrator.rules.rule import PassPolicy
 
 TITLE = "Freshdesk"
+NUMBERED = True
+FIELD_PREFIX = "cf_"
+OF_ACCOUNT = ("escalation",)  # options that name people of the account
+ITS_OWN = ("is_default", "outdated")  # options in which the account speaks of itself
 # A setting chooses between the first match and all matches for creation rules; read it before a rule set is judged.
 POLICY = PassPolicy(order="position", visibility="current", changes="original", cascade="none")
 CREATION, TIMED, UPDATE = 1, 3, 4  # rule_type
@@ -119,7 +124,15 @@ HELPERS = {
 }
 HELPER_PATHS = {name: ours for ours, (name, _) in HELPERS.items()}
 APPLIED = {ours: theirs for theirs, ours in APPLIES.items()}
-BOOKKEEPING = ("_source", "_unit", "created_at", "updated_at", "last_updated_by", "summary", "affected_tickets_count")
+BOOKKEEPING = (
+    "_source",
+    "_unit",
+    "created_at",
+    "updated_at",
+    "last_updated_by",
+    "summary",
+    "affected_tickets_count",
+)
 
 PLACEHOLDERS: dict[str, str] = {  # ours to theirs
     "ticket.number": "ticket.id",
@@ -156,6 +169,8 @@ MEANINGS = {theirs: ours for ours, theirs in reversed(PLACEHOLDERS.items())}
 def placeholder(meaning: str) -> str | None:
     """Return Freshdesk's placeholder for a meaning, or None."""
     for prefix in ("ticket.cf:", "ticket.cf_label:"):
+        if meaning.startswith(prefix) and is_mark(meaning.removeprefix(prefix)):
+            return f"{{{{ticket.{meaning.removeprefix(prefix)}}}}}"
         if meaning.startswith(prefix):
             return f"{{{{ticket.{field_name(meaning.removeprefix(prefix))}}}}}"
     found = PLACEHOLDERS.get(meaning)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import SecretStr
@@ -26,6 +27,7 @@ from migrator.rules.conditions import (
 )
 from migrator.rules.conditions import Any as AnyOf
 from migrator.rules.natives import compact, kept, unknown
+from migrator.rules.references import is_mark
 from migrator.rules.rule import (
     Action,
     Comment,
@@ -37,6 +39,7 @@ from migrator.rules.rule import (
     Rule,
     SetField,
     SetTags,
+    Shift,
     Target,
     Unread,
     Verb,
@@ -45,13 +48,16 @@ from migrator.rules.rule import (
 from . import names
 
 Native = dict[str, Any]
+DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 READ = {"id", "rule_type", "name", "active", "position", "description", "conditions", "operator", "performer"}
 READ |= {"events", "actions", "applicable_to", "sla_target"}
 OPTIONS = ("outdated", "is_default", "escalation", "private")
 
 
 def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
-    """Return an automation or an SLA policy in our words."""
+    """Return an automation, a scenario, an SLA policy or working hours in our words."""
+    if kind == "schedule":
+        return _hours(native)
     targets, more, switched = _targets(native.get("sla_target") or {})
     known = {*READ, *OPTIONS, *names.BOOKKEEPING}
     return Rule(
@@ -69,6 +75,24 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
         unknown=(*more, *unknown(native, known)),
         kept=kept(native, names.BOOKKEEPING),
     )
+
+
+def _hours(native: Mapping[str, Any]) -> Rule:
+    shifts = []
+    for at, day in enumerate(DAYS):
+        if held := (native.get("working_hours") or native.get("business_hours") or {}).get(day):
+            begins, ends = (at * 1440 + _minute(held[side]) for side in ("start_time", "end_time"))
+            shifts.append(Shift(begins=begins, ends=ends if ends > begins else ends + 1440))
+    zone = ("time_zone", compact(native.get("time_zone")))
+    return Rule(
+        vendor="freshdesk", kind="schedule", name=native.get("name") or "", shifts=tuple(shifts), options=(zone,)
+    )
+
+
+def _minute(text: str) -> int:
+    """Return the minute of the day of ``8:00 am``."""
+    at = datetime.strptime(str(text).strip().upper(), "%I:%M %p")
+    return at.hour * 60 + at.minute
 
 
 def when(native: Mapping[str, Any]) -> Condition:
@@ -162,6 +186,10 @@ def place(kind: str, name: str) -> Path | None:
     ours = names.FIELDS.get((kind, name))
     if ours:
         return path(ours)
+    if is_mark(name):
+        return Path.model_validate(
+            {"of": {"contact": "requester", "company": "organization"}.get(kind, kind), "name": f"cf:{name}"}
+        )
     if kind == "ticket" and name in names.HELPER_PATHS:
         return path(names.HELPER_PATHS[name])
     of = {"ticket": "ticket", "contact": "requester", "company": "organization"}.get(kind)

@@ -22,11 +22,13 @@ from migrator.rules.conditions import Any as AnyOf
 from migrator.rules.normal_forms import assume
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import escaped, translated
+from migrator.rules.references import is_mark
 from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
 from migrator.rules.verdicts import Translation, Verdict
 
 from . import names
 from .conditions import Conditions
+from .needs import added
 
 Native = dict[str, Any]
 CLICKS = {
@@ -139,7 +141,7 @@ class Actions:
             word, verdict, note = self.book.unset(ours, getattr(value, "value", None), tables[ours])
             held = Lit(value=str(word))
             if word in names.ADDED_STATUSES:
-                self.writes.added(str(word))
+                added(self.book, str(word))
                 verdict, note = "equivalent", f"given the status “{names.ADDED_STATUSES[str(word)][0]}” is added there"
         elif not self.own and (action.path.custom or ours in names.HELPERS):
             verdict, note = "equivalent", "given the field is there"
@@ -164,7 +166,8 @@ class Actions:
             native["email_to"] = -2  # the ticket's agent
         elif to.who != "requester":
             plain = self.own and to.id.isdigit()
-            native["email_to"] = int(to.id) if plain else f"<{to.who}:{to.id}>" if not self.own else to.id
+            told = f"<{to.who}:{to.id}>" if not self.own and not is_mark(to.id) else to.id
+            native["email_to"] = int(to.id) if plain else told
         subject = self.text(at, action.subject, plain=True)
         return native | {"email_subject": subject, "email_body": self.text(at, action.body)}
 

@@ -77,8 +77,7 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
     """Return a trigger, job, macro, overview or SLA in our words."""
     asked = native.get("condition") or {}
     options = [(key, compact(native[key])) for key in OPTIONS if key in native]
-    if "conditions" in asked:
-        options.append(("condition_format", '"expert"'))
+    shape = (("condition_format", '"expert"'),) if "conditions" in asked else ()  # how it is written, not what it asks
     known = {*READ, *OPTIONS, *names.BOOKKEEPING}
     return Rule(
         vendor="zammad",
@@ -93,7 +92,7 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
         audience=_audience(native),
         options=tuple(options),
         unknown=unknown(native, known),
-        kept=kept(native, names.BOOKKEEPING),
+        kept=(*kept(native, names.BOOKKEEPING), *shape),
     )
 
 

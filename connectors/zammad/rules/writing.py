@@ -31,7 +31,7 @@ def rule(source: Rule) -> Translation:
     """Return the rule as Zammad's API takes it; a rule of Zammad's own comes back as it was."""
     own = source.vendor == "zammad"
     book = Notebook(source, "zammad", click=f"Settings, Manage, {CLICKS[source.kind]}")
-    expert = ("condition_format", '"expert"') in source.options
+    expert = ("condition_format", '"expert"') in source.kept
     writes = Conditions(book, own=own)
     performs = Performs(book, writes, own=own)
     if source.kind == "sla" and not own:

@@ -12,6 +12,7 @@ from typing import Any
 from migrator.rules.replay import History, Update
 from migrator.rules.sql import plain_value
 
+from .names import CHANNELS
 from .reading import place, text, value_of
 
 Native = Mapping[str, Any]
@@ -68,8 +69,14 @@ def update(audit: Native, *, created: bool) -> Update:
                 added, removed = added | (now - then), removed | (then - now)
             elif (found := _field(event, "value")) is not None:
                 changes[found[0]] = found[1]
+    if public:
+        changes["ticket.privacy"] = "public"  # for good: a ticket is public as soon as one comment is
     if created:
         changes.setdefault("ticket.status", "new")
+        changes.setdefault("ticket.privacy", "private")
+        channel = str((audit.get("via") or {}).get("channel"))
+        if channel in CHANNELS.values():
+            changes["ticket.channel"] = channel
     author = audit.get("author_id")
     actor = None if author in (None, -1) else text(author)
     return Update(actor, changes, frozenset(added), frozenset(removed), public, said, frozenset(fired - {""}))

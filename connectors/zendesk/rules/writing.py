@@ -109,9 +109,7 @@ def shaped(book: Notebook, when: Condition) -> list[tuple[tuple[Leaf, ...], tupl
     except TooLargeError as err:
         book.add("when", "the whole condition", "untranslatable", f"too large once brought into all and any: {err}")
         return [((), ())]
-    many = len(alternatives)
-    note = f"becomes {many} rules, one for each alternative; where two of them hold, both act"
-    book.add("when", "the whole condition", "approximated" if many > 1 else "exact", note if many > 1 else "")
+    book.split(len(alternatives))
     return [(alternative, ()) for alternative in alternatives]
 
 

@@ -80,7 +80,7 @@ class SandboxGround:
         account = Account(
             vendor=self.connector.vendor,
             url=self.box.base_url,
-            settings={"user": getattr(module, "EMAIL", "nobody")},
+            settings={"user": getattr(module, "EMAIL", "nobody"), **getattr(module, "SETTINGS", {})},
             secrets=dict.fromkeys(self.connector.manifest.secrets, f"env:{SECRET}"),
             workers=1,
             channels=self.channels,

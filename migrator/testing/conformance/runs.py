@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,20 +140,21 @@ def _made_up(suite: Suite, stage: Stage, workspace: Workspace) -> None:
 
 
 def read_all(source: Deliverer) -> dict[str, list[Raw]]:
-    """Return every record of every stream, as they came."""
-    came: dict[str, list[Raw]] = {}
+    """Return every record of every stream, as they came, those that came along with other streams too."""
+    came: dict[str, list[Raw]] = defaultdict(list)
 
     def ids(parent: str) -> list[str]:
         return sorted({record.id for record in came[parent]}, key=lambda id: (len(id), id))
 
     for stream in source.streams():
         try:
-            came[stream] = [record for page in source.pages(stream, None, ids) for record in page.records]
+            for page in source.pages(stream, None, ids):
+                for other, records in {**page.also, stream: page.records}.items():
+                    came[other] += records
         except ForbiddenError:
             if not source.manifest.streams[stream].optional:
                 raise
-            came[stream] = []
-    return came
+    return {stream: came[stream] for stream in source.streams()}
 
 
 def stage_all(source: Deliverer, stage: Stage, dataset: str) -> None:

@@ -103,8 +103,8 @@ class Dovecot:
         for name in ("run", "state", "home"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         shutil.chown(self.folder / "home", "mail", "mail")
-        for above in (self.folder, *self.folder.parents):
-            if above.stat().st_uid == 0 and above not in (Path("/"), Path("/tmp"), Path("/dev/shm")):
+        for above in (self.folder, *self.folder.parents):  # a temporary folder lets nobody through but its owner
+            if not above.stat().st_mode & 0o001:
                 above.chmod(above.stat().st_mode | 0o011)
         listed = "".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in self.users)
         for name, text in (("users", listed), ("masters", f"{MASTER}:{{PLAIN}}{MASTER_PASSWORD}\n")):

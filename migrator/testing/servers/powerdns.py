@@ -57,8 +57,8 @@ class PowerDNS:
         self.process.stop()
 
 
-def start(folder: Path) -> PowerDNS:
-    """Start a server without zones in the folder. Raises Unavailable."""
+def start(folder: Path, *, body_mb: int = 2) -> PowerDNS:
+    """Start a server without zones in the folder. ``body_mb``: the largest call its API takes. Raises Unavailable."""
     need(PACKAGES, programs=["pdns_server"])
     port, api = free_port(), free_port()
     database = folder / "pdns.sqlite3"
@@ -76,6 +76,7 @@ def start(folder: Path) -> PowerDNS:
         "webserver-address": "127.0.0.1",
         "webserver-port": api,
         "webserver-allow-from": "127.0.0.1",
+        "webserver-max-bodysize": body_mb,
         "socket-dir": folder,
         "allow-axfr-ips": "127.0.0.1",
         "primary": "yes",

@@ -36,11 +36,11 @@ AT = datetime(2019, 3, 31, 1, 30, tzinfo=UTC)
 def account(server: Dovecot, *, url: str = "", **more: Any) -> dict[str, Any]:
     """Return a side of migration.yaml: all mailboxes through the master user."""
     os.environ["MAIL_PASSWORD"] = MASTER_PASSWORD
-    options = {"mailboxes": " ".join(server.users), "master": MASTER, "sieve": f"127.0.0.1:{server.sieve}"}
+    options = {"master": MASTER, "sieve": f"127.0.0.1:{server.sieve}"}
     options |= more.pop("options", {})
     return {
         "vendor": "imap", "url": url or server.url, "secrets": {"password": "env:MAIL_PASSWORD"}, "workers": 2,
-        "options": options, **more,
+        "options": options, "settings": {"mailboxes": " ".join(server.users)}, **more,
     }  # fmt: skip
 
 

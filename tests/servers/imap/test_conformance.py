@@ -27,8 +27,8 @@ class Grounds:
     def empty(cls) -> ServerGround:
         cls.server.reset()
         cls.tunnel.calm()
-        options = {"mailboxes": USER, "master": MASTER, "sieve": f"127.0.0.1:{cls.server.sieve}"}
-        account = Account(vendor="imap", options=options, workers=1)
+        options = {"master": MASTER, "sieve": f"127.0.0.1:{cls.server.sieve}"}
+        account = Account(vendor="imap", settings={"mailboxes": USER}, options=options, workers=1)
 
         def counted() -> dict[str, int]:
             files = cls.server.files(USER)

@@ -149,9 +149,8 @@ def test_a_password_for_each_mailbox_opens_them_under_their_new_names(
         moves.put(client, "INBOX", [b"Subject: one\r\n\r\nbody\r\n"])
     monkeypatch.setenv("EACH", '{"ann@example.com": "secret", "bob@example.com": "secret"}')
     each = moves.account(old)
-    each["secrets"], each["options"] = {"password": "env:EACH"}, {
-        "mailboxes": "bob@example.com=ann@example.com", "passwords": "each", "sieve": "none",
-    }  # fmt: skip
+    each |= {"secrets": {"password": "env:EACH"}, "settings": {"mailboxes": "bob@example.com=ann@example.com"}}
+    each["options"] = {"passwords": "each", "sieve": "none"}
     run = moves.steps(tmp_path / "w", each, moves.account(new))
     moves.move(run)
     assert len(new.files("ann@example.com")) == 1

@@ -177,6 +177,26 @@ def test_what_an_administrator_made_arrives_scrips_switched_off(moved: tuple[Ste
     assert server.count("Attributes", "Name = 'SavedSearch' AND Description = 'Waiting ü'") == 1
 
 
+def test_a_scrip_is_switched_on_when_that_is_asked_for(moved: tuple[Steps, RequestTracker]) -> None:
+    _, server = moved
+    ((number,),) = server.rows("SELECT id FROM Scrips WHERE Description = 'Remind'")
+    with Proxy(server.url) as proxy:
+        opened = ServerGround(proxy, account(server, ("initialdata", "sql")), {"token": server.token}, dict).open()
+        opened.activate(Unit("script", "1", "script", {}, {}, "", {}, there=str(number)), "active")
+    assert server.rows("SELECT Disabled FROM Scrips WHERE id = ?", number) == [(0,)]
+
+
+def test_a_merged_ticket_is_not_changed_for_the_other_one_would_be(moved: tuple[Steps, RequestTracker]) -> None:
+    _, server = moved
+    with Proxy(server.url) as proxy:
+        opened = ServerGround(proxy, account(server), {"token": server.token}, dict).open()
+        for action in ("update", "delete"):
+            unit = Unit("ticket", "1", "ticket", {"Subject": "changed"}, {}, "", {}, action=action, there=str(NUMBER))
+            with pytest.raises(RefusedError, match="is merged"):
+                opened.write([unit])
+    assert server.count("Tickets", "Subject = 'changed' OR Status = 'deleted'") == 0
+
+
 def test_a_number_that_is_taken_is_refused_and_said_so(server: RequestTracker, tmp_path: Path) -> None:
     server.reset()
     with Proxy(server.url) as proxy:

@@ -63,7 +63,8 @@ for my $one (@{ $world->{updates} }) {
         $done->($ticket->$method(Content => 'words')) if $method;
         my %now = %{ $one->{now} };
         my $some = $method;
-        for my $name (sort keys %{ $one->{before} }) {
+        # As RT's own pages do (Interface/Web.pm, ProcessTicketBasics): the owner last, since SetOwner ends the batch.
+        for my $name (grep { exists $one->{before}{$_} } qw(priority status assignee)) {
             my $value = $name eq 'assignee' ? $user->($now{assignee})->id : $now{$name};
             my $was = $name eq 'assignee' ? $ticket->Owner : $ticket->_Value(ucfirst $name);
             next if $was eq $value;

@@ -1,0 +1,291 @@
+"""Chatwoot's settings: inboxes, labels, custom attributes, canned responses, automation rules."""
+
+from __future__ import annotations
+
+import re
+
+from werkzeug.wrappers import Request, Response
+
+from migrator.testing.sandbox import Native, Sandbox
+
+from . import sandbox_rules as rules
+from .sandbox_rules import API, Params, routes
+
+LABEL = re.compile(r"[^\W_]+[\w-]+")
+KEY = re.compile(r"[\w.\-]+")
+TYPES = ("text", "number", "currency", "percent", "link", "date", "list", "checkbox")
+MODELS = ("conversation_attribute", "contact_attribute")
+STANDARD = {
+    "conversation_attribute": (
+        "status priority assignee_id inbox_id team_id display_id campaign_id labels browser_language country_code "
+        "referer created_at last_activity_at"
+    ).split(),
+    "contact_attribute": (
+        "name email phone_number identifier country_code city company_name created_at last_activity_at referer blocked"
+    ).split(),
+}
+CHANNELS = {"api": "Channel::Api", "web_widget": "Channel::WebWidget", "email": "Channel::Email"}
+
+
+# ---- inboxes ---------------------------------------------------------------------------------------------------------
+
+
+@routes("GET", f"{API}/inboxes")
+def inboxes(box: Sandbox, request: Request) -> Response:
+    """List the inboxes."""
+    return rules.answer({"payload": list(box.store["inboxes"].values())})
+
+
+@routes("POST", f"{API}/inboxes")
+def create_inbox(box: Sandbox, request: Request) -> Response:
+    """Make an inbox; its channel decides who can speak in it."""
+    rules.need_admin(box)
+    params = Params(request)
+    errors: dict[str, str] = {}
+    name = rules.text(errors, "name", params.get("name")) or ""
+    channel = params.map("channel").get("type")
+    if channel not in CHANNELS:
+        raise rules.refused("invalid channel type")
+    if not name:
+        errors["name"] = "can't be blank"
+    if errors:
+        raise rules.invalid(errors)
+    id = rules.fresh(box, "inboxes")
+    box.store["inboxes"][id] = {
+        "id": id,
+        "avatar_url": "",
+        "channel_id": id,
+        "name": name,
+        "channel_type": CHANNELS[channel],
+        "greeting_enabled": params.flag("greeting_enabled"),
+        "greeting_message": params.get("greeting_message"),
+        "working_hours_enabled": params.flag("working_hours_enabled"),
+        "enable_email_collect": "enable_email_collect" not in params or params.flag("enable_email_collect"),
+        "csat_survey_enabled": params.flag("csat_survey_enabled"),
+        "enable_auto_assignment": "enable_auto_assignment" not in params or params.flag("enable_auto_assignment"),
+        "lock_to_single_conversation": params.flag("lock_to_single_conversation"),
+        "allow_messages_after_resolved": True,
+        "timezone": "UTC",
+        "out_of_office_message": None,
+        "working_hours": [],
+    }
+    return rules.answer(box.store["inboxes"][id])
+
+
+@routes("GET", f"{API}/inboxes/<int:id>")
+def inbox(box: Sandbox, request: Request, id: int) -> Response:
+    """Show an inbox."""
+    return rules.answer(rules.one(box, "inboxes", id))
+
+
+@routes("DELETE", f"{API}/inboxes/<int:id>")
+def delete_inbox(box: Sandbox, request: Request, id: int) -> Response:
+    """Delete an inbox, with its conversations."""
+    rules.need_admin(box)
+    rules.one(box, "inboxes", id)
+    del box.store["inboxes"][id]
+    for number in [n for n, c in box.store["conversations"].items() if c["inbox_id"] == id]:
+        del box.store["conversations"][number]
+    return rules.answer({"message": "Your inbox deletion request will be processed in some time."})
+
+
+# ---- labels ----------------------------------------------------------------------------------------------------------
+
+
+@routes("GET", f"{API}/labels")
+def labels(box: Sandbox, request: Request) -> Response:
+    """List the labels that the sidebar knows."""
+    return rules.answer({"payload": list(box.store["labels"].values())})
+
+
+def _label(box: Sandbox, params: Params, own: int | None) -> Native:
+    errors: dict[str, str] = {}
+    title = (rules.text(errors, "title", params.get("title")) or "").lower()
+    if not title:
+        errors["title"] = "must not be blank"
+    elif not LABEL.fullmatch(title):
+        errors["title"] = "is invalid"
+    rules.unique(errors, box, "labels", "title", title, own)
+    if errors:
+        raise rules.invalid(errors)
+    return {
+        "title": title,
+        "description": params.get("description"),
+        "color": params.get("color") or "#1f93ff",
+        "show_on_sidebar": params.flag("show_on_sidebar"),
+    }
+
+
+@routes("POST", f"{API}/labels")
+def create_label(box: Sandbox, request: Request) -> Response:
+    """Make a label."""
+    rules.need_admin(box)
+    record = _label(box, Params(request, "label"), None)
+    id = rules.fresh(box, "labels")
+    box.store["labels"][id] = {"id": id, **record}
+    return rules.answer(box.store["labels"][id])
+
+
+@routes("DELETE", f"{API}/labels/<int:id>")
+def delete_label(box: Sandbox, request: Request, id: int) -> Response:
+    """Delete a label."""
+    rules.need_admin(box)
+    rules.one(box, "labels", id)
+    del box.store["labels"][id]
+    return Response(status=200)
+
+
+# ---- custom attributes -----------------------------------------------------------------------------------------------
+
+
+@routes("GET", f"{API}/custom_attribute_definitions")
+def custom_attributes(box: Sandbox, request: Request) -> Response:
+    """List the definitions, of one model where one is named."""
+    model = request.args.get("attribute_model")
+    model = MODELS[int(model)] if model in ("0", "1") else model
+    return rules.answer(
+        [one for one in box.store["custom_attributes"].values() if model in (None, "", one["attribute_model"])]
+    )
+
+
+def _enum(errors: dict[str, str], name: str, value: object, words: tuple[str, ...], default: str) -> str:
+    if value is None:
+        return default
+    if str(value).isdigit() and int(str(value)) < len(words):
+        return words[int(str(value))]
+    if value not in words:
+        errors[name] = "is not a valid value"
+    return str(value)
+
+
+@routes("POST", f"{API}/custom_attribute_definitions")
+def create_custom_attribute(box: Sandbox, request: Request) -> Response:
+    """Define an attribute of conversations or contacts."""
+    rules.need_admin(box)
+    params = Params(request, "custom_attribute_definition")
+    errors: dict[str, str] = {}
+    title = (rules.text(errors, "attribute_display_name", params.get("attribute_display_name")) or "").strip()
+    key = (rules.text(errors, "attribute_key", params.get("attribute_key")) or "").strip()
+    model = _enum(errors, "attribute_model", params.get("attribute_model"), MODELS, MODELS[0])
+    if not title:
+        errors["attribute_display_name"] = "can't be blank"
+    if not KEY.fullmatch(key):
+        errors["attribute_key"] = "only allows letters, numbers, underscores, hyphens and dots"
+    if key in STANDARD.get(model, ()):
+        errors["attribute_key"] = "The provided key is not allowed as it might conflict with default attributes."
+    same = [one for one in box.store["custom_attributes"].values() if one["attribute_model"] == model]
+    if any(one["attribute_key"] == key for one in same):
+        errors["attribute_key"] = "has already been taken"
+    kind = _enum(errors, "attribute_display_type", params.get("attribute_display_type"), TYPES, "text")
+    described = rules.text(errors, "attribute_description", params.get("attribute_description"), rules.MOST_OF_A_TEXT)
+    if errors:
+        raise rules.invalid(errors)
+    id = rules.fresh(box, "custom_attributes")
+    box.store["custom_attributes"][id] = {
+        "id": id,
+        "attribute_display_name": title,
+        "attribute_display_type": kind,
+        "attribute_description": described,
+        "attribute_key": key,
+        "regex_pattern": params.get("regex_pattern"),
+        "regex_cue": params.get("regex_cue"),
+        "attribute_values": list(params.get("attribute_values") or []),
+        "attribute_model": model,
+        "default_value": None,
+        "created_at": rules.iso(box),
+        "updated_at": rules.iso(box),
+    }
+    return rules.answer(box.store["custom_attributes"][id])
+
+
+@routes("GET", f"{API}/custom_attribute_definitions/<int:id>")
+def custom_attribute(box: Sandbox, request: Request, id: int) -> Response:
+    """Show a definition."""
+    return rules.answer(rules.one(box, "custom_attributes", id))
+
+
+@routes("DELETE", f"{API}/custom_attribute_definitions/<int:id>")
+def delete_custom_attribute(box: Sandbox, request: Request, id: int) -> Response:
+    """Delete a definition; the values stay where they are."""
+    rules.need_admin(box)
+    rules.one(box, "custom_attributes", id)
+    del box.store["custom_attributes"][id]
+    return Response(status=204)
+
+
+# ---- canned responses ------------------------------------------------------------------------------------------------
+
+
+@routes("GET", f"{API}/canned_responses")
+def canned_responses(box: Sandbox, request: Request) -> Response:
+    """List the canned responses."""
+    wanted = request.args.get("search", "").lower()
+    found = box.store["canned_responses"].values()
+    return rules.answer([one for one in found if wanted in f"{one['short_code']} {one['content']}".lower()])
+
+
+@routes("POST", f"{API}/canned_responses")
+def create_canned_response(box: Sandbox, request: Request) -> Response:
+    """Make a canned response."""
+    params = Params(request, "canned_response")
+    errors: dict[str, str] = {}
+    code = rules.text(errors, "short_code", params.get("short_code")) or ""
+    content = rules.text(errors, "content", params.get("content"), rules.MOST_OF_A_TEXT) or ""
+    for name, value in (("content", content), ("short_code", code)):
+        if not value.strip():
+            errors[name] = "can't be blank"
+    rules.unique(errors, box, "canned_responses", "short_code", code)
+    if errors:
+        raise rules.invalid(errors)
+    id = rules.fresh(box, "canned_responses")
+    box.store["canned_responses"][id] = {
+        "id": id,
+        "account_id": rules.ACCOUNT,
+        "short_code": code,
+        "content": content,
+        "created_at": rules.iso(box),
+        "updated_at": rules.iso(box),
+    }
+    return rules.answer(box.store["canned_responses"][id])
+
+
+@routes("PATCH", f"{API}/canned_responses/<int:id>")
+@routes("PUT", f"{API}/canned_responses/<int:id>")
+def update_canned_response(box: Sandbox, request: Request, id: int) -> Response:
+    """Change a canned response."""
+    record, params = rules.one(box, "canned_responses", id), Params(request, "canned_response")
+    record |= {name: params.get(name) for name in ("short_code", "content") if name in params}
+    record["updated_at"] = rules.iso(box)
+    return rules.answer(record)
+
+
+@routes("DELETE", f"{API}/canned_responses/<int:id>")
+def delete_canned_response(box: Sandbox, request: Request, id: int) -> Response:
+    """Delete a canned response."""
+    rules.one(box, "canned_responses", id)
+    del box.store["canned_responses"][id]
+    return Response(status=200)
+
+
+# ---- automation rules ------------------------------------------------------------------------------------------------
+
+
+@routes("GET", f"{API}/automation_rules")
+def automation_rules(box: Sandbox, request: Request) -> Response:
+    """List the rules, active or not: administrators only."""
+    rules.need_admin(box)
+    return rules.answer({"payload": list(box.store["automation_rules"].values())})
+
+
+@routes("PATCH", f"{API}/automation_rules/<int:id>")
+@routes("PUT", f"{API}/automation_rules/<int:id>")
+def update_automation_rule(box: Sandbox, request: Request, id: int) -> Response:
+    """Change a rule."""
+    rules.need_admin(box)
+    record, params = rules.one(box, "automation_rules", id), Params(request, "automation_rule")
+    for name in ("name", "description", "event_name", "conditions", "actions"):
+        if name in params:
+            record[name] = params.get(name)
+    if "active" in params:
+        record["active"] = params.flag("active")
+    return rules.answer({"payload": record})
