@@ -238,11 +238,12 @@ class Reader(Deliverer):
         """Return what its own address tells of a picture within a text, which no list describes."""
         try:
             answer = self.client.read(url)
+            size = max(len(answer.content), len(self.client.read(url).content))  # nothing else tells of one cut short
         except (AbsentError, AccessError):
             return {}  # gone, or not ours to see: its bytes will be told as missing
         named = re.search(r'filename="([^"]+)"', answer.headers.get("Content-Disposition", ""))
         kind = answer.headers.get("Content-Type", "").partition(";")[0]
-        told: Native = {"size": len(answer.content), "preferences": {"Mime-Type": kind or "application/octet-stream"}}
+        told: Native = {"size": size, "preferences": {"Mime-Type": kind or "application/octet-stream"}}
         return {**told, "filename": named[1]} if named else told
 
     def _shape_object_manager_attributes(self, native: Native) -> Native:
