@@ -153,7 +153,8 @@ class _Waves:
         return plan
 
     def _ahead(self, loading: Loading) -> Plan | None:
-        """Plan the next wave while one is written, when that is nearly done; None where it must wait for the end.
+        """Plan the next wave while one is written, when that is nearly done, or waits for so long that a plan costs
+        it nothing; None where it must wait for the end.
 
         The last plan is made when nothing is under way: it alone looks at what has changed since it was written.
         """
@@ -164,7 +165,8 @@ class _Waves:
             over, gone = loading.over(), time.monotonic() - began
             left = (loading.units - over) * gone / over if over else math.inf
             self.arriving.ended()  # raises what ended the reading
-            if left <= self.took * EARLY and self._enough(at_once=False):
+            due = left <= self.took * EARLY or loading.waits() >= self.took
+            if due and self._enough(at_once=False):
                 return self._plan(ahead=True)
             arrivals.news.wait(LOOK_SECONDS)
         return None

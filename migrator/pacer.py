@@ -260,6 +260,10 @@ class Pacer:
         """Return when a waiting worker goes on, by ``monotonic``; None where nobody waits."""
         return min((waiter.at for waiter in list(self._waiters)), default=None)
 
+    def waits_seconds(self) -> float:
+        """Return for how long yet nobody may go, 0 where somebody may."""
+        return max(0.0, (self.waiting_until or 0.0) - self.monotonic())
+
     @property
     def waiting_for(self) -> str:
         """Return what the workers wait for, such as "quota 'account', 12 s"; empty where nobody waits."""

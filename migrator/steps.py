@@ -67,11 +67,13 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Loading:
-    """A load in a thread of its own. ``alone``: no plan may be made meanwhile."""
+    """A load in a thread of its own. ``alone``: no plan may be made meanwhile. ``waits``: for how many seconds yet the
+    destination's quota keeps it."""
 
     future: Future[Loaded]
     units: int
     over: Callable[[], int]  # units written or put aside
+    waits: Callable[[], float]
     alone: bool
 
     @property
@@ -109,7 +111,7 @@ class Steps:
         if pacer is None or (own[0] and own[1] is None):
             return own
         if pacer.waiting_for:
-            return pacer.waiting_for.rpartition(",")[0], max(0.0, (pacer.waiting_until or 0.0) - pacer.monotonic())
+            return pacer.waiting_for.rpartition(",")[0], pacer.waits_seconds()
         held = pacer.held_until - pacer.monotonic()
         return ("the vendor's pause", held) if own[0] and held > (own[1] or 0.0) else own
 
@@ -423,7 +425,8 @@ class Steps:
             with ThreadPoolExecutor(1, "load") as pool:
                 future = pool.submit(carry_out)  # from here on the stage is the loader's
                 try:
-                    yield Loading(future, units, functools.partial(orders.over, ledger, loader.plan), alone)
+                    over = functools.partial(orders.over, ledger, loader.plan)
+                    yield Loading(future, units, over, destination.client.pacer.waits_seconds, alone)
                     loaded = future.result()
                 except BaseException:
                     loader.stop()
