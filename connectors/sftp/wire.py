@@ -193,7 +193,8 @@ class Wire:
     def target(self, path: bytes) -> bytes:
         """Return what a link points to."""
         with self.asking(f"read the link {path!r}"):
-            return (self.sftp.readlink(path) or "").encode("utf-8", "surrogateescape")
+            found: str | bytes = self.sftp.readlink(path) or ""  # paramiko gives bytes where they are no UTF-8
+            return found.encode("utf-8", "surrogateescape") if isinstance(found, str) else found
 
     def pieces(self, path: bytes, size: int) -> Iterator[bytes]:
         """Yield a file's bytes, many pieces on their way at once."""

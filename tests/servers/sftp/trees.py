@@ -44,6 +44,7 @@ def awkward(tree: Path) -> None:
     os.symlink("public_html", tree / "www")
     os.symlink("/nowhere/at/all", tree / "broken")
     os.symlink("../..", tree / "public_html/up")
+    os.symlink(b"public_html/" + LATIN, os.fsencode(tree) + b"/to " + LATIN)
     with (tree / "sparse.img").open("wb") as file:
         file.seek(30_000_000)
         file.write(b"end")
