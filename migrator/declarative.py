@@ -130,15 +130,19 @@ class Declarative:
         ids = [id for id in parents(spec.parent or "") if not after or (len(id), id) > after]
         if not ids:
             yield Page([], start or {}, done=True)
+        step = self.workers * 3
         with ThreadPoolExecutor(self.workers) as pool:
-            for at in range(0, len(ids), PARENTS_A_PAGE):
-                some = ids[at : at + PARENTS_A_PAGE]
-                lists = list(pool.map(lambda id: child(spec, id), some))
+            while ids:
+                some, lists = ids[:step], list[list[Raw]]()
+                while some:
+                    lists += pool.map(lambda id: child(spec, id), some)
+                    # What came is handed over before the quota keeps the rest waiting.
+                    more = len(lists) < PARENTS_A_PAGE and self.client.pacer.fits(step)
+                    some = ids[len(lists) : len(lists) + step] if more else []
+                read, ids = ids[: len(lists)], ids[len(lists) :]
                 records = [record for each in lists for record in each]
-                last = some[-1]
-                whole = {id: [record.id for record in each] for id, each in zip(some, lists, strict=True)}
-                cursor = {"after": [len(last), last]}
-                yield Page(records, cursor, at + PARENTS_A_PAGE >= len(ids), whole={stream: whole})
+                whole = {id: [record.id for record in each] for id, each in zip(read, lists, strict=True)}
+                yield Page(records, {"after": [len(read[-1]), read[-1]]}, not ids, whole={stream: whole})
 
     def child(self, spec: Stream, parent: str) -> list[Raw]:
         """Return the whole list of one parent."""

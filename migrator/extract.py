@@ -45,6 +45,7 @@ class Chunk:
     seconds: float = 3.0  # a run costs 0.15 to 0.25 CPU s of its own
     most_seconds: float = 60.0  # at Zendesk's ten exports a minute pages alone would take two minutes
     most_bytes: int = 2**26  # of bodies; they lie in memory and on the disk meanwhile
+    eager: bool = False  # also before the quota keeps the next page waiting
 
     def full(self, pages: int, seconds: float, size: int) -> bool:
         """Tell whether so much is enough."""
@@ -338,7 +339,8 @@ def _resource(
                 progress(stream, seen[stream])
                 yield landing.arrow(page.records)
                 size += sum(len(record.body) for record in page.records)
-                if chunk.full(number, time.monotonic() - began, size) or stops(source):
+                full = chunk.full(number, time.monotonic() - began, size) or (chunk.eager and _waits(source))
+                if full or stops(source):
                     return
         except StoppedError:
             return  # the pages that came are kept: the next round of this run finds out that there is to be none
@@ -350,6 +352,12 @@ def _resource(
             yield landing.arrow([])
 
     return landing.resource(stream, (spec.into if spec else None) or stream, pages)
+
+
+def _waits(source: Source) -> bool:
+    """Tell whether the source's quota keeps the next call waiting."""
+    client = getattr(source, "client", None)
+    return bool(client) and not client.pacer.fits()
 
 
 def _cause(err: BaseException | None) -> MigratorError | None:

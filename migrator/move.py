@@ -31,7 +31,7 @@ from migrator.waves import ASIDE, WAITS, Wave
 LEAST = 10  # records at the top that make a wave worth its plan
 SHARE = 0.01  # of all of them, where these are many: the last wave, which nothing overlaps, is not larger
 EARLY = 1.5  # times what the last plan took: so long before a wave is written the next one is planned
-OFTEN = Chunk(pages=1, most_seconds=15.0)  # what is durable sooner can be written sooner
+OFTEN = Chunk(pages=1, most_seconds=15.0, eager=True)  # what is durable sooner can be written sooner
 LOOK_SECONDS = 1.0  # between two looks for a wish, while nothing arrives
 FILE = "terms.json"
 

@@ -264,6 +264,13 @@ class Pacer:
         """Return for how long yet nobody may go, 0 where somebody may."""
         return max(0.0, (self.waiting_until or 0.0) - self.monotonic())
 
+    def fits(self, calls: int = 1) -> bool:
+        """Tell whether so many calls may go now, as far as the limits go that every call counts in."""
+        with self._lock:
+            now = self.monotonic()
+            whole = [limit for limit in self.limits if not limit.matching]
+            return self.held_until <= now and all(limit.free_at(now, calls) <= now for limit in whole)
+
     @property
     def waiting_for(self) -> str:
         """Return what the workers wait for, such as "quota 'account', 12 s"; empty where nobody waits."""
