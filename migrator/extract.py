@@ -357,7 +357,7 @@ def _resource(
 def _waits(source: Source) -> bool:
     """Tell whether the source's quota keeps the next call waiting."""
     client = getattr(source, "client", None)
-    return bool(client) and not client.pacer.fits()
+    return client is not None and not client.pacer.fits()
 
 
 def _cause(err: BaseException | None) -> MigratorError | None:
