@@ -303,6 +303,7 @@ def by_hand(folder: Path) -> None:
             CASE WHEN s[13] <> '[]' THEN list_sort(list_distinct(from_json(s[13], '["VARCHAR"]'))) END AS ccs,
             CASE WHEN s[14] <> '[]' THEN list_sort(list_distinct(from_json(s[14], '["VARCHAR"]'))) END AS followers,
             s[15] AS form, s[24] AS brand, s[16] AS problem,
+            CAST(NULL AS VARCHAR) AS service, CAST(NULL AS VARCHAR) AS sla,
             CASE WHEN s[17] <> '[]' THEN list_sort(list_distinct(from_json(s[17], '["VARCHAR"]'))) END AS tags,
             nullif(s[18], '') AS recipient, CAST(s[19] AS TIMESTAMP) AS due_at, nullif(s[20], '') AS external_id,
             CAST(NULL AS VARCHAR) AS custom, s[21] = 'deleted' AS deleted, CAST(NULL AS BOOLEAN) AS spam,
@@ -345,6 +346,7 @@ def by_hand(folder: Path) -> None:
             s[9] AS organization,
             CAST(NULL AS VARCHAR[]) AS ccs, CAST(NULL AS VARCHAR[]) AS followers, CAST(NULL AS VARCHAR) AS form,
             CAST(NULL AS VARCHAR) AS brand, CAST(NULL AS VARCHAR) AS problem,
+            CAST(NULL AS VARCHAR) AS service, CAST(NULL AS VARCHAR) AS sla,
             CASE WHEN s[10] <> '[]' THEN list_sort(from_json(s[10],
             '["VARCHAR"]')) END AS tags,
             CAST(NULL AS VARCHAR) AS recipient, CAST(NULL AS TIMESTAMP) AS due_at,
@@ -422,6 +424,8 @@ def loop(folder: Path) -> None:
         form: str | None = None
         brand: str | None = None
         problem: str | None = None
+        service: str | None = None
+        sla: str | None = None
         tags: list[str] | None = None
         recipient: str | None = None
         due_at: datetime | None = None

@@ -95,7 +95,8 @@ class Kind(Document):
     must be equal; where it is not, a person decides. ``stands_in``: the kind a record is written as where the
     destination cannot take it (a person without a seat). ``label``: the field a person knows the record by. ``after``:
     kinds that are written before, though none of them is named. ``apart``: a text that another record must not have:
-    ours gets another, and is never joined with that one.
+    ours gets another, and is never joined with that one. ``by_itself``: the vendor adds such records by itself (lines
+    of a history): more of them are nobody's work.
     """
 
     doc: str = ""
@@ -107,6 +108,7 @@ class Kind(Document):
     stands_in: str | None = None
     after: tuple[str, ...] = ()
     apart: str | None = None
+    by_itself: Flag = False
     fields: dict[str, Field]
 
     @property

@@ -189,10 +189,11 @@ class Loader:
 
     def _know_merged(self) -> None:
         known = []
-        for kind_name, id, target in self.stage.rows(
-            f"SELECT p.kind, p.id, p.target FROM {self.planned} p WHERE p.action = 'merge' AND p.target IS NOT NULL"
+        for kind_name, as_kind, id, target in self.stage.rows(
+            f"SELECT kind, as_kind, id, target FROM {self.planned} WHERE action = 'merge' AND target IS NOT NULL"
         ):
-            there = next((i for k in self.builder.standing(kind_name) if (i := self.ledger.find(k, target))), None)
+            of = dict.fromkeys((kind_name, *self.builder.standing(as_kind)))  # who stands in may be another's like
+            there = next((i for k in of if (i := self.ledger.find(k, target))), None)
             if there and not self.ledger.find(kind_name, id):
                 known.append(Identity(kind_name, id, there.destination, there.key, "merged", there.as_kind))
         self.ledger.know(known)

@@ -125,7 +125,7 @@ class Undo:
         differs = "(o.kind, o.id) IN (SELECT (d.kind, d.id) FROM verify.discrepancy d)"
         self._stays(f"changed at {title} since it was written", differs)
         for kind_name, kind in self.kinds.kinds.items():
-            if not kind.owner:
+            if not kind.owner or kind.by_itself:
                 continue
             owner, filled = quoted(kind.owner_kind), self._filled(kind_name)
             counted = f"SELECT f.{name(kind.owner)} AS owner, count(*) AS n FROM {READ}.{name(kind_name)} f GROUP BY 1"
@@ -172,7 +172,7 @@ class Undo:
                 rest = f"{READ}.{name(kind_name)} f WHERE f.id NOT IN ({leaves})"
                 rest += f" AND NOT ({self._dead(kind, 'f')})"
                 title = kind_name.replace("_", " ")
-                for label, spec in kind.references():
+                for label, spec in () if kind.by_itself else kind.references():
                     used = f"unnest(f.{name(label)})" if spec.type == "refs" else f"f.{name(label)}"
                     of = ", ".join(quoted(to) for to in spec.to)
                     test = f"o.wanted AND o.as_kind IN ({of}) AND o.target IN (SELECT {used} FROM {rest})"

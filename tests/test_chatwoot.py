@@ -11,6 +11,7 @@ import pytest
 from migrator import registry
 from migrator.errors import InputError
 from migrator.ledger import Ledger
+from migrator.rehearsal import rehearse
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox, mount
@@ -122,7 +123,7 @@ def test_a_rehearsal_differs_in_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     run = steps(tmp_path, old, new, monkeypatch, destination=OWN)
     run.extract()
     run.plan()
-    loaded, verified, differences = run.rehearse()
+    loaded, verified, differences = rehearse(run)
     assert loaded.finished
     assert verified.proven, differences[:5]
     assert not new.store["conversations"]
