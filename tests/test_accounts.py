@@ -104,7 +104,7 @@ def test_to_freshdesk_every_rule_has_a_verdict_and_what_is_written_is_off(
     found = ends(run)
     assert found["view", "manual"] == 20
     assert found["macro", "manual"] == 11
-    assert found["trigger", "create"] >= 6
+    assert found["trigger", "create"] >= 4  # eight more wait for statuses that somebody adds there (decision 0032)
     streams = ("creation_rules", "update_rules", "hourly_rules")
     rules = [rule for stream in streams for rule in new.store[stream].values()]
     assert len(rules) >= found["trigger", "create"] + found.get(("automation", "create"), 0)

@@ -13,13 +13,13 @@ declares, awkward ones among them; nothing is doubled or missing after a fault a
 quarantine. What it holds a source to: every record arrives once, whatever the size of a page; strangers are told apart.
 """
 
-from migrator.testing.conformance.ground import Ground, SandboxGround, ServerGround
+from migrator.testing.conformance.ground import Ground, SandboxGround, ServerGround, Straight
 from migrator.testing.conformance.laws import Check, checks
 from migrator.testing.conformance.made_up import TEXTS
 from migrator.testing.conformance.runs import Run, begin, read_all, stage_all
 from migrator.testing.conformance.suite import Suite
 
 __all__ = [
-    "TEXTS", "Check", "Ground", "Run", "SandboxGround", "ServerGround", "Suite", "begin", "checks", "read_all",
-    "stage_all",
+    "TEXTS", "Check", "Ground", "Run", "SandboxGround", "ServerGround", "Straight", "Suite", "begin", "checks",
+    "read_all", "stage_all",
 ]  # fmt: skip

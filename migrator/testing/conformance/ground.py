@@ -132,6 +132,20 @@ class HastyClock(Clock):
 
 
 @dataclass
+class Straight:
+    """The way to what has no calls that a proxy could see or harm: what is encrypted, or a folder."""
+
+    url: str
+    exchanges: list[Any] = field(default_factory=list)
+    orders: list[Any] = field(default_factory=list)
+    watchers: list[Any] = field(default_factory=list)
+
+    def order(self, how: str, at: int = 1, matching: str = "") -> None:
+        """Raise AssertionError: a suite with such a way orders no harm (``harms=()``)."""
+        raise AssertionError(f"{self.url}: nobody can order {how} here")
+
+
+@dataclass
 class ServerGround:
     """An account at a true server, seen through ``proxy``.
 
@@ -140,7 +154,7 @@ class ServerGround:
     ``server``: what ``fill`` is given.
     """
 
-    proxy: Proxy | Tunnel
+    proxy: Proxy | Tunnel | Straight
     account: Account
     secrets: Mapping[str, str]
     counted: Callable[[], dict[str, int]]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from migrator.testing.conformance import Check, ServerGround, Suite, checks
-from migrator.testing.servers import Proxy, name_servers
+from migrator.testing.conformance import Check, ServerGround, Straight, Suite, checks
+from migrator.testing.servers import name_servers
 from tests.servers.dns.conftest import on
 from tests.support.dns_accounts import ZONES, made
 from tests.support.dns_zones import transferred
@@ -33,7 +33,7 @@ def ground() -> ServerGround:
     def counted() -> dict[str, int]:
         return {zone: len(transferred(server.address, zone, name_servers.KEY)) for zone in ZONES}
 
-    return ServerGround(Proxy("http://127.0.0.1:9"), account, secrets, counted, server)
+    return ServerGround(Straight("dns://server"), account, secrets, counted, server)
 
 
 SUITE = Suite("dns_server", ground=ground, made=made, harms=())

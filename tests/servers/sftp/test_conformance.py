@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from migrator.compile import name
 from migrator.kinds import Kinds
 from migrator.project import Account, Workspace
 from migrator.stage import Stage
-from migrator.testing.conformance import Check, ServerGround, Suite, checks
+from migrator.testing.conformance import Check, ServerGround, Straight, Suite, checks
 from migrator.testing.servers.openssh import OpenSSH
 from tests.servers.sftp.trees import awkward, seen
 
@@ -31,16 +30,6 @@ NAMES = (
     "\U0001f600",
 )
 AT = "2020-09-13 12:26:40"
-
-
-@dataclass
-class Straight:
-    """The way to the server, with nothing in between: what is encrypted shows no calls."""
-
-    url: str
-    exchanges: list[Any] = field(default_factory=list)
-    orders: list[Any] = field(default_factory=list)
-    watchers: list[Any] = field(default_factory=list)
 
 
 class Grounds:
