@@ -54,7 +54,7 @@ class Line:
 # The ticket as it stands now fills what a line notes besides.
 ADD_LINE = """INSERT INTO ticket_history (name, history_type_id, ticket_id, type_id, queue_id, owner_id, priority_id,
     state_id, create_time, create_by, change_time, change_by)
-    SELECT %(text)s, w.id, t.id, t.type_id, t.queue_id, t.user_id, t.ticket_priority_id, t.ticket_state_id,
+    SELECT %(text)s, w.id, t.id, COALESCE(t.type_id, 1), t.queue_id, t.user_id, t.ticket_priority_id, t.ticket_state_id,
     COALESCE(%(at)s, t.create_time), %(agent)s, COALESCE(%(at)s, t.create_time), %(agent)s
     FROM ticket t JOIN ticket_history_type w ON w.name = %(what)s WHERE t.id = %(ticket)s RETURNING id"""
 SAME_LINES = """SELECT h.id FROM ticket_history h JOIN ticket_history_type w ON w.id = h.history_type_id

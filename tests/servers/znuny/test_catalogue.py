@@ -102,8 +102,10 @@ def test_a_catalogue_and_histories_arrive_in_a_new_znuny_as_they_were(desk: Znun
 
 def test_lines_of_histories_are_added_all_or_none(desk: Znuny) -> None:
     opened = side(Account(**moves.at_znuny(desk)), None, "test").open()
-    units = [Unit("event", str(n), "event", {"HistoryType": "Misc", "Name": f"line {n}"}, {"ticket": ticket}, f"k{n}")
-             for n, ticket in enumerate(("1", "999999"))]  # fmt: skip
+    units = [
+        Unit("event", str(n), "event", {"HistoryType": "Misc", "Name": f"line {n}"}, {"ticket": ticket}, f"k{n}", {})
+        for n, ticket in enumerate(("1", "999999"))
+    ]
     before = desk.count("ticket_history")
     with pytest.raises(RefusedError, match="no line was added"):
         opened.write(units)
