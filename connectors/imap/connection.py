@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from migrator.connector import Native, Outcome, Raw, Unit, Written
 from migrator.errors import RefusedError, RetryError, UnknownOutcomeError, VendorError
+from migrator.wires import TRIES
 
 from .names import INBOX, Place, folder_id, folder_of, mailbox_id, place_of
-from .reading import SYSTEM, TRIES, Reader, requires
+from .reading import SYSTEM, Reader, requires
 
 if TYPE_CHECKING:
     from .wire import Letter, Wire

@@ -7,17 +7,16 @@ import email.header
 import email.policy
 import json
 import re
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from migrator.connector import Cursor, Finding, Native, Page, Raw
 from migrator.delivery import Deliverer
-from migrator.errors import AccessError, InputError, MigratorError, RefusedError, RetryError, VendorError
+from migrator.errors import AccessError, InputError, MigratorError, RefusedError, VendorError
+from migrator.wires import Wires
 
 from .names import Namespace, Place, folder_id, folder_of, mailbox_id, place_of
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BATCH_BYTES = 2**22  # of small messages fetched in one command
 SMALL_BYTES = 2**20  # what is larger comes in pieces
-TRIES = 4  # of a reading command whose connection broke
 SIEVE_PORT = 4190
 SYSTEM = ("seen", "answered", "flagged", "deleted", "draft")
 USES = ("all", "archive", "drafts", "flagged", "important", "junk", "sent", "trash")  # RFC 6154, RFC 8457
@@ -40,8 +38,7 @@ class Reader(Deliverer):
 
     def __init__(self, *args: Any, **how: Any) -> None:
         super().__init__(*args, **how)
-        self._idle: dict[str, SimpleQueue[Wire]] = {}
-        self._end = weakref.finalize(self, _ended, self._idle)
+        self._wires: Wires[Wire] = Wires(self._signed_in, self.client)
         self._spaces: dict[str, Namespace] = {}
 
     # ---- signing in -------------------------------------------------------------------------------------------------
@@ -80,44 +77,20 @@ class Reader(Deliverer):
             found[address or user] = Login(address or user, name, passwords.get(user, secret))
         return found
 
-    @contextmanager
-    def wire(self, address: str) -> Iterator[Wire]:
-        """Give a connection to a mailbox; a sound one is kept for the next who asks."""
+    def _signed_in(self, address: str) -> Wire:
         from .wire import Wire
 
         if address not in self.logins:
             raise RefusedError(f"the mailbox {address} is not among those of this account")
-        idle = self._idle.setdefault(address, SimpleQueue())
-        try:
-            found = idle.get_nowait()
-        except Empty:
-            found = Wire(self.server, self.logins[address])
-        try:
-            yield found
-        except MigratorError:
-            raise
-        except BaseException:
-            found.broken = True  # in the middle of an answer
-            raise
-        finally:
-            if found.broken:
-                found.close()
-            else:
-                idle.put(found)
+        return Wire(self.server, self.logins[address])
+
+    def wire(self, address: str) -> AbstractContextManager[Wire]:
+        """Give a connection to a mailbox; a sound one is kept for the next who asks."""
+        return self._wires.lent(address)
 
     def again(self, address: str, ask: Callable[[Wire], T]) -> T:
         """Ask a mailbox something that changes nothing, over a new connection where one breaks."""
-        for attempt in range(1, TRIES + 1):
-            if self.client.pacer.cancelled():
-                raise RetryError(f"{address}: stopped")
-            try:
-                with self.wire(address) as wire:
-                    return ask(wire)
-            except RetryError as err:
-                if attempt == TRIES:
-                    raise VendorError(f"{err}; tried {TRIES} times") from err
-                self.client.sleep(err.after or 0.5 * 2**attempt)
-        raise AssertionError("unreachable")
+        return self._wires.again(address, ask)
 
     def scripts(self, address: str) -> Scripts:
         """Return a connection to a mailbox's filters."""
@@ -369,13 +342,6 @@ class Reader(Deliverer):
     def time(self) -> datetime:
         """Return the time by our clock: IMAP does not tell the server's."""
         return self.client.now()
-
-
-def _ended(kept: dict[str, SimpleQueue[Wire]]) -> None:
-    """End the connections that were kept, with whom they were kept for."""
-    for idle in kept.values():
-        while not idle.empty():
-            idle.get().close()
 
 
 def _described(wire: Wire) -> str:

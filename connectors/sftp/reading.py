@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from migrator.connector import Cursor, Finding, Native, Page, Raw
 from migrator.delivery import Deliverer
-from migrator.errors import AbsentError, AccessError, InputError, MigratorError, RefusedError, RetryError, VendorError
+from migrator.errors import AbsentError, AccessError, InputError, RefusedError, VendorError
+from migrator.wires import Wires
 
 from .names import path_of, raw, record_id, shown
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PAGE = 500  # entries a page
-TRIES = 4  # of a reading call whose connection broke
 
 
 class Reader(Deliverer):
@@ -29,7 +28,7 @@ class Reader(Deliverer):
 
     def __init__(self, *args: Any, **how: Any) -> None:
         super().__init__(*args, **how)
-        self._idle: SimpleQueue[Wire] = SimpleQueue()
+        self._wires: Wires[Wire] = Wires(self._signed_in, self.client)
 
     # ---- signing in -------------------------------------------------------------------------------------------------
 
@@ -51,46 +50,18 @@ class Reader(Deliverer):
         wanted = not key_file or self.options.get("key_secret") == "yes"
         return Login(self.given("user"), key_file, self.given("password") if wanted else None)
 
-    @contextmanager
-    def wire(self) -> Iterator[Wire]:
-        """Give a connection; a sound one is kept for the next who asks."""
+    def _signed_in(self, whom: str) -> Wire:
         from .wire import Wire
 
-        try:
-            found = self._idle.get_nowait()
-        except Empty:
-            found = Wire(self.server, self.login)
-        try:
-            yield found
-        except MigratorError:
-            raise
-        except BaseException:
-            found.broken = True  # in the middle of an answer
-            raise
-        finally:
-            if found.broken:
-                found.close()
-            else:
-                self._idle.put(found)
+        return Wire(self.server, self.login)
+
+    def wire(self) -> AbstractContextManager[Wire]:
+        """Give a connection; a sound one is kept for the next who asks."""
+        return self._wires.lent(self.server.host)
 
     def again(self, ask: Callable[[Wire], T]) -> T:
         """Ask something that changes nothing, over a new connection where one breaks."""
-        for attempt in range(1, TRIES + 1):
-            if self.client.pacer.cancelled():
-                raise RetryError(f"{self.server.host}: stopped")
-            try:
-                with self.wire() as wire:
-                    return ask(wire)
-            except RetryError as err:
-                if attempt == TRIES:
-                    raise VendorError(f"{err}; tried {TRIES} times") from err
-                self.client.sleep(err.after or 0.5 * 2**attempt)
-        raise AssertionError("unreachable")
-
-    def close(self) -> None:
-        """End every connection that is kept."""
-        while not self._idle.empty():
-            self._idle.get().close()
+        return self._wires.again(self.server.host, ask)
 
     def check(self) -> list[Finding]:
         """Sign in, and list the root."""
