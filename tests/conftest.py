@@ -1,6 +1,6 @@
 """Marks every test by the folder it lies in, ``unit`` where it lies in none: ``pytest -m sandbox``.
 
-Workspaces of tests lie in memory where there is room: every statement waits for its disk, and a quarter of the time goes.
+Workspaces of tests lie in memory where there is room: each statement waits for its disk, a quarter of the time in all.
 """
 
 from __future__ import annotations
