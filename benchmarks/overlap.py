@@ -1,4 +1,4 @@
-"""Reading, files and writing side by side, against the slower of source and destination alone: `migrator move` in waves.
+"""Reading, files and writing side by side (`migrator move`), against the slower of source and destination alone.
 
 Two sandboxes, each a process of its own on loopback, with clocks ``--speed`` times as fast as real. The source's quota
 is such that reading takes as long as writing, the hardest case: nothing hides behind anything. Files are fetched on the

@@ -212,6 +212,21 @@ def _kept(workspace: Workspace, chunks: Iterator[bytes], parts: dict[str, str]) 
             Path(part).unlink(missing_ok=True)
 
 
+def _keep(part: Path, home: Path) -> None:
+    """Give a durable file its name in the store, durably: the name lies in the folder, which is written by itself."""
+    fresh = not home.parent.is_dir()
+    home.parent.mkdir(exist_ok=True)
+    part.replace(home)
+    if os.name != "posix":
+        return
+    for folder in (home.parent, home.parent.parent)[: 1 + fresh]:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetched:
     id, url = row
     if stops(source):
@@ -228,9 +243,7 @@ def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetche
                     size += len(chunk)
                 file.flush()
                 os.fsync(file.fileno())
-            home = workspace.blob(digest.hexdigest())
-            home.parent.mkdir(exist_ok=True)
-            Path(part).replace(home)
+            _keep(Path(part), workspace.blob(digest.hexdigest()))
             return id, digest.hexdigest(), size, None
         except VendorError as err:
             Path(part).unlink(missing_ok=True)

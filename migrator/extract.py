@@ -65,6 +65,7 @@ class Extracted:
     counted: Mapping[str, int]
     bytes_failed: int = 0
     refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    mended: int = 0  # answers of this run with something in them that is no text
 
 
 class Arrivals:
@@ -141,7 +142,8 @@ def extract(
         rows = {s: stage.count(dataset, s) for s in wanted if not _into(source, s)}
         states = _states(pipeline)
     refused = {s: str(said["refused"]) for s, said in states.items() if s in wanted and said.get("refused")}
-    return Extracted(rows, counted, refused=refused)
+    client = getattr(source, "client", None)
+    return Extracted(rows, counted, refused=refused, mended=client.mended if client else 0)
 
 
 @contextmanager

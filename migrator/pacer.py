@@ -295,7 +295,10 @@ class Pacer:
         return f"{why}, {max(0.0, first.at - self.monotonic()):.0f} s"
 
     def acquire(self, name: str, query: str = "") -> Call:
-        """Wait until the call ``"METHOD /path"`` may go, and count it. Raises StoppedError once ``cancelled``, HeldError if ``hasty``."""
+        """Wait until the call ``"METHOD /path"`` may go, and count it. Raises StoppedError once ``cancelled``.
+
+        Raises HeldError for a ``hasty`` call that would have to wait.
+        """
         waits = self.waits(name, query)
         while True:
             try:

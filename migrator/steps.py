@@ -212,6 +212,7 @@ class Steps:
                 "counted": dict(extracted.counted),
                 "bytes_failed": failed,
                 "refused": dict(extracted.refused),
+                "mended": extracted.mended,
             },
         )
         self.note("", "extract", f"{sum(extracted.rows.values())} records")
