@@ -23,10 +23,11 @@ from migrator.delivery import Deliverer
 from migrator.errors import InputError, PlanError, StoppedError
 from migrator.extract import Arrivals, Chunk, Extracted, canonicalize
 from migrator.ledger import Ledger
+from migrator.loading import Loading, loading
 from migrator.pacer import WINDOW_SECONDS
 from migrator.plan import Plan
 from migrator.stage import Stage
-from migrator.steps import Loading, LoadProgress, Progress, Steps
+from migrator.steps import LoadProgress, Progress, Steps
 from migrator.waves import ASIDE, WAITS, Wave
 
 LEAST = 10  # records at the top that make a wave worth its plan
@@ -137,9 +138,9 @@ class _Waves:
                 return Moved(0, 0, 0, 0, plan, None)
             while plan is not None:
                 self._agreed(plan, terms, accept_losses)
-                with self.steps.loading(plan.digest, self.loading) as loading:
-                    ahead = None if self.wave.last else self._ahead(loading)
-                loaded = loading.result()
+                with loading(self.steps, plan.digest, self.loading) as under_way:
+                    ahead = None if self.wave.last else self._ahead(under_way)
+                loaded = under_way.result()
                 waves, written, settled = waves + (plan.units > 0), written + loaded.written, settled + loaded.settled
                 if self.wave.last:
                     extracted = self.steps.brought(*self.arriving.result())
