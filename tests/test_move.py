@@ -167,7 +167,12 @@ def test_what_a_run_that_was_cut_off_brought_is_written_before_anything_more_arr
         run.bring(run.source(), silent, chunk=OFTEN)
     old.admit, reached = answered, list[bool]()
     new.watchers.append(lambda moment, name: written.set() if name == "POST /api/v2/tickets" else None)
-    old.watchers.append(lambda moment, name: reached.append(written.wait(60)) if name == f"GET {last}" else None)
+
+    def wait(moment: str, name: str) -> None:
+        if (moment, name) == ("before", f"GET {last}"):
+            reached.append(written.wait(60))
+
+    old.watchers.append(wait)
     assert move(run, first.plan.digest, accept_losses=True, least=1).quarantined == 0
     assert reached
     assert all(reached), "the last thread is read when the first ticket is written"
