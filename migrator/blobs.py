@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from migrator.compile import name
-from migrator.connector import Bundling, Source
+from migrator.connector import Bundling, Joined, Source
 from migrator.errors import StoppedError, VendorError, WorkspaceError
 from migrator.kinds import Kinds
 from migrator.project import Workspace
@@ -80,8 +80,9 @@ def download(
                     "ORDER BY length(id), id"
                 )
                 urls = dict(todo)
+                giver = source.part(kind_name) if todo and isinstance(source, Joined) else source
                 with ThreadPoolExecutor(workers) as pool, _noting(stage, dataset) as note:
-                    for at, found in enumerate(_fetched(source, workspace, todo, pool), 1):
+                    for at, found in enumerate(_fetched(giver, workspace, todo, pool), 1):
                         note((*found, urls[found[0]]))
                         failed += found[1] is None
                         progress(f"{kind_name} bytes", at)

@@ -107,7 +107,9 @@ class Steps:
     def waits(self) -> tuple[str, float | None]:
         """Return what is waited for, and how many seconds yet; empty where the run goes on."""
         own = self.run.waits if self.run else ("", None)
-        pacer = list(self._opened.values())[-1].client.pacer if self._opened else None
+        accounts = list(self._opened.values())[-1].accounts() if self._opened else []
+        pacers = [account.client.pacer for account in accounts]
+        pacer = max(pacers, key=lambda p: (bool(p.waiting_for), p.held_until - p.monotonic()), default=None)
         if pacer is None or (own[0] and own[1] is None):
             return own
         if pacer.waiting_for:
@@ -145,9 +147,12 @@ class Steps:
     def steered(self, which: str, account: Deliverer) -> Deliverer:
         """Let the run that holds the workspace stop the account's calls and waits, and show what it waits for."""
         if self.run:
-            client, pacer = account.client, account.client.pacer
-            pacer.cancelled, pacer.sleep = self.run.stops_reading, self.run.sleeper(pacer.sleep)
-            client.sleep = self.run.sleeper(client.sleep, "the vendor")
+            for client in (one.client for one in account.accounts()):
+                client.pacer.cancelled, client.pacer.sleep = (
+                    self.run.stops_reading,
+                    self.run.sleeper(client.pacer.sleep),
+                )
+                client.sleep = self.run.sleeper(client.sleep, "the vendor")
         self._opened[which] = account
         return account
 

@@ -1,0 +1,150 @@
+"""A made-up hosting account on true servers: mailboxes, a filter, a small PHP site, zones; for the demo and for tests.
+
+Everything of the old host that has to change at the new one is in it: addresses, paths, names of databases.
+"""
+
+from __future__ import annotations
+
+import imaplib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from migrator.testing.servers.dovecot import MASTER, MASTER_PASSWORD, PASSWORD, Dovecot
+from migrator.testing.servers.openssh import OpenSSH
+from migrator.testing.servers.powerdns import KEY, PowerDNS
+
+USERS = ("ann@example.com", "bob@example.com", "shop@example.org")
+OLD_IP, NEW_IP = "192.0.2.10", "198.51.100.20"
+OLD_HOME, NEW_HOME = "/home/acme", "/srv/www/acme-2026"
+OLD_DATABASE, NEW_DATABASE = "acme_wp", "wp"
+OLD_HOST, NEW_HOST = "server7.oldhost.example", "mail.newhost.example"
+AT = 1_700_000_000
+SIEVE = """require ["fileinto", "vacation"];
+# server7.oldhost.example wrote this
+if header :contains "subject" "invoice" { fileinto "Archive/2024"; }
+vacation :days 3 "Back on Monday; urgent: http://192.0.2.10/contact";
+"""
+ZONE = """$ORIGIN {zone}
+$TTL 3600
+@ IN SOA ns1.oldhost.example. hostmaster {serial} 7200 900 1209600 600
+@ IN NS ns1.oldhost.example.
+@ IN NS ns2.oldhost.example.
+@ 300 IN A 192.0.2.10
+@ IN MX 10 server7.oldhost.example.
+@ IN TXT "v=spf1 ip4:192.0.2.10 ip4:192.0.2.100 include:oldhost.example -all"
+www IN CNAME @
+shop IN A 192.0.2.10
+_imaps._tcp IN SRV 0 1 993 server7.oldhost.example.
+"""
+CACHE = (
+    'a:2:{s:7:"siteurl";s:24:"http://192.0.2.10/s\xc3\xbc\xc3\x9fe/";'
+    's:4:"path";s:32:"/home/acme/public_html/wp-cont\xc3\xa9";}'
+)
+SITE = {
+    "public_html/index.php": "<?php require __DIR__ . '/wp-config.php'; echo 'hello';\n",
+    "public_html/.htaccess": (
+        "RewriteEngine On\nRedirect 301 /old http://192.0.2.10/new\nAuthUserFile /home/acme/.htpasswds/site\n"
+        "Require ip 192.0.2.100\n"
+    ),
+    "public_html/wp-config.php": (
+        "<?php\ndefine('DB_NAME', 'acme_wp');\ndefine('DB_HOST', 'server7.oldhost.example');\n"
+        "define('WP_CONTENT_DIR', '/home/acme/public_html/wp-content');\n"
+    ),
+    "public_html/cache/options.ser": CACHE,
+    "crontab.txt": "MAILTO=ann@example.com\n*/5 * * * * php /home/acme/public_html/cron.php >/dev/null\n",
+    "public_html/notes.txt": "nothing to change here: 192.0.2.101 is somebody else's\n",
+}
+
+
+def message(number: int, subject: str, to: str) -> bytes:
+    """Return a message as it comes over the wire."""
+    made = EmailMessage()
+    made["From"], made["To"], made["Subject"] = "Carol <carol@elsewhere.example>", to, subject
+    made["Message-ID"] = f"<{number}@elsewhere.example>"
+    made["Date"] = "Tue, 14 Nov 2023 22:13:20 +0000"
+    made.set_content(f"Message {number}.\nGr\u00fc\u00dfe\n")
+    return made.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def fill_mail(server: Dovecot, *, each: int = 4) -> int:
+    """Put ``each`` messages into each of two folders of every mailbox, one of them twice, and a filter into the first
+    mailbox; return how many messages that is."""
+    number = 0
+    for user in server.users:
+        with signed_in(server, user) as client:
+            client.create("Archive/2024")
+            for folder in ("INBOX", "Archive/2024"):
+                for nth in range(each):
+                    number += 1
+                    body = message(number - (nth == 1), f"Invoice {number}", user)  # the second is the first again
+                    flags = "(\\Seen)" if nth % 2 else "(\\Flagged $Forwarded)"
+                    client.append(folder, flags, imaplib.Time2Internaldate(AT + number), body)
+    scripts = server.home(server.users[0])
+    (scripts / "sieve").mkdir(parents=True, exist_ok=True)
+    (scripts / "sieve" / "main.sieve").write_text(SIEVE, encoding="utf-8")
+    (scripts / ".dovecot.sieve").symlink_to("sieve/main.sieve")
+    for path in (scripts / "sieve", scripts / "sieve" / "main.sieve"):
+        shutil.chown(path, "mail", "mail")
+    return number
+
+
+@contextmanager
+def signed_in(server: Dovecot, user: str) -> Iterator[imaplib.IMAP4]:
+    """Give a mail program's view of a mailbox."""
+    client = imaplib.IMAP4("127.0.0.1", server.imap)
+    try:
+        client.login(user, PASSWORD)
+        yield client
+    finally:
+        client.logout()
+
+
+def fill_site(tree: Path) -> None:
+    """Put the site into a folder."""
+    for path, text in SITE.items():
+        file = tree / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text.encode("latin-1" if text is CACHE else "utf-8"))
+        os.utime(file, (AT, AT))
+    (tree / "www").symlink_to("public_html")
+
+
+def fill_zones(folder: Path) -> None:
+    """Write the zones' files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, zone in enumerate(("example.com.", "example.org.")):
+        text = ZONE.format(zone=zone, serial=2026112600 + number)
+        (folder / f"{zone}zone").write_text(text, encoding="utf-8")
+
+
+def mail_account(server: Dovecot) -> dict[str, Any]:
+    """Return the part of migration.yaml that opens all mailboxes."""
+    os.environ["MIGRATOR_DEMO_MAIL"] = MASTER_PASSWORD
+    return {
+        "vendor": "imap", "url": server.url, "secrets": {"password": "env:MIGRATOR_DEMO_MAIL"}, "workers": 2,
+        "options": {"master": MASTER, "sieve": f"127.0.0.1:{server.sieve}"},
+        "settings": {"mailboxes": " ".join(server.users)},
+    }  # fmt: skip
+
+
+def files_account(server: OpenSSH, tree: Path) -> dict[str, Any]:
+    """Return the part that opens a tree of files."""
+    options = {"key_file": str(server.key), "host_key": server.fingerprint, "root": str(tree)}
+    return {"vendor": "sftp", "settings": {"host": server.host, "user": server.user}, "workers": 2, "options": options}
+
+
+def zones_account(server: PowerDNS) -> dict[str, Any]:
+    """Return the part that writes zones, read back from port 53."""
+    os.environ["MIGRATOR_DEMO_DNS"] = KEY
+    options = {"servers": server.address, "name_servers": "ns1.newhost.example ns2.newhost.example"}
+    return {
+        "vendor": "powerdns",
+        "url": server.url,
+        "secrets": {"api_key": "env:MIGRATOR_DEMO_DNS"},
+        "options": options,
+    }
