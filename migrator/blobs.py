@@ -235,3 +235,20 @@ def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetche
             Path(part).unlink(missing_ok=True)
             raise WorkspaceError(f"attachments cannot be stored: {err}") from err
     raise AssertionError("unreachable")
+
+
+def keep(workspace: Workspace, data: bytes) -> str:
+    """Put bytes of ours into the store, durable, and return their digest."""
+    parts: dict[str, str] = {}
+    try:
+        workspace.blobs.mkdir(parents=True, exist_ok=True)
+        digest, _ = _kept(workspace, iter([data]), parts)
+        for part in parts.values():
+            with open(part, "rb") as file:
+                os.fsync(file.fileno())
+            home = workspace.blob(digest)
+            home.parent.mkdir(exist_ok=True)
+            Path(part).replace(home)
+    except OSError as err:
+        raise WorkspaceError(f"rewritten files cannot be stored: {err}") from err
+    return digest

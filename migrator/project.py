@@ -16,10 +16,12 @@ from pydantic import field_validator, model_validator
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from migrator import documents, registry
+from migrator.addresses import Change
 from migrator.delivery import Deliverer
 from migrator.documents import Document, Flag, did_you_mean
 from migrator.errors import AccessError, InputError
 from migrator.http import Bearer, Client
+from migrator.live import Live
 from migrator.mapping import Mapping, overlay
 from migrator.pacer import Limit, Pacer
 from migrator.parts import Composite, Part, is_name, routes, whole_manifest, whole_mapping
@@ -98,7 +100,9 @@ class Thresholds(Document):
 
 
 class Migration(Document):
-    """``migration.yaml``."""
+    """``migration.yaml``. ``cutover``: kind to field to values: what is live at once, which has a plan of its own.
+    ``rewrite``: addresses that change on the way.
+    """
 
     name: str
     source: Account
@@ -107,6 +111,8 @@ class Migration(Document):
     thresholds: Thresholds = Thresholds()
     select: Select = Select()
     overlay: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    cutover: dict[str, dict[str, tuple[str, ...]]] = {}
+    rewrite: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -315,6 +321,7 @@ def open_project(folder: Path) -> Project:
         migration.select, source.connector.kinds, source.mapping, str(workspace.file), _below(loaded, "select")
     )
     selection.check()
+    Live(source.connector.kinds, migration.cutover).check(str(workspace.file))
     return Project(workspace, migration, source, destination, selection)
 
 

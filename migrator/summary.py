@@ -7,10 +7,12 @@ from typing import Any
 
 from migrator.compile import name
 from migrator.ledger import Ledger
+from migrator.live import WAITS
 from migrator.stage import Stage
 from migrator.steps import Steps, now
 
 COLUMNS = ("created", "kept", "updated", "merged", "skipped", "manual", "quarantined", "pending")
+PLACES = 500  # of the rewrite register, in the report; rewrites.json holds all
 SHOWN = {"skip": "skipped", "merge": "merged", "manual": "manual", "keep": "kept"}
 
 
@@ -92,6 +94,7 @@ def summarize(steps: Steps) -> dict[str, Any]:
             for loss in plan["losses"]
         ],
         "coverage": coverage,
+        "rewrites": {"changes": plan.get("rewrites") or [], "places": _places(folder, plan)},
         "calls": [{"endpoint": e, "calls": n} for e, n in plan["calls"]["endpoints"].items()],
         "quota": [
             dict(zip(("name", "per_minute", "calls", "minutes"), q, strict=True)) for q in plan["calls"]["quota"]
@@ -144,6 +147,12 @@ def _label(stage: Stage, steps: Steps, unit: str) -> str:
     )
 
 
+def _places(folder: Any, plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the places of the rewrite register, those that were left first."""
+    found = (_read(folder / "rewrites.json") or []) if plan.get("rewrites") else []
+    return sorted(found, key=lambda place: not place["why"])[:PLACES]
+
+
 def _side(side: Any, plan: dict[str, Any], which: str) -> dict[str, str]:
     return {"vendor": side.account.vendor, "title": side.connector.manifest.title, "account": plan["account"][which]}
 
@@ -160,6 +169,15 @@ def _todo(plan: dict[str, Any], quarantined: list[Any], coverage: dict[str, Any]
         }
         for d in plan["dispositions"]
         if d["action"] == "manual"
+    ]
+    todo += [
+        {
+            "what": f"{d['kind'].replace('_', ' ')}: left for the cut-over",
+            "count": d["count"],
+            "how": "`migrator plan --cutover` when the time has come, then `migrator load --cutover`",
+        }
+        for d in plan["dispositions"]
+        if d["reason"] == WAITS
     ]
     seats = sum(d["count"] for d in plan["dispositions"] if d["action"] == "stand_in")
     if seats:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import imaplib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+from migrator.testing.servers import dovecot, openssh, powerdns
 from migrator.testing.servers.dovecot import MASTER, MASTER_PASSWORD, PASSWORD, Dovecot
 from migrator.testing.servers.openssh import OpenSSH
 from migrator.testing.servers.powerdns import KEY, PowerDNS
@@ -41,9 +43,18 @@ www IN CNAME @
 shop IN A 192.0.2.10
 _imaps._tcp IN SRV 0 1 993 server7.oldhost.example.
 """
-CACHE = (
-    'a:2:{s:7:"siteurl";s:24:"http://192.0.2.10/s\xc3\xbc\xc3\x9fe/";'
-    's:4:"path";s:32:"/home/acme/public_html/wp-cont\xc3\xa9";}'
+
+
+def php(*pairs: tuple[str, str]) -> str:
+    """Return texts by their names as PHP serialises them: each tells its length in bytes."""
+    said = "".join(f's:{len(text.encode())}:"{text}";' for pair in pairs for text in pair)
+    return f"a:{len(pairs)}:{{{said}}}"
+
+
+CACHE = php(
+    ("siteurl", "http://192.0.2.10/s\u00fc\u00dfe/"),
+    ("path", "/home/acme/public_html/wp-cont\u00e9"),
+    ("widget", php(("inner", "/home/acme"))),
 )
 SITE = {
     "public_html/index.php": "<?php require __DIR__ . '/wp-config.php'; echo 'hello';\n",
@@ -59,6 +70,15 @@ SITE = {
     "crontab.txt": "MAILTO=ann@example.com\n*/5 * * * * php /home/acme/public_html/cron.php >/dev/null\n",
     "public_html/notes.txt": "nothing to change here: 192.0.2.101 is somebody else's\n",
 }
+
+
+REWRITE = [
+    {"what": "ip", "old": OLD_IP, "new": NEW_IP},
+    {"what": "path", "old": OLD_HOME, "new": NEW_HOME},
+    {"what": "name", "old": OLD_DATABASE, "new": NEW_DATABASE},
+    {"what": "host", "old": OLD_HOST, "new": NEW_HOST},
+]
+CUTOVER = {"record_set": {"type": ["MX"]}}
 
 
 def message(number: int, subject: str, to: str) -> bytes:
@@ -109,8 +129,9 @@ def fill_site(tree: Path) -> None:
     for path, text in SITE.items():
         file = tree / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(text.encode("latin-1" if text is CACHE else "utf-8"))
+        file.write_bytes(text.encode())
         os.utime(file, (AT, AT))
+    (tree / "public_html" / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0 made in /home/acme")
     (tree / "www").symlink_to("public_html")
 
 
@@ -122,11 +143,11 @@ def fill_zones(folder: Path) -> None:
         (folder / f"{zone}zone").write_text(text, encoding="utf-8")
 
 
-def mail_account(server: Dovecot) -> dict[str, Any]:
-    """Return the part of migration.yaml that opens all mailboxes."""
+def mail_account(server: Dovecot, *, url: str = "") -> dict[str, Any]:
+    """Return the part of migration.yaml that opens all mailboxes; ``url``: where else the server is reached."""
     os.environ["MIGRATOR_DEMO_MAIL"] = MASTER_PASSWORD
     return {
-        "vendor": "imap", "url": server.url, "secrets": {"password": "env:MIGRATOR_DEMO_MAIL"}, "workers": 2,
+        "vendor": "imap", "url": url or server.url, "secrets": {"password": "env:MIGRATOR_DEMO_MAIL"}, "workers": 2,
         "options": {"master": MASTER, "sieve": f"127.0.0.1:{server.sieve}"},
         "settings": {"mailboxes": " ".join(server.users)},
     }  # fmt: skip
@@ -148,3 +169,65 @@ def zones_account(server: PowerDNS) -> dict[str, Any]:
         "secrets": {"api_key": "env:MIGRATOR_DEMO_DNS"},
         "options": options,
     }
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The host to leave and the one to go to; their files lie on this disk. ``stop`` are the servers to end."""
+
+    old_mail: Dovecot
+    new_mail: Dovecot
+    ssh: OpenSSH
+    dns: PowerDNS
+    old_tree: Path
+    new_tree: Path
+    old_zones: Path
+
+    def fill(self) -> None:
+        """Put the account on the old host."""
+        for tree in (self.old_tree, self.new_tree):
+            tree.mkdir(parents=True, exist_ok=True)
+        fill_mail(self.old_mail)
+        fill_site(self.old_tree)
+        fill_zones(self.old_zones)
+
+    def sides(self, *, mail_url: str = "") -> dict[str, Any]:
+        """Return source and destination of migration.yaml; ``mail_url``: where else the new mail server is reached."""
+        old = {
+            "mail": mail_account(self.old_mail),
+            "files": files_account(self.ssh, self.old_tree),
+            "dns": {"vendor": "zone_file", "settings": {"folder": str(self.old_zones)}},
+        }
+        new = {
+            "mail": mail_account(self.new_mail, url=mail_url),
+            "files": files_account(self.ssh, self.new_tree),
+            "dns": zones_account(self.dns),
+        }
+        return {"source": {"parts": old}, "destination": {"parts": new}}
+
+    def close(self) -> None:
+        """End the servers."""
+        for server in (self.old_mail, self.new_mail, self.ssh, self.dns):
+            server.stop()
+
+
+def started(folder: Path) -> Hosts:
+    """Start the servers in a folder, the old host filled. Raises Unavailable where one cannot run here."""
+    running: list[Any] = []
+
+    def run(name: str, start: Callable[..., Any], **how: Any) -> Any:
+        (folder / name).mkdir(parents=True)
+        running.append(start(folder / name, **how))
+        return running[-1]
+
+    try:
+        old = run("old-mail", dovecot.start, users=USERS, layout=":LAYOUT=fs")
+        new = run("new-mail", dovecot.start, users=USERS, prefix="INBOX.", separator=".")
+        ssh, dns = run("ssh", openssh.start), run("dns", powerdns.start)
+        hosts = Hosts(old, new, ssh, dns, folder / "old", folder / "new", folder / "zones")
+        hosts.fill()
+    except BaseException:
+        for server in running:
+            server.stop()
+        raise
+    return hosts

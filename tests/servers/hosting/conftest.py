@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +15,16 @@ import pytest
 from migrator.project import open_project
 from migrator.steps import Steps
 from migrator.testing import hosting
-from migrator.testing.servers import dovecot, openssh, powerdns
-from migrator.testing.servers.dovecot import Dovecot
-from migrator.testing.servers.openssh import OpenSSH
-from migrator.testing.servers.powerdns import PowerDNS
+from migrator.testing.hosting import Hosts
+from migrator.testing.servers import Unavailable
 
 
-@dataclass(frozen=True)
-class Hosts:
-    """The two hosts; their files lie on this disk."""
-
-    old_mail: Dovecot
-    new_mail: Dovecot
-    ssh: OpenSSH
-    dns: PowerDNS
-    old_tree: Path
-    new_tree: Path
-    old_zones: Path
-
-    def job(self, folder: Path, **more: Any) -> Steps:
-        """Return the steps of one job from host to host."""
-        folder.mkdir(parents=True, exist_ok=True)
-        zones = {"vendor": "zone_file", "settings": {"folder": str(self.old_zones)}}
-        old = {
-            "mail": hosting.mail_account(self.old_mail),
-            "files": hosting.files_account(self.ssh, self.old_tree),
-            "dns": zones,
-        }
-        new = {
-            "mail": hosting.mail_account(self.new_mail),
-            "files": hosting.files_account(self.ssh, self.new_tree),
-            "dns": hosting.zones_account(self.dns),
-        }
-        written = {"name": "acme", "source": {"parts": old}, "destination": {"parts": new}}
-        written |= {"thresholds": {"manual": 1.0}, **more}
-        (folder / "migration.yaml").write_text(json.dumps(written), encoding="utf-8")
-        return again(folder)
+def job(hosts: Hosts, folder: Path, *, mail_url: str = "", **more: Any) -> Steps:
+    """Return the steps of one job from host to host; ``mail_url``: where else the new mail server is reached."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {"name": "acme", **hosts.sides(mail_url=mail_url), "thresholds": {"manual": 1.0}, **more}
+    (folder / "migration.yaml").write_text(json.dumps(written), encoding="utf-8")
+    return again(folder)
 
 
 def again(folder: Path) -> Steps:
@@ -58,23 +33,21 @@ def again(folder: Path) -> Steps:
 
 
 @pytest.fixture(scope="session")
-def servers(running: Callable[..., Any]) -> tuple[Dovecot, Dovecot, OpenSSH, PowerDNS]:
-    """Return the servers, the old mail server filled."""
-    old: Dovecot = running(dovecot.start, "host-old-mail", users=hosting.USERS, layout=":LAYOUT=fs")
-    new: Dovecot = running(dovecot.start, "host-new-mail", users=hosting.USERS, prefix="INBOX.", separator=".")
-    return old, new, running(openssh.start, "host-ssh"), running(powerdns.start, "host-dns")
+def servers(server_folder: Path) -> Iterator[Hosts]:
+    """Return the two hosts, running."""
+    try:
+        found = hosting.started(server_folder / "hosts")
+    except Unavailable as why:
+        pytest.skip(str(why))
+    with closing(found):
+        yield found
 
 
 @pytest.fixture
-def hosts(servers: tuple[Dovecot, Dovecot, OpenSSH, PowerDNS], tmp_path: Path) -> Hosts:
+def hosts(servers: Hosts, tmp_path: Path) -> Hosts:
     """Return the two hosts, the old one filled and the new one empty."""
-    old, new, ssh, dns = servers
-    for server in (old, new, dns):
+    for server in (servers.old_mail, servers.new_mail, servers.dns):
         server.reset()
-    found = Hosts(old, new, ssh, dns, tmp_path / "old", tmp_path / "new", tmp_path / "zones")
-    for tree in (found.old_tree, found.new_tree):
-        tree.mkdir()
-    hosting.fill_mail(old)
-    hosting.fill_site(found.old_tree)
-    hosting.fill_zones(found.old_zones)
+    found = replace(servers, old_tree=tmp_path / "old", new_tree=tmp_path / "new", old_zones=tmp_path / "zones")
+    found.fill()
     return found
