@@ -133,14 +133,16 @@ class Planner:
         stage.run(f"CREATE TABLE plan.unselected ({UNSELECTED})")
         if self.selection:
             self.selection.apply(stage)
+        prepare(stage, self.identities)
         left = LEFT if self.live and self.live.leave(stage) else None
         for waiting in filter(None, (left, self.waiting)):
+            # What was matched before is matched again, and stays what others refer to.
             stage.run(
                 f"INSERT INTO plan.unselected SELECT w.kind, w.id, w.kind, w.reason FROM {waiting} w "
                 "WHERE (w.kind, w.id) NOT IN (SELECT (kind, id) FROM plan.known) "
                 "AND (w.kind, w.id) NOT IN (SELECT (kind, id) FROM plan.unselected)"
+                + (" AND (w.kind, w.id) NOT IN (SELECT (kind, source) FROM edited.identity)" if waiting == LEFT else "")
             )
-        prepare(stage, self.identities)
         stage.run("CREATE TABLE anew.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
         self._labels()
         decider = Decider(stage, self.kinds, self.manifest, self.mapping, self.source, self.found, self.without_seat)

@@ -13,7 +13,7 @@ import dns.message
 import dns.query
 import pytest
 
-from migrator.live import WAITS
+from migrator.live import OTHER, WAITS
 from migrator.testing import hosting
 from migrator.testing.hosting import Hosts
 from migrator.testing.servers import Tunnel
@@ -120,8 +120,11 @@ def test_one_job_is_killed_goes_on_is_switched_and_taken_back(hosts: Hosts, tmp_
         assert not served(hosts, "example.com.", "MX")
         switch = run.plan(cutover=True)
         assert switch.units == 2
+        assert not [line for line in switch.dispositions if line.reason == OTHER]  # all else is there, and stays
+        assert not switch.changes
         assert run.load(switch.digest, cutover=True).finished
         assert served(hosts, "example.com.", "MX") == {f"10 {hosting.NEW_HOST}."}
+        assert run.verify()[0].proven
         assert run.load(run.undo().digest).finished
         assert run.verify()[0].proven
     assert not mails(hosts, new=True)
