@@ -81,7 +81,8 @@ def download(
                 )
                 urls = dict(todo)
                 giver = source.part(kind_name) if todo and isinstance(source, Joined) else source
-                with ThreadPoolExecutor(workers) as pool, _noting(stage, dataset) as note:
+                hands = min(workers, getattr(giver, "workers", workers))
+                with ThreadPoolExecutor(hands) as pool, _noting(stage, dataset) as note:
                     for at, found in enumerate(_fetched(giver, workspace, todo, pool), 1):
                         note((*found, urls[found[0]]))
                         failed += found[1] is None

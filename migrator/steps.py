@@ -298,6 +298,7 @@ class Steps:
             )
         selected = selection.select.model_dump(mode="json", exclude_defaults=True)
         extra = {"at": now(), "account": self._accounts(), "select": selected, "rewrites": rewrites}
+        extra |= {"cutover": True} if cutover else {}
         self.write("plan.json", plan.as_json() | extra)
         self.write(
             "coverage.json",

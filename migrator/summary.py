@@ -8,6 +8,7 @@ from typing import Any
 from migrator.compile import name
 from migrator.ledger import Ledger
 from migrator.live import WAITS
+from migrator.passport import passport
 from migrator.stage import Stage
 from migrator.steps import Steps, now
 
@@ -34,6 +35,7 @@ def summarize(steps: Steps) -> dict[str, Any]:
     with Stage(steps.workspace.stage) as stage:
         written = _written(stage, begun, identities, {unit for unit, *_ in quarantined})
         labels = {unit: _label(stage, steps, unit) for unit, *_ in quarantined}
+        logins = [one for one in passport(stage, kinds, destination.connector.manifest) if one.verdict == "set again"]
     counts: dict[str, dict[str, int]] = {}
     for line in plan["dispositions"]:
         row = counts.setdefault(line["kind"], dict.fromkeys(COLUMNS, 0))
@@ -101,7 +103,7 @@ def summarize(steps: Steps) -> dict[str, Any]:
         ],
         "hours": plan["hours"],
         "bottleneck": plan["bottleneck"],
-        "todo": _todo(plan, quarantined, coverage),
+        "todo": _todo(plan, quarantined, coverage) + _again(len(logins)),
         "verification": _verification(verification) if stage_name == "verified" else None,
         "quarantine": [
             {
@@ -223,6 +225,11 @@ def _todo(plan: dict[str, Any], quarantined: list[Any], coverage: dict[str, Any]
                 }
             )
     return todo
+
+
+def _again(logins: int) -> list[dict[str, Any]]:
+    how = "`migrator passport` names them; each sets one of his own, by the new host's way"
+    return [{"what": "logins whose password is set again", "count": logins, "how": how}] if logins else []
 
 
 def _verification(found: dict[str, Any] | None) -> dict[str, Any] | None:
