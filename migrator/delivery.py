@@ -24,6 +24,14 @@ UPLOAD_TRIES = 4  # bytes handed in twice harm nobody: what no record names is t
 class Deliverer(Declarative):
     """One account that is written too."""
 
+    def accounts(self) -> list[Deliverer]:
+        """Return the accounts that make the calls: this one, unless it is made of parts."""
+        return [self]
+
+    def part(self, kind: str) -> Deliverer:
+        """Return the account that holds the kind: this one, unless it is made of parts."""
+        return self
+
     def most(self, kind: str, variant: str, action: str = "create") -> int:
         """Return how many such units one call may carry."""
         write = self.manifest.write(kind, variant)

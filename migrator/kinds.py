@@ -50,7 +50,7 @@ class Field(Document):
     before it. ``exact``: half a rule is worse than none: where its condition would only be nearly the same, and
     what it does cannot be taken back, the record is left to a person. ``switch``: it says whether the record acts; what
     is written is off, and switched on later (``activate``). ``versioned``: bytes that change under the same id, fetched
-    anew when their address does.
+    anew when their address does. ``rewrite``: addresses that change on the way are put right in it.
     """
 
     type: Type = "text"
@@ -69,6 +69,7 @@ class Field(Document):
     exact: Flag = False
     switch: Flag = False
     versioned: Flag = False
+    rewrite: Flag = False
 
     @model_validator(mode="before")
     @classmethod
@@ -96,7 +97,7 @@ class Kind(Document):
     destination cannot take it (a person without a seat). ``label``: the field a person knows the record by. ``after``:
     kinds that are written before, though none of them is named. ``apart``: a text that another record must not have:
     ours gets another, and is never joined with that one. ``by_itself``: the vendor adds such records by itself (lines
-    of a history): more of them are nobody's work.
+    of a history): more of them are nobody's work. ``cutover``: live at once, so that only a plan of its own writes it.
     """
 
     doc: str = ""
@@ -109,6 +110,7 @@ class Kind(Document):
     after: tuple[str, ...] = ()
     apart: str | None = None
     by_itself: Flag = False
+    cutover: Flag = False
     fields: dict[str, Field]
 
     @property
