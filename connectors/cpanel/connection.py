@@ -58,7 +58,12 @@ class Connection(ZoneAccount):
         """Return the domains, the main one first, as ``domains_data`` tells them."""
         told = self.ask("DomainInfo/domains_data", format="hash") or {}
         found: list[Native] = []
-        for type, key in (("main", "main_domain"), ("addon", "addon_domains"), ("alias", "parked_domains"), ("sub", "sub_domains")):
+        for type, key in (
+            ("main", "main_domain"),
+            ("addon", "addon_domains"),
+            ("alias", "parked_domains"),
+            ("sub", "sub_domains"),
+        ):
             listed = told.get(key) or []
             for one in listed if isinstance(listed, list) else [listed]:
                 one = {"domain": one} if isinstance(one, str) else dict(one)
@@ -248,7 +253,11 @@ class Connection(ZoneAccount):
     def _certificates(self) -> Iterator[Native]:
         for one in self.ask("SSL/list_certs") or ():
             domains = one.get("domains") or []
-            body: Native = {"id": one["id"], "expires": int(one.get("not_after") or 0), "url": f"certificate/{one['id']}"}
+            body: Native = {
+                "id": one["id"],
+                "expires": int(one.get("not_after") or 0),
+                "url": f"certificate/{one['id']}",
+            }
             body["names"] = domains if isinstance(domains, list) else str(domains).split(",")
             yield body | {"fingerprint": _fingerprint(self._pem(one["id"])), "told": one}
 

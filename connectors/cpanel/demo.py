@@ -11,7 +11,18 @@ from . import sandbox
 
 ZONE = "acme.example"
 LINES = (
-    ("acme.example.", "SOA", 86400, "ns1.old.example.", "root.acme.example.", "2026010101", "3600", "1800", "1209600", "86400"),
+    (
+        "acme.example.",
+        "SOA",
+        86400,
+        "ns1.old.example.",
+        "root.acme.example.",
+        "2026010101",
+        "3600",
+        "1800",
+        "1209600",
+        "86400",
+    ),
     ("acme.example.", "NS", 86400, "ns1.old.example."),
     ("acme.example.", "A", 14400, "192.0.2.10"),
     ("acme.example.", "MX", 14400, "0", "acme.example."),
@@ -31,7 +42,9 @@ def fill(box: Sandbox) -> None:
     """Put the account in."""
     for stream, bodies in RECORDS.items():
         sandbox.seed(box, stream, bodies)
-    lines: list[Native] = [{"zone": ZONE, "line": {"type": "control", "line_index": 0, "text_b64": _coded("$TTL 14400")}}]
+    lines: list[Native] = [
+        {"zone": ZONE, "line": {"type": "control", "line_index": 0, "text_b64": _coded("$TTL 14400")}}
+    ]
     for index, (name, type, ttl, *data) in enumerate(LINES, start=1):
         line = {"dname_b64": _coded(name), "record_type": type, "data_b64": [_coded(one) for one in data], "ttl": ttl}
         lines.append({"zone": ZONE, "line": {**line, "line_index": index, "type": "record"}})

@@ -15,7 +15,9 @@ HEADER = re.compile(r"\$h(?:eader)?_([!-9;-~]+):")
 RECIPIENTS = re.compile(r"foranyaddress\s+\$h_to:\s*,\s*\$h_cc:(?:\s*,\s*\$h_bcc:)?", re.I)
 MATCHES = {"is": ":is", "contains": ":contains", "begins": ":matches", "ends": ":matches"}
 NEGATED = {"is not": "is", "does not contain": "contains", "does not begin": "begins", "does not end": "ends"}
-PLACES = re.compile(r"^/?(?:\$home|/home\d*/[^/]+)/mail/(?:(?P<domain>[^/.][^/]*)/(?P<user>[^/]+)/)?\.(?P<folder>[^/]+)/?$")
+PLACES = re.compile(
+    r"^/?(?:\$home|/home\d*/[^/]+)/mail/(?:(?P<domain>[^/.][^/]*)/(?P<user>[^/]+)/)?\.(?P<folder>[^/]+)/?$"
+)
 
 
 class Left(Exception):
@@ -142,7 +144,9 @@ def _line(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-def scripts(mailbox: str, address: str, shared: Sequence[Native], own: Sequence[Native], spelling: Spelling) -> list[Native]:
+def scripts(
+    mailbox: str, address: str, shared: Sequence[Native], own: Sequence[Native], spelling: Spelling
+) -> list[Native]:
     """Return the records of a mailbox's filters: one script of those that act (those of the whole account before its own),
     one for each that is switched off, and one without a script for each that is left.
     """

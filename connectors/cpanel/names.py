@@ -43,20 +43,26 @@ def parent(name: str, domains: Iterable[str]) -> str | None:
 
 def alias(address: str, domain: str, told: Sequence[str]) -> Native:
     """Return a forwarder's record: addresses, and what is none (a program, a file, a refusal) as cPanel writes it."""
-    addresses, other = [], []
+    addresses, other, copy = [], [], False
     for one in told:
-        if re.fullmatch(r"[^\s|/:\"']+(@[^\s|/:\"']+)?", one):
+        if one.lower() == address:
+            copy = True  # its own mailbox
+        elif re.fullmatch(r"[^\s|/:\"']+(@[^\s|/:\"']+)?", one):
             addresses.append(one)
         else:
             other.append(one)
     made: Native = {"id": address, "address": address, "domain": domain, "destinations": addresses}
-    return made | ({"other": ", ".join(other)} if other else {})
+    return made | ({"other": ", ".join(other)} if other else {}) | ({"keep_copy": True} if copy else {})
 
 
 def split_targets(text: str) -> list[str]:
     """Return what a line of a forwarder names; a comma within quotes is none."""
     found = re.findall(r'\s*((?:"(?:[^"\\]|\\.)*"|:\w+:[^,]*|[^",])+)', text)
-    return [one.strip().strip('"').replace('\\"', '"') if one.strip().startswith('"') else one.strip() for one in found if one.strip()]
+    return [
+        one.strip().strip('"').replace('\\"', '"') if one.strip().startswith('"') else one.strip()
+        for one in found
+        if one.strip()
+    ]
 
 
 def catch_all(domain: str, told: str) -> Native:
@@ -78,7 +84,10 @@ def marked(sets: Iterable[RecordSet]) -> list[RecordSet]:
     """Return a zone's sets, those that cPanel made for itself marked as generated."""
     listed = list(sets)
     own = {one.type: one.values for one in listed if one.name == one.zone}
-    return [replace(one, beside={**(one.beside or {}), "generated": True}) if _generated(one, own) else one for one in listed]
+    return [
+        replace(one, beside={**(one.beside or {}), "generated": True}) if _generated(one, own) else one
+        for one in listed
+    ]
 
 
 def _generated(one: RecordSet, own: Mapping[str, tuple[str, ...]]) -> bool:

@@ -183,7 +183,16 @@ def get_auto_responder(box: Sandbox, given: dict[str, str]) -> Any:
     for one in _listed(box, "autoresponders"):
         if one["email"] == given["email"]:
             return {key: value for key, value in one.items() if key != "email"}
-    return {"body": "", "from": "", "subject": "", "interval": 8, "is_html": 0, "start": None, "stop": None, "charset": "utf-8"}
+    return {
+        "body": "",
+        "from": "",
+        "subject": "",
+        "interval": 8,
+        "is_html": 0,
+        "start": None,
+        "stop": None,
+        "charset": "utf-8",
+    }
 
 
 @function("Email/list_filters")

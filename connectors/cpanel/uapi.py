@@ -9,7 +9,9 @@ from migrator.errors import ForbiddenError, RefusedError, TruncatedError, Vendor
 from migrator.http import Client
 
 # What cPanel says where a plan lacks a feature, or the server a role (docs/connectors/cpanel.md).
-NOT_HERE = re.compile(r"feature|permission|not (?:have )?(?:access|enabled|available)|disabled|role|could not find", re.I)
+NOT_HERE = re.compile(
+    r"feature|permission|not (?:have )?(?:access|enabled|available)|disabled|role|could not find", re.I
+)
 
 
 def call(client: Client, name: str, **params: Any) -> Any:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from migrator import registry
-from migrator.project import Account
 from migrator.stage import Stage
 from migrator.testing.sandbox import Sandbox
 from tests.servers.dns.conftest import filed
@@ -68,7 +67,7 @@ def test_what_is_read_means_what_cpanel_says(box: Sandbox, tmp_path: Path, monke
     ]  # fmt: skip
     assert rows(at, "alias", "address", "destinations", "other") == [
         ("@second.example", ["@acme.example"], None),
-        ("hook@acme.example", [], "|/home/acme/bin/ticket --new"),
+        ("hook@acme.example", None, "|/home/acme/bin/ticket --new"),
         ("sales@acme.example", ["ann@acme.example", "bob@acme.example", "out@elsewhere.example"], None),
     ]
     assert rows(at, "catch_all", "domain_name", "action", "destination", "answer") == [
@@ -89,8 +88,12 @@ def test_what_is_read_means_what_cpanel_says(box: Sandbox, tmp_path: Path, monke
         ("mysql/acme_wp", "mysql/acme_wp", ["SELECT", "INSERT", "CREATE"])
     ]
     assert rows(at, "cron_job", "schedule") == [("*/5 * * * 1-5",)]
-    assert rows(at, "redirect", "host", "path", '"to"', "permanent") == [("acme.example", "/old", "https://acme.example/new", True)]
-    assert rows(at, "ftp_account", "login", "folder", "quota_bytes") == [("up@acme.example", "public_html/up", 524288000)]
+    assert rows(at, "redirect", "host", "path", '"to"', "permanent") == [
+        ("acme.example", "/old", "https://acme.example/new", True)
+    ]
+    assert rows(at, "ftp_account", "login", "folder", "quota_bytes") == [
+        ("up@acme.example", "public_html/up", 524288000)
+    ]
     assert rows(at, "mailing_list", "address", "owners", "private") == [
         ("news@acme.example", ["ann@acme.example", "bob@acme.example"], True)
     ]
