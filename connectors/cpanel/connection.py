@@ -129,7 +129,7 @@ class Connection(ZoneAccount):
     # ---- zones ------------------------------------------------------------------------------------------------------
 
     def zones(self) -> Iterable[Native]:
-        """Return the zones this server has: those of sub domains are part of their domain's, unless they have their own."""
+        """Return the zones this server has; the names of a sub domain are in its domain's, unless it has its own."""
         found = []
         for one in self._held:
             name = str(one["domain"])

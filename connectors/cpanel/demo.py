@@ -60,6 +60,7 @@ def _filter(name: str, part: str, action: str, dest: str, **more: Any) -> Native
     return {"filtername": name, "enabled": 1, "rules": rules, "actions": [{"action": action, "dest": dest}], **more}
 
 
+ANN, JUNK = "ann@acme.example", "$home/mail/acme.example/ann/.Junk"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBCg==\n-----END CERTIFICATE-----\n"
 RECORDS: dict[str, list[Native]] = {
     "domains": [
@@ -88,9 +89,9 @@ RECORDS: dict[str, list[Native]] = {
          "is_html": 0, "start": 1719792000, "stop": None, "charset": "utf-8"},
     ],
     "filters": [
-        {"account": "ann@acme.example", **_filter("spam", "$header_subject:", "save", "$home/mail/acme.example/ann/.Junk")},
+        {"account": "ann@acme.example", **_filter("spam", "$header_subject:", "save", JUNK)},
         {"account": "ann@acme.example", **_filter("body", "$message_body", "fail", "no")},
-        {"account": "bob@acme.example", **_filter("to ann", "$header_from:", "deliver", "ann@acme.example", enabled="0")},
+        {"account": "bob@acme.example", **_filter("to ann", "$header_from:", "deliver", ANN, enabled="0")},
     ],
     "lists": [{"list": "news@acme.example", "listadmin": "ann@acme.example,bob@acme.example", "accesstype": "private"}],
     "php": [{"vhost": "acme.example", "version": "ea-php83", "documentroot": "/home/acme/public_html"}],
@@ -101,10 +102,17 @@ RECORDS: dict[str, list[Native]] = {
     "databases": [{"database": "acme_wp", "disk_usage": 16384, "users": ["acme_wp"]}],
     "database_users": [{"user": "acme_wp", "shortuser": "wp", "databases": ["acme_wp"]}],
     "rights": [{"user": "acme_wp", "database": "acme_wp", "rights": ["SELECT", "INSERT", "CREATE"]}],
-    "cron": [{"minute": "*/5", "hour": "*", "day": "*", "month": "*", "weekday": "1-5", "command": "php -q $HOME/cron.php", "line": 1}],
-    "certs": [{"id": "acme_1", "domains": ["acme.example", "www.acme.example"], "not_after": 1790000000, "pem": CERTIFICATE}],
+    "cron": [
+        {"minute": "*/5", "hour": "*", "day": "*", "month": "*", "weekday": "1-5", "command": "php -q $HOME/cron.php",
+         "line": 1},
+    ],
+    "certs": [
+        {"id": "acme_1", "domains": ["acme.example", "www.acme.example"], "not_after": 1790000000, "pem": CERTIFICATE},
+    ],
     "ftp": [
-        {"login": "acme", "serverlogin": "acme", "accttype": "main", "reldir": "", "diskquota": "unlimited", "_diskquota": 0},
-        {"login": "up", "serverlogin": "up@acme.example", "accttype": "sub", "reldir": "public_html/up", "_diskquota": "500"},
+        {"login": "acme", "serverlogin": "acme", "accttype": "main", "reldir": "", "diskquota": "unlimited",
+         "_diskquota": 0},
+        {"login": "up", "serverlogin": "up@acme.example", "accttype": "sub", "reldir": "public_html/up",
+         "_diskquota": "500"},
     ],
 }  # fmt: skip

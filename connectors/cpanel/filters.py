@@ -147,7 +147,7 @@ def _line(text: str) -> str:
 def scripts(
     mailbox: str, address: str, shared: Sequence[Native], own: Sequence[Native], spelling: Spelling
 ) -> list[Native]:
-    """Return the records of a mailbox's filters: one script of those that act (those of the whole account before its own),
+    """Return the records of a mailbox's filters: one script of those that act (the whole account's first),
     one for each that is switched off, and one without a script for each that is left.
     """
     listed = [*shared, *own]

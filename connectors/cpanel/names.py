@@ -1,4 +1,4 @@
-"""What cPanel's words mean, whether UAPI says them or an archive: quotas, versions of PHP, addresses, generated names."""
+"""What cPanel's words mean, whether UAPI says them or an archive: quotas, PHP, addresses, generated names."""
 
 from __future__ import annotations
 

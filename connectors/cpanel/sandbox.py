@@ -1,6 +1,6 @@
 """cPanel's twin for reading an account by UAPI, from its official specification and from recordings of others.
 
-Every function answers HTTP 200, whatever happens. ``box.store[stream]`` holds what a function lists, as cPanel lists it.
+Every function answers HTTP 200. ``box.store`` holds what functions list, as cPanel lists it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def create(*, clock: Clock | None = None, plan: str = "own", limits: bool = True
 def seed(box: Sandbox, stream: str, bodies: Iterable[Native]) -> None:
     """Put records in, as cPanel's own functions list them."""
     for body in bodies:
-        box.store[stream][len(box.store[stream])] = dict(body)
+        kept = box.store[f"listed {stream}"]  # cPanel's lists, which are none of anybody's streams
+        kept[len(kept)] = dict(body)
 
 
 def _admitted(box: Sandbox, request: Request) -> Response | None:
@@ -96,7 +97,7 @@ def api2(box: Sandbox, request: Request) -> Response:
 
 
 def _listed(box: Sandbox, stream: str) -> list[Native]:
-    return list(box.store[stream].values())
+    return list(box.store[f"listed {stream}"].values())
 
 
 @function("Variables/get_user_information")

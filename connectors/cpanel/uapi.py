@@ -1,4 +1,4 @@
-"""Calls of cPanel's UAPI, and of API 2 where UAPI has none: every answer is HTTP 200, whether it is one or a refusal."""
+"""Calls of cPanel's UAPI, and of API 2 where UAPI has none: every answer is HTTP 200, a refusal too."""
 
 from __future__ import annotations
 

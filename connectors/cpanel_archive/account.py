@@ -1,4 +1,4 @@
-"""What the account's own small files say: domains, zones, mailboxes, forwarders, users, grants, jobs. Only data is read:
+"""What the account's small files say: domains, mailboxes, forwarders, users, grants, jobs. Only data is read:
 a pickle is never loaded, a statement never carried out, YAML without aliases.
 """
 
@@ -29,7 +29,8 @@ SMALL = re.compile(
 )
 AUTORESPOND = re.compile(r"\|\s*\S*/autorespond\b")
 GRANT = re.compile(
-    r"GRANT\s+(?P<rights>[A-Za-z ,]+?)\s+ON\s+(?P<what>`(?:[^`]|``)+`|\*|[\w$]+)\s*\.\s*\*\s+TO\s+(?P<user>'[^']*'|\"[^\"]*\"|`[^`]*`|[\w$]+)"
+    r"GRANT\s+(?P<rights>[A-Za-z ,]+?)\s+ON\s+(?P<what>`(?:[^`]|``)+`|\*|[\w$]+)\s*\.\s*\*\s+TO\s+"
+    r"(?P<user>'[^']*'|\"[^\"]*\"|`[^`]*`|[\w$]+)"
     r"(?:\s*@\s*(?P<host>'[^']*'|\"[^\"]*\"|`[^`]*`|[\w.%]+))?(?P<rest>[^;]*);?", re.I,
 )  # fmt: skip
 CREATE = re.compile(
@@ -128,7 +129,7 @@ class Account:
         return login or f"{self.user}@{self.main}"
 
     def mailboxes(self) -> Iterator[Native]:
-        """Yield the mailboxes: those of the lists of logins, whatever lies on the disk; then what lies there without one."""
+        """Yield the mailboxes: those of the lists of logins, then what lies on the disk without one."""
         known = {""}
         yield self._box("", {}, None)
         for path in sorted(self.files):

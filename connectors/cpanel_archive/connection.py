@@ -1,4 +1,4 @@
-"""An archive as a source: its small files read once, its tree and its messages streamed, bytes fetched where they lie."""
+"""An archive as a source: small files read once, tree and messages streamed, bytes fetched where they lie."""
 
 from __future__ import annotations
 
@@ -177,8 +177,8 @@ class Connection(ZoneAccount):
             shown_ = subscribed(shows, who)
             for name in sorted({"INBOX"} | self.account.boxes.get(who, set())):
                 yield {
-                    "id": folder_id(box["address"], name), "mailbox": mailbox_id(box["address"]), "address": box["address"],
-                    "name": name, "subscribed": name in shown_ or name == "INBOX",
+                    "id": folder_id(box["address"], name), "mailbox": mailbox_id(box["address"]),
+                    "address": box["address"], "name": name, "subscribed": name in shown_ or name == "INBOX",
                 }  # fmt: skip
 
     def _tree(self, archive: Unpacked, after: int) -> Iterator[tuple[int, Raw]]:

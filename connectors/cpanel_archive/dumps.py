@@ -1,5 +1,5 @@
-"""Dumps of databases, let through whole or not at all: a dump holds statements of a few sorts, and what else comes is no
-dump's. Nothing is carried out here; whoever does so later does it as the customer's own user.
+"""Dumps of databases, let through whole or not at all: a dump holds statements of a few sorts, and no other.
+Nothing is carried out here; whoever does so later does it as the customer's own user.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 
 from migrator.errors import RefusedError
 
-# What mysqldump and mariadb-dump write of one database (mariadb-dump 10.11: its output, seen 2026-11-26).
+# What mysqldump and mariadb-dump write of one database (their manuals; a dump of MariaDB's).
 WHO = rb"(?:''|[\w%$.-]+)"
 ALLOWED = re.compile(
-    rb"(?:CREATE|DROP|ALTER)\s+(?:OR\s+REPLACE\s+)?(?:ALGORITHM\s*=\s*\w+\s+)?(?:DEFINER\s*=\s*" + WHO + rb"(?:\s*@\s*" + WHO
-    + rb")?\s+)?(?:SQL\s+SECURITY\s+\w+\s+)?(?:TEMPORARY\s+|UNIQUE\s+|AGGREGATE\s+)*"
+    rb"(?:CREATE|DROP|ALTER)\s+(?:OR\s+REPLACE\s+)?(?:ALGORITHM\s*=\s*\w+\s+)?"
+    rb"(?:DEFINER\s*=\s*" + WHO + rb"(?:\s*@\s*" + WHO + rb")?\s+)?(?:SQL\s+SECURITY\s+\w+\s+)?"
+    rb"(?:TEMPORARY\s+|UNIQUE\s+|AGGREGATE\s+)*"
     rb"(?:TABLE|VIEW|TRIGGER|PROCEDURE|FUNCTION|EVENT|INDEX|SEQUENCE|PACKAGE)\b"
     rb"|ALTER\s+DATABASE\s+''\s+CHARACTER\s+SET\b|(?:INSERT|REPLACE)\s+(?:IGNORE\s+|DELAYED\s+)?INTO\b"
     rb"|LOCK\s+TABLES?\b|UNLOCK\s+TABLES?\b|SET\s+(?!PASSWORD|ROLE|DEFAULT)|START\s+TRANSACTION|COMMIT\b|BEGIN\b",
@@ -30,7 +31,8 @@ CLIENT = re.compile(
 # Only the line that MariaDB itself writes (since 10.5.25) may look like one.
 SANDBOX = re.compile(rb"\A\s*/\*M?!999999\\- enable the sandbox mode \*/")
 TOKEN = re.compile(
-    rb"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|`(?:[^`]|``)*`|--(?:[ \t][^\n]*)?\n|\#[^\n]*\n|/\*(?!M?!).*?\*/|;;|;",
+    rb"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|`(?:[^`]|``)*`|--(?:[ \t][^\n]*)?\n"
+    rb"|\#[^\n]*\n|/\*(?!M?!).*?\*/|;;|;",
     re.S,
 )
 UNFINISHED = re.compile(rb"['\"`]|/\*(?!M?!)|--[ \t]|\#")  # before what looks like a token: it is within one

@@ -1,4 +1,4 @@
-"""A made-up account's archive, for tests and trials: laid out as cPanel does (hosting fact sheet of 2026-11-22), never real."""
+"""A made-up account's archive, for tests and trials: laid out as cPanel lays it out, and never real."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from pathlib import Path
 
 ROOT, USER, DOMAIN = "cpmove-acme", "acme", "acme.example"
 AT = 1_600_000_000
-CERTIFICATE = "-----BEGIN PRIVATE KEY-----\nbWFkZSB1cA==\n-----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\nMIIBCg==\n-----END CERTIFICATE-----\n"
+CERTIFICATE = (
+    "-----BEGIN PRIVATE KEY-----\nbWFkZSB1cA==\n-----END PRIVATE KEY-----\n"
+    "-----BEGIN CERTIFICATE-----\nMIIBCg==\n-----END CERTIFICATE-----\n"
+)
 ZONE = """$TTL 14400
 acme.example. 86400 IN SOA ns1.old.example. root.acme.example. 2026010101 3600 1800 1209600 86400
 acme.example. 86400 IN NS ns1.old.example.
 acme.example. IN A 192.0.2.10
 acme.example. IN MX 0 acme.example.
 acme.example. IN TXT "v=spf1 +a \\"+mx\\" ip4:192.0.2.10 ~all; x"
-default._domainkey IN TXT "v=DKIM1; k=rsa; p=%s" "%s"
+default._domainkey IN TXT "v=DKIM1; k=rsa; p=KEY1" "KEY2"
 www IN CNAME acme.example.
 _sip._tcp IN SRV 10 60 5060 sip.acme.example.
 cpanel IN A 192.0.2.10
 webmail IN A 192.0.2.99
-""" % ("A" * 237, "B" * 160)
+""".replace("KEY1", "A" * 237).replace("KEY2", "B" * 160)
 FILTERS = """filter:
   - filtername: spam
     enabled: 1
@@ -83,7 +86,8 @@ FILES: dict[str, str] = {
     "homedir/etc/acme.example/shadow": "ann:$6$salt$hash:16000::::::\nbob:!$6$salt$other:16000::::::\n",
     "homedir/etc/acme.example/quota": "ann:262144000\n",
     "homedir/etc/acme.example/ann/filter.yaml": FILTERS,
-    "cron/acme": 'MAILTO="ann@acme.example"\nSHELL="/bin/bash"\n# nightly\n*/5 * * * 1-5 php -q $HOME/cron.php\n@daily /home/acme/bin/x\n',
+    "cron/acme": 'MAILTO="ann@acme.example"\nSHELL="/bin/bash"\n# nightly\n'
+    "*/5 * * * 1-5 php -q $HOME/cron.php\n@daily /home/acme/bin/x\n",
     "proftpdpasswd": "acme:$6$a:1000:1000:acme:/home/acme:/bin/false\n"
     "up@acme.example:$6$b:1000:1000:acme:/home/acme/public_html/up:/bin/false\n",
     "mysql.sql": GRANTS,

@@ -93,6 +93,7 @@ def wire(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yield a stored message's bytes as IMAP sends them: unpacked where it was packed, every line ending in CR LF."""
     last = b""
     for piece in _plain(pieces):
+        piece = piece.replace(b"\x00", b"\x80")  # as Dovecot itself sends it: a literal may hold no NUL (facts.yaml)
         fixed = re.sub(rb"(?<!\r)\n", b"\r\n", piece)
         if last == b"\r" and piece.startswith(b"\n"):
             fixed = fixed[1:]  # its CR came before

@@ -47,7 +47,7 @@ class Marks:
 
 
 class Unpacked(io.RawIOBase):
-    """What comes out of an archive, as a file that is only read. Raises VendorError beyond the bounds, or if damaged."""
+    """What comes out of an archive, as a file that is only read. Raises VendorError beyond bounds, or if damaged."""
 
     def __init__(self, path: Path, bounds: Bounds, marks: Marks) -> None:
         super().__init__()

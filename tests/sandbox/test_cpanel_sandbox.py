@@ -1,4 +1,4 @@
-"""A cPanel account read by UAPI: every kind comes, the zone is written, and what has no place is left with its reason."""
+"""A cPanel account read by UAPI: every kind comes, the zone is written, what has no place is left with its reason."""
 
 from __future__ import annotations
 
@@ -43,9 +43,16 @@ def test_an_account_is_read_whole_and_its_zone_is_written(
     zone = "acme.example."
     served = set(of_file(tmp_path / "new" / "acme.example.zone", zone))
     assert served == {
-        (zone, "A"), (zone, "MX"), (zone, "TXT"), (zone, "CAA"), (f"www.{zone}", "CNAME"), (f"shop.{zone}", "CNAME"),
-        (f"default._domainkey.{zone}", "TXT"), (f"_sip._tcp.{zone}", "SRV"), (f"webmail.{zone}", "A"),
-    }  # fmt: skip
+        (zone, "A"),
+        (zone, "MX"),
+        (zone, "TXT"),
+        (zone, "CAA"),
+        (f"www.{zone}", "CNAME"),
+        (f"shop.{zone}", "CNAME"),
+        (f"default._domainkey.{zone}", "TXT"),
+        (f"_sip._tcp.{zone}", "SRV"),
+        (f"webmail.{zone}", "A"),
+    }
     ways = {(line.kind, line.action, line.reason): line.count for line in plan.dispositions}
     assert sum(n for (kind, action, why), n in ways.items() if kind == "record_set" and "panel" in why) == 2
     assert ways["alias", "manual", "Zone files has no place for a alias"] == 3
@@ -59,31 +66,41 @@ def test_what_is_read_means_what_cpanel_says(box: Sandbox, tmp_path: Path, monke
     run.plan()
     at = tmp_path / "w"
     assert rows(at, "domain", "name", "type", "of", "mail") == [
-        ("acme.example", "main", None, "local"), ("acme.test", "alias", "acme.example", None),
-        ("blog.second.example", "sub", "second.example", None), ("second.example", "addon", None, "remote"),
-    ]  # fmt: skip
+        ("acme.example", "main", None, "local"),
+        ("acme.test", "alias", "acme.example", None),
+        ("blog.second.example", "sub", "second.example", None),
+        ("second.example", "addon", None, "remote"),
+    ]
     assert rows(at, "mailbox", "address", "quota_bytes", "suspended") == [
-        ("acme@acme.example", None, False), ("ann@acme.example", 262144000, False), ("bob@acme.example", None, True),
-    ]  # fmt: skip
+        ("acme@acme.example", None, False),
+        ("ann@acme.example", 262144000, False),
+        ("bob@acme.example", None, True),
+    ]
     assert rows(at, "alias", "address", "destinations", "other") == [
         ("@second.example", ["@acme.example"], None),
         ("hook@acme.example", None, "|/home/acme/bin/ticket --new"),
         ("sales@acme.example", ["ann@acme.example", "bob@acme.example", "out@elsewhere.example"], None),
     ]
     assert rows(at, "catch_all", "domain_name", "action", "destination", "answer") == [
-        ("acme.example", "reject", None, "No such person here"), ("second.example", "deliver", "acme", None),
-    ]  # fmt: skip
+        ("acme.example", "reject", None, "No such person here"),
+        ("second.example", "deliver", "acme", None),
+    ]
     assert rows(at, "mail_filter", "name", "script", "active") == [
-        ("cpanel", 'require ["fileinto"];\n# spam\nif header :contains "subject" "[SPAM]" {\n    fileinto "Junk";\n}\n', True),
+        (
+            "cpanel",
+            'require ["fileinto"];\n# spam\nif header :contains "subject" "[SPAM]" {\n    fileinto "Junk";\n}\n',
+            True,
+        ),
         ("body: looks at '$message_body', which Sieve cannot, or only otherwise", None, True),
         ("to ann", '# to ann\nif header :contains "from" "[SPAM]" {\n    redirect "ann@acme.example";\n}\n', False),
-    ]  # fmt: skip
+    ]
     [(away,)] = rows(at, "autoresponder", "starts_at")
     assert away.isoformat().startswith("2024-06-30T23:20")
     assert rows(at, "website", "name", "document_root", "php_version") == [
-        ("acme.example", "public_html", "8.3"), ("blog.second.example", "second.example/blog", None),
+        ("acme.example", "public_html", "8.3"),
+        ("blog.second.example", "second.example/blog", None),
         ("second.example", "second.example", None),
-    ]  # fmt: skip
+    ]
     assert rows(at, "database_grant", "user", "database", "rights") == [
         ("mysql/acme_wp", "mysql/acme_wp", ["SELECT", "INSERT", "CREATE"])
     ]
