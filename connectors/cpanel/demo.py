@@ -10,7 +10,7 @@ from migrator.testing.sandbox import Native, Sandbox
 from . import sandbox
 
 ZONE = "acme.example"
-LINES = (
+LINES: tuple[tuple[Any, ...], ...] = (
     (
         "acme.example.",
         "SOA",

@@ -130,7 +130,11 @@ def domains_data(box: Sandbox, given: dict[str, str]) -> Any:
     listed = _listed(box, "domains")
 
     def of(sort: str) -> list[Native]:
-        return [_domain(box, one["domain"], one.get("folder", one["domain"])) for one in listed if one["sort"] == sort]
+        return [
+            _domain(box, one["domain"], str(one.get("folder") or one["domain"]))
+            for one in listed
+            if one["sort"] == sort
+        ]
 
     return {
         "main_domain": _domain(box, box.state["main"], "public_html"), "addon_domains": of("addon"),

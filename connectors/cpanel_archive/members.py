@@ -80,12 +80,12 @@ def _infos(archive: Unpacked, begin: int, end: int | None = None) -> Iterator[ta
     file: io.RawIOBase = archive if end is None else _Part(archive, begin, end)
     file.seek(begin)
     try:
-        with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape", encoding="utf-8") as tar:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape", encoding="utf-8") as tar:
             for number in range(MOST_MEMBERS):
                 info = tar.next()
                 if info is None:
                     return _ended(archive, tar.offset)
-                tar.members = []  # or it keeps them all
+                tar.members = []  # type: ignore[attr-defined]  # or it keeps them all
                 if info.size < 0 or info.offset_data <= last:
                     raise VendorError(f"{archive.path.name}: the entry {number} says it is {info.size} bytes long")
                 last = info.offset_data
@@ -180,7 +180,7 @@ def _judged(one: Member, seen: set[int], links: set[bytes]) -> Member:
 
 def content(archive: Unpacked, span: str) -> Iterator[bytes]:
     """Yield the bytes that lie at a ``span``; holes are zeros."""
-    (at, size), *pieces = ([int(number) for number in part.split(".")] for part in span.split(";"))
+    (at, size), *pieces = [tuple(int(number) for number in part.split(".")) for part in span.split(";")]
     place = 0
     for begin, length in pieces or [(0, size)]:
         while place < begin:

@@ -63,10 +63,9 @@ def test_every_odd_message_of_the_archive_arrives_as_it_was(running: Running, tm
     wanted: Counter[tuple[str, tuple[str, ...], int]] = Counter()
     for number, body in enumerate([*messages, *messages[:3]]):
         stored = body.replace(b"\r\n", b"\n").replace(b"\x00", b"\x80")
-        flags = ("$Forwarded", "\\Seen") if number % 3 == 0 and number % 4 != 3 else ("\\Seen",)
+        flags = ("$Forwarded", "S") if number % 3 == 0 and number % 4 != 3 else ("S",)
         wanted[hashlib.sha256(stored).hexdigest(), flags, made_up.AT + number % 60] += 1
     found = moves.plain(server, "ann@acme.example")
-    assert {key[0]: None for key in found - wanted} == {}
     assert found == wanted
     assert moves.plain(server, "acme@acme.example").total() == 2
     home = server.home("ann@acme.example")
@@ -91,14 +90,13 @@ def test_the_tree_is_the_one_that_was_packed(running: Running, tmp_path: Path) -
     os.mkfifo(tree / "pipe")
     os.link(tree / "public_html/index.php", tree / "same.php")
     subprocess.run(["tar", "--sparse", "-czf", archive, made_up.ROOT], cwd=tmp_path, check=True)
+    (tree / "pipe").unlink()
     plan = moved(moves.steps(tmp_path / "w", source(archive), trees.account(server, new)))
     held = {
         path: seen
         for path, seen in trees.seen(tree).items()
         if path.split(b"/")[0] not in (b"mail", b"etc", b".autorespond")
     }
-    del held[b"pipe"]
     assert trees.seen(new) == held
     left = [line.reason for line in plan.dispositions if line.kind == "file" and line.action == "manual"]
-    assert len(left) == 1
-    assert "pipe" in left[0]
+    assert left == ["SFTP takes no such file"]  # the pipe
