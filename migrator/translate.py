@@ -32,6 +32,8 @@ FINDING = (
 FEW = 3  # reasons that are named
 NAMED = re.compile(r"<\w+:(⟪[^⟪⟫]*⟫)>")  # decision 0024: a writer may put what is an id there into <kind:…>
 OPEN = re.compile(r"\"<(\w+):([^<>\"]*)>\"")  # the same without a mark: a record nobody makes
+# What rules name by a key of its own, to the SQL of that key.
+KEYED = {"custom_field": "applies_to || ':' || key", "dynamic_content": "key"}
 Named = Callable[[str, str], str | None]  # (kind a rule names, id) to its name at the destination
 
 
@@ -123,8 +125,8 @@ class Translator:
 
     def _arrives(self, kind: str, id: str) -> bool:
         """Say whether a record that a rule names will be at the destination."""
-        if kind == "custom_field":
-            return field_id(self.stage, id) in self._at_home("custom_field")
+        if kind in KEYED:
+            return field_ids(self.stage).get(known_by(kind, id), "") in self._at_home(kind)
         return any(id in self._at_home(to, seat=kind == to) for to in REFERS.get(kind, ()))
 
     def _at_home(self, kind: str, *, seat: bool = False) -> set[str]:
@@ -165,16 +167,24 @@ def field_id(stage: Stage, id: str, fields: str = "canonical.custom_field") -> s
 
 
 def field_ids(stage: Stage) -> dict[str, str]:
-    """Return what rules name custom fields by, to their records."""
-    if "custom_field" not in stage.tables_of("canonical"):
-        return {}
-    return dict(stage.rows("SELECT applies_to || ':' || key, id FROM canonical.custom_field WHERE key IS NOT NULL"))
+    """Return what rules name custom fields and dynamic content by (``known_by``), to their records."""
+    held, found = stage.tables_of("canonical"), {}
+    for kind, key in KEYED.items():
+        if kind in held:
+            sql = f"SELECT {key}, min(id) FROM canonical.{name(kind)} WHERE key IS NOT NULL GROUP BY 1"
+            found |= {known_by(kind, key): id for key, id in stage.rows(sql)}
+    return found
+
+
+def known_by(kind: str, id: str) -> str:
+    """Return a name by which a rule names a record, apart from those of other kinds."""
+    return id if kind == "custom_field" else f"{kind}:{id}"
 
 
 def there(kind: str, id: str, fields: Mapping[str, str], known: Callable[[str, str], Any]) -> str | None:
     """Return a record's name at the destination; ``known(kind, id)`` is its identity, None where it was not written."""
-    if kind == "custom_field":
-        one = known("custom_field", fields.get(id, ""))
+    if kind in KEYED:
+        one = known(kind, fields.get(known_by(kind, id), ""))
         return (one.key or str(one.destination)) if one else None
     for to in REFERS.get(kind, ()):
         one = known(to, id)

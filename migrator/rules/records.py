@@ -16,7 +16,7 @@ from migrator.rules.rule import Kind, Rule, Unread
 from migrator.rules.verdicts import Finding, Translation
 from migrator.rules.words import leaf_words
 
-BESIDE = ("id", "name", "description", "active", "position", "category", "kept")
+BESIDE = ("id", "name", "description", "active", "position", "category", "kept", "holidays")
 Native = dict[str, Any]
 
 
