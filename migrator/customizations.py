@@ -30,7 +30,7 @@ from migrator.rules.verdicts import MEANINGS, WORST, Translation
 from migrator.rules.words import leaf_words, rule_lines
 from migrator.seals import SEALED
 from migrator.stage import Stage
-from migrator.translate import field_id, translate
+from migrator.translate import added_statuses, field_id, translate
 
 KINDS = {
     "trigger": "Triggers",
@@ -110,9 +110,10 @@ def of_account(workspace: Workspace, source: Connector, destination: Connector, 
         return None
     new = registry.dialect(destination.vendor)
     rules = [parsed(text, **beside) for _, beside, text, _ in rows]
-    made = [translate(new, destination.vendor, rule) for rule in rules]
+    write, _ = added_statuses(new, destination.mapping)
+    made = [translate(new, destination.vendor, rule, write) for rule in rules]
     back = [_back(new, one) for one in made]
-    plain = [translate(new, destination.vendor, parsed(bare(text), **beside)) for _, beside, text, _ in rows]
+    plain = [translate(new, destination.vendor, parsed(bare(text), **beside), write) for _, beside, text, _ in rows]
     counted = _compared(workspace.folder, plain, [_back(new, one) for one in plain])
     called = _names(workspace, {mark for _, _, text, _ in rows for mark in marks(text)})
 

@@ -34,6 +34,8 @@ NAMED = re.compile(r"<\w+:(⟪[^⟪⟫]*⟫)>")  # decision 0024: a writer may p
 OPEN = re.compile(r"\"<(\w+):([^<>\"]*)>\"")  # the same without a mark: a record nobody makes
 # What rules name by a key of its own, to the SQL of that key.
 KEYED = {"custom_field": "applies_to || ':' || key", "dynamic_content": "key"}
+ADDED = re.compile(r"\"<status:([^<>\"]*)>\"")
+Write = Callable[[Rule], Translation]
 Named = Callable[[str, str], str | None]  # (kind a rule names, id) to its name at the destination
 
 
@@ -69,12 +71,15 @@ class Translator:
         rows = self.stage.rows(
             f"SELECT id, {title}, {name(label)} FROM canonical.{name(kind_name)} WHERE {name(label)} IS NOT NULL"
         )
+        to = find(way.dialect)
+        write, numbers = added_statuses(to, self.mapping)
         lines: list[list[Any]] = []
         found: list[list[Any]] = []
         for id, called, text in rows:
             rule = parsed(text, name=called or "")
-            made = translate(find(way.dialect), way.dialect, self._without_webhooks(rule))
+            made = translate(to, way.dialect, self._without_webhooks(rule), write)
             natives = [NAMED.sub(r"\1", json.dumps(native, ensure_ascii=False)) for native in made.native]
+            natives = [ADDED.sub(lambda named: numbers.get(named[1], named[0]), native) for native in natives]
             does, why = self._judged(made, natives, exact=kind.fields[label].exact)
             parts = natives if not does else [None]
             lines += [[kind_name, id, part, native, does, why] for part, native in enumerate(parts)]
@@ -139,14 +144,32 @@ class Translator:
         return self._arriving[key]
 
 
-def translate(to: Dialect, vendor: str, rule: Rule) -> Translation:
+def added_statuses(to: Dialect, mapping: VendorMapping) -> tuple[Write | None, dict[str, str]]:
+    """Return how rules are written for the statuses that the overlay brings, and their codes there by their names.
+
+    A status that a writer wishes for is brought where the overlay moves tickets into a code of its own; without it
+    rules are written over what tickets become, like the tickets.
+    """
+    wished: Mapping[str, tuple[str, str]] = getattr(to, "ADDED_STATUSES", {})
+    if not hasattr(to, "write_with"):
+        return None, {}
+    verbs = [one.fields["status"] for one in mapping.kinds.get("ticket", ()) if "status" in one.fields]
+    codes = verbs[0].back() if verbs else {}
+    there = {
+        ours: codes[ours] for ours, (_, without) in wished.items() if codes.get(ours) not in (None, codes.get(without))
+    }
+    write: Write = to.write_with(frozenset(there))
+    return write, {wished[ours][0]: json.dumps(code) for ours, code in there.items()}
+
+
+def translate(to: Dialect, vendor: str, rule: Rule, write: Write | None = None) -> Translation:
     """Return the translation into a dialect; of a rule of the same vendor's, what nobody knows is left behind: it may
     be of the old account."""
     foreign = [one for one in rule.options if one[0] in getattr(to, "OF_ACCOUNT", ())]
     if rule.vendor != vendor or not (rule.unknown or foreign):
-        return translated(to, rule)
+        return translated(to, rule, write)
     kept = tuple(one for one in rule.options if one not in foreign)
-    made = translated(to, rule.model_copy(update={"unknown": (), "options": kept}))
+    made = translated(to, rule.model_copy(update={"unknown": (), "options": kept}), write)
     whys = dict.fromkeys(rule.unknown, "nobody knows this key; it is not carried over")
     whys |= dict.fromkeys(foreign, "names people of the old account; set it by hand")
     lost = tuple(Finding("rule", f"{key}: {value}", "approximated", why) for (key, value), why in whys.items())
@@ -197,4 +220,12 @@ def same(expected: str | None, found: str | None, name_of: Named) -> bool:
     """Say whether a rule that was predicted in our names is the one that was found in theirs."""
     if expected is None or found is None:
         return expected == found
-    return named(expected, lambda kind, id: name_of(kind, id) or f"(not written: {kind} {id})") == bare(found)
+    wanted = named(expected, lambda kind, id: name_of(kind, id) or f"(not written: {kind} {id})")
+    return _acts(wanted) == _acts(bare(found))
+
+
+def _acts(text: str) -> Any:
+    """Return a rule without what is kept elsewhere and was read beside it: those records are compared by themselves."""
+    held = json.loads(text)
+    held.pop("texts", None)
+    return held

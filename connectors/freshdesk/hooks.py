@@ -250,6 +250,26 @@ def automations(source: Declarative, stream: str, start: Cursor | None, parents:
         yield replace(page, records=held)
 
 
+# What the statuses that every account has count as; one of the account's own runs like an open one (assumed).
+CATEGORIES = {"2": "open", "3": "pending", "4": "solved", "5": "closed"}
+
+
+def statuses(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
+    """Yield the choices of the field Status, each as a record: nothing else lists them."""
+    for field in source.client.read("/ticket_fields").json():
+        if field.get("name") != "status" or not isinstance(field.get("choices"), dict):
+            continue
+        held = []
+        for number, labels in field["choices"].items():
+            told = [str(one) for one in labels] if isinstance(labels, list) else [str(labels)]
+            body = {"id": int(number), "name": told[0], "customer_name": told[-1], "default": number in CATEGORIES}
+            body |= {"category": CATEGORIES.get(number, "open")}
+            held.append(Raw(number, json.dumps(body, ensure_ascii=False).encode(), None))
+        yield Page(held, {"done": True}, done=True)
+        return
+    yield Page([], {"done": True}, done=True)
+
+
 def canned_responses(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
     """Yield the canned responses of each folder, with their texts, which no list shows."""
 

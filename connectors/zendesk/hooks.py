@@ -162,7 +162,9 @@ def dynamic_content(
             item = json.loads(record.body)
             numbers = any(NUMBERED.search(str(one.get("content"))) for one in item.get("variants") or ())
             body = noted(record.body, "key", _placeholder_name(item))
-            held.append(replace(record, body=noted(body, "names_fields_by_number", numbers)))
+            held.append(
+                replace(record, body=noted(body, "fields_named", "by their old numbers" if numbers else "none"))
+            )
         yield replace(page, records=held)
 
 

@@ -6,6 +6,7 @@ There is no API for ticket views and none to write scenarios (its macros): those
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from migrator.rules import template
@@ -40,8 +41,11 @@ CLICKS = {
 }
 
 
-def rule(source: Rule) -> Translation:
-    """Return the rule as Freshdesk's API takes it; a rule of Freshdesk's own comes back as it was."""
+def rule(source: Rule, *, apart: Collection[str] = names.ALL_ADDED) -> Translation:
+    """Return the rule as Freshdesk's API takes it; a rule of Freshdesk's own comes back as it was.
+
+    ``apart``: which of the added statuses the account has.
+    """
     own = source.vendor == "freshdesk"
     book = Notebook(source, "freshdesk", click=CLICKS[source.kind])
     if source.kind in ("macro", "view") and not own:
@@ -61,7 +65,7 @@ def rule(source: Rule) -> Translation:
         body |= {"id": source.id} if source.id else {}
         body |= {key: json.loads(value) for key, value in (*source.options, *source.kept) if "." not in key}
         body |= {key: json.loads(value) for key, value in source.unknown if "." not in key}
-    writes = Conditions(book, own=own)
+    writes = Conditions(book, own=own, apart=apart)
     if source.kind == "sla":
         return book.done({**body, **_sla(book, writes)})
     body["actions"] = [
@@ -136,7 +140,7 @@ class Actions:
             return None
         verdict: Verdict = "exact"
         note, held = "", value
-        tables = {"ticket.status": names.STATUS_TABLE, "ticket.priority": names.PRIORITY_TABLE}
+        tables = {"ticket.status": names.status_table(self.writes.apart), "ticket.priority": names.PRIORITY_TABLE}
         if not self.own and ours in tables:
             word, verdict, note = self.book.unset(ours, getattr(value, "value", None), tables[ours])
             held = Lit(value=str(word))

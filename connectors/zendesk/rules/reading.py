@@ -132,8 +132,7 @@ def _form(native: Mapping[str, Any]) -> Rule:
             for child in one.get("child_fields") or ():
                 needed = child.get("required_on_statuses") or {}
                 if (
-                    (needed
-                    and needed.get("type") not in NEEDED)
+                    (needed and needed.get("type") not in NEEDED)
                     or set(child) - {"id", "is_required", "required_on_statuses"}
                     or set(needed) - {"type", "statuses"}
                 ):
