@@ -251,8 +251,10 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
         overlay = {"overlay": {"freshdesk": {"ticket": {"status": status}}}}
     run = moved(tmp_path, new, monkeypatch, **overlay)
     found = fates(run)
-    for kind in ("brand", "role", "email_address", "form_condition", "schedule"):
+    for kind in ("brand", "role", "email_address", "schedule", "status"):
         assert found[kind]["manual"]
+    for kind in ("form_condition", "holiday"):  # with the form, and the schedule, that a person makes
+        assert "not written" in found[kind]["skip"]
     written = {one["name"]: one for one in new.store["creation_rules"].values()}
     values = {
         name: [one["value"] for each in rule["conditions"] for one in each["properties"]]
