@@ -71,7 +71,7 @@ def planned(stage: Stage, kinds: Kinds) -> list[Settings]:
         if kind_name not in kinds.kinds or kind_name not in here:
             continue
         kind = kinds.kinds[kind_name]
-        called = f"c.{name(kind.label)}"
+        called = f"c.{name(kind.label or 'id')}"
         if not kind.label and kind.owner:
             owner = kinds.kinds[kind.owner_kind]
             relation = f"canonical.{name(kind.owner_kind)} o"
@@ -83,8 +83,9 @@ def planned(stage: Stage, kinds: Kinds) -> list[Settings]:
             kind_name,
         )
         fates = tuple(
-            Fate(action, *FATES.get(action, (action, "equivalent")), reason or "", count, tuple(map(str, names)))
+            Fate(action, word, badge, reason or "", count, tuple(str(one or "") for one in names))
             for action, reason, count, names in rows
+            for word, badge in (FATES.get(action, (action, "equivalent")),)
         )
         if fates:
             found.append(Settings(title, sum(fate.count for fate in fates), fates))

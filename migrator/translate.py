@@ -72,12 +72,12 @@ class Translator:
             f"SELECT id, {title}, {name(label)} FROM canonical.{name(kind_name)} WHERE {name(label)} IS NOT NULL"
         )
         to = find(way.dialect)
-        write, numbers = added_statuses(to, self.mapping)
+        writer, numbers = added_statuses(to, self.mapping)
         lines: list[list[Any]] = []
         found: list[list[Any]] = []
         for id, called, text in rows:
             rule = parsed(text, name=called or "")
-            made = translate(to, way.dialect, self._without_webhooks(rule), write)
+            made = translate(to, way.dialect, self._without_webhooks(rule), writer)
             natives = [NAMED.sub(r"\1", json.dumps(native, ensure_ascii=False)) for native in made.native]
             natives = [ADDED.sub(lambda named: numbers.get(named[1], named[0]), native) for native in natives]
             does, why = self._judged(made, natives, exact=kind.fields[label].exact)
@@ -191,7 +191,8 @@ def field_id(stage: Stage, id: str, fields: str = "canonical.custom_field") -> s
 
 def field_ids(stage: Stage) -> dict[str, str]:
     """Return what rules name custom fields and dynamic content by (``known_by``), to their records."""
-    held, found = stage.tables_of("canonical"), {}
+    held = stage.tables_of("canonical")
+    found: dict[str, str] = {}
     for kind, key in KEYED.items():
         if kind in held:
             sql = f"SELECT {key}, min(id) FROM canonical.{name(kind)} WHERE key IS NOT NULL GROUP BY 1"
@@ -224,8 +225,8 @@ def same(expected: str | None, found: str | None, name_of: Named) -> bool:
     return _acts(wanted) == _acts(bare(found))
 
 
-def _acts(text: str) -> Any:
+def _acts(text: str) -> dict[str, Any]:
     """Return a rule without what is kept elsewhere and was read beside it: those records are compared by themselves."""
-    held = json.loads(text)
+    held: dict[str, Any] = json.loads(text)
     held.pop("texts", None)
     return held

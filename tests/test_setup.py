@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from migrator import registry
+from migrator.cli.common import write_report
 from migrator.ledger import Ledger
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox
@@ -181,7 +182,8 @@ def losses(run: Steps, *kinds: str) -> set[tuple[str, str, str]]:
 def fates(run: Steps) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for line in run.saved_plan()["dispositions"]:
-        found.setdefault(line["kind"], {})[line["action"]] = line["reason"]
+        told = found.setdefault(line["kind"], {})
+        told[line["action"]] = f"{told.get(line['action'], '')} {line['reason']}"
     return found
 
 
@@ -256,6 +258,11 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
     for kind in ("form_condition", "holiday"):  # with the form, and the schedule, that a person makes
         assert "not written" in found[kind]["skip"]
     written = {one["name"]: one for one in new.store["creation_rules"].values()}
+    write_report(run)
+    page = (run.workspace.folder / "customizations.html").read_text(encoding="utf-8")
+    assert "What is set up beside rules" in page
+    assert "set up again by hand at Freshdesk" in page
+    assert "Night shift" in page
     values = {
         name: [one["value"] for each in rule["conditions"] for one in each["properties"]]
         for name, rule in written.items()

@@ -1,4 +1,4 @@
-"""A custom field's type is kept or widened on every way in: no value that the old field held is refused by the new one."""
+"""A custom field's type is kept or widened on every way in: the new one takes every value that the old one held."""
 
 from __future__ import annotations
 
