@@ -32,6 +32,7 @@ from .conditions import Conditions
 from .needs import added
 
 Native = dict[str, Any]
+ALL_AGENTS = "All agents"  # a group
 CLICKS = {
     "trigger": "Admin, Workflows, Automations",
     "timed": "Admin, Workflows, Automations, Hourly triggers",
@@ -158,16 +159,25 @@ class Actions:
 
     def _mail(self, at: int, action: Mail) -> Native | None:
         names_of = {"requester": "requester", "user": "agent", "assignee": "agent", "group": "group"}
+        names_of["all_agents"] = "group"
         known = [one for one in action.to if one.who in names_of]
         if not known:
             self.book.action(at, "untranslatable", "Freshdesk mails the requester, an agent or a group")
             return None
         to = known[0]
         lost = ", ".join(one.who.replace("_", " ") for one in action.to if one is not to)
-        self.book.action(at, "approximated" if lost else "exact", f"not sent to: {lost}" if lost else "")
+        everybody = to.who == "all_agents"
+        said: tuple[Verdict, str] = (
+            ("equivalent", "given a group that all agents are in") if everybody else ("exact", "")
+        )
+        self.book.action(at, *(("approximated", f"not sent to: {lost}") if lost else said))
+        if everybody:
+            self.book.need("group", ALL_AGENTS, "a rule there mails a group: put everybody who answers into it")
         native: Native = {"field_name": f"send_email_to_{names_of[to.who]}"}
         if to.who == "assignee":
             native["email_to"] = -2  # the ticket's agent
+        elif everybody:
+            native["email_to"] = f"<group:{ALL_AGENTS}>"
         elif to.who != "requester":
             plain = self.own and to.id.isdigit()
             told = f"<{to.who}:{to.id}>" if not self.own and not is_mark(to.id) else to.id
