@@ -31,9 +31,12 @@ FATES = {  # action of a plan to (what the report calls it, how it is to be take
     "merge": ("there already", "exact"),
     "keep": ("there already", "exact"),
     "stand_in": ("stands in", "equivalent"),
-    "skip": ("not needed", "obsolete"),
+    "skip": ("left", "obsolete"),
     "manual": ("by hand", "approximated"),
 }
+
+
+ORDER = ("manual", "create", "update", "merge", "keep", "stand_in", "skip")  # what asks for a person comes first
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def planned(stage: Stage, kinds: Kinds) -> list[Settings]:
             for action, reason, count, names in rows
             for word, badge in (FATES.get(action, (action, "equivalent")),)
         )
+        fates = tuple(sorted(fates, key=lambda fate: ORDER.index(fate.action) if fate.action in ORDER else -1))
         if fates:
             found.append(Settings(title, sum(fate.count for fate in fates), fates))
     return found

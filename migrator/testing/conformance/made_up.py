@@ -95,6 +95,8 @@ def _value(
             return n + 0.5
         case "boolean":
             return n % 2 == 0 if spec.required else False
+        case "date":
+            return (datetime(2026, 1, 1) + timedelta(days=n)).date()
         case "timestamp":
             return datetime(2024, 1, 1) + timedelta(hours=n)
         case "list":
