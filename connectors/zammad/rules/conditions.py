@@ -137,6 +137,10 @@ class Conditions:
             name, kind, why = names.HELPERS[ours]
             self.book.need("attribute", name, f"a {kind} that says {why}, filled when tickets are moved and made")
             return name
+        if self.own and at.name.startswith("before:"):
+            return f"ticket.{at.name.removeprefix('before:')}_before"
+        if self.own and names.REMEMBERED.fullmatch(ours):
+            return ours
         return names.PATHS.get(ours) or names.HELPERS.get(ours, (None,))[0]
 
     def value(self, at: Path, value: Value) -> Any:
