@@ -121,7 +121,7 @@ class Connection(Reader):
             return self._ticket_changed(units)
         done = super().write(units)
         if unit.kind == "schedule":
-            self.__dict__.pop("_named", None)  # rules name it
+            self.__dict__.pop("_listed_names", None)  # rules name it
         if unit.kind == "group" and unit.action == "create":
             with after("a group"):
                 self._let_in(done)  # type: ignore[arg-type]

@@ -68,10 +68,10 @@ class Reader(Deliverer):
             return FIXED[kind]
         if kind not in ("state", "priority", "role", "calendar"):
             return {}
-        return {"state": self.states, "priority": self.priorities}.get(kind) or self._named[kind]
+        return {"state": self.states, "priority": self.priorities}.get(kind) or self._listed_names[kind]
 
     @cached_property
-    def _named(self) -> dict[str, dict[int, str]]:
+    def _listed_names(self) -> dict[str, dict[int, str]]:
         roles = {int(one["id"]): str(one["name"]) for one in self._read("/roles")}
         calendars = {
             int(one["id"]): DEFAULT if one.get("default") else str(one["name"]) for one in self._read("/calendars")

@@ -18,6 +18,7 @@ WORD = re.compile(r"<(state|priority):([^<>]*)>\Z")
 FIELD = {"state": "status", "priority": "priority"}
 OURS = {"state": names.STATES, "priority": names.PRIORITIES}
 TYPE = "ticket.type"
+WHENEVER = {"activator": "action", "execution_condition_mode": "always"}
 
 
 def settled(native: Native, words: Words) -> tuple[Native, str]:
@@ -74,10 +75,9 @@ def _values(name: str, value: Any, words: Words, lost: list[str], *, asked: bool
     more = [ours for ours, theirs in table.items() if ours and theirs in taken.values() and ours not in taken]
     more = [ours for ours in more if ours in OURS[kind].values()]
     if asked and more:
-        also = ", ".join(sorted(more))
         lost.append(
-            f"{also} would match too: these become one {kind} with {', '.join(str(one) for one in taken)} there; "
-            "add what is missing and map it in the overlay"
+            f"{' and '.join(sorted(more))} would match too: tickets that are {' or '.join(sorted(filter(None, taken)))} "
+            f"have the same {kind} there; add one and map it in the overlay"
         )
     done = list(dict.fromkeys(done))
     return done[0] if len(done) == 1 else done
@@ -100,7 +100,7 @@ def provided(need: Need) -> tuple[str, str, dict[str, Any]] | str:
         id = f"{NEEDED}{need.name}"
         if need.kind == "text_module":
             return "canned_response", id, {"name": need.native["name"], "body": need.native["content"]}
-        rule = json.dumps(need.native, ensure_ascii=False)
+        rule = json.dumps({**WHENEVER, **need.native}, ensure_ascii=False)
         return "trigger", id, {"name": need.name, "rule": rule, "position": 0}
     if need.kind == "calendar":
         return _calendar() if need.name == names.AROUND_THE_CLOCK else ""
