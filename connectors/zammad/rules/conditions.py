@@ -118,7 +118,7 @@ class Conditions:
         if isinstance(leaf, Compare):
             return self._compare(leaf)
         if isinstance(leaf, Same):
-            return None, "untranslatable", "Zammad cannot compare two people of a ticket"
+            return self._same(leaf)
         if self.own:
             return json.loads(leaf.text), "exact", ""
         return None, "untranslatable", leaf.why
@@ -263,6 +263,23 @@ class Conditions:
         if made and article and leaf.null:
             return joined("OR", [made, {"name": "article.action", "operator": "is not", "value": "create"}])
         return made
+
+    def _same(self, leaf: Same) -> tuple[Native | None, Verdict, str]:
+        """Compare owner and customer by a text of both, which a trigger that runs first writes anew each time."""
+        pair = {str(leaf.path), str(leaf.other)}
+        if pair != {"ticket.assignee", "ticket.requester"} or leaf.null is not leaf.negated:
+            return None, "untranslatable", "Zammad cannot compare two people of a ticket"
+        if not self.regex:
+            return None, "untranslatable", "Zammad can compare two people of a ticket in triggers only: by a pattern"
+        title = f"000 {names.PEOPLE_FIELD.removeprefix('ticket.')}"
+        self.book.need("attribute", names.PEOPLE_FIELD, "the numbers of owner and customer, as one text")
+        asked = [{"name": "ticket.action", "operator": "is", "value": word} for word in ("create", "update")]
+        native: Native = {"name": title, "condition": {"operator": "AND", "conditions": [joined("OR", asked)]}}
+        native |= {"perform": {names.PEOPLE_FIELD: {"value": names.PEOPLE_TEXT}}, "active": False}
+        self.book.need("trigger", title, f"fills {names.PEOPLE_FIELD} before the others run", native)
+        operator = "does not match regex" if leaf.negated else "matches regex"
+        made = {"name": names.PEOPLE_FIELD, "operator": operator, "value": names.PEOPLE_SAME}
+        return made, "equivalent", f"given the helper field {names.PEOPLE_FIELD} and the trigger that fills it"
 
     def _tags(self, leaf: Tags) -> Native:
         value = ", ".join(leaf.tags)

@@ -389,6 +389,10 @@ class Performs:
             book.need("text_module", book.rule.name, "the reply's text, which the agent puts in", made)
             book.action(at, "approximated", "a macro cannot reply there: a text module holds the text, one more click")
             return {}
+        if book.rule.kind == "macro" and not self.own and any(isinstance(one, template.Var) for one in action.body.parts):
+            # manage/macros/how-do-they-work.rst: no variables in macros, unlike triggers
+            book.action(at, "approximated", "a macro fills in no placeholders there: they stand in the note as they are")
+            return {"article.note": note}
         public = action.public and not self.own
         why = "a public note, which mails nobody by itself" if public else ""
         book.action(at, "equivalent" if public else "exact", why)
