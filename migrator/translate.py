@@ -21,7 +21,7 @@ from migrator.rules.dialect import Dialect, find
 from migrator.rules.records import parsed, translated
 from migrator.rules.references import REFERS, bare, marks, named
 from migrator.rules.rule import Hook, Rule, Unread
-from migrator.rules.verdicts import Finding, Translation
+from migrator.rules.verdicts import Finding, Need, Translation
 from migrator.rules.words import action_words
 from migrator.stage import Stage
 
@@ -75,9 +75,7 @@ class Translator:
             parts = natives if not does else [None]
             ordered = bool(getattr(to, "NAMES_ORDER", False))
             called = [json.loads(native).get("name") if native and ordered else None for native in parts]
-            lines += [
-                [kind_name, id, part, native, called[part], does, why] for part, native in enumerate(parts)
-            ]
+            lines += [[kind_name, id, part, native, called[part], does, why] for part, native in enumerate(parts)]
             found += [
                 [kind_name, id, one.verdict, one.place, one.what, one.note, one.click, made.waits]
                 for one in made.findings
@@ -120,7 +118,8 @@ class Translator:
             for label, verb in (self.mapping.kinds["ticket"][0].fields if write else {}).items():
                 if verb.values is not None:
                     default = write.fields[label].default if write and label in write.fields else None
-                    self._becomes[label] = {**verb.back(), None: default}
+                    table: dict[str | None, Any] = {None: default}
+                    self._becomes[label] = table | verb.back()  # type: ignore[operator]
         return self._becomes
 
     def needed(self) -> tuple[Setup, ...]:
@@ -159,8 +158,8 @@ class Translator:
             return "manual", f"a person decides: when it acts is only nearly the same, and it cannot be undone ({why})"
         if lost:
             return "manual", lost
-        provide = getattr(find(made.vendor), "provided", None)
-        for need in made.needs if provide else ():
+        provide: Callable[[Need], Any] = getattr(find(made.vendor), "provided", lambda need: "")
+        for need in made.needs:
             if isinstance(said := provide(need), str) and said:
                 return "manual", f"it needs the {need.kind} {need.name} there: {said}"
         return "", ""

@@ -1,4 +1,4 @@
-"""What rules say by name and Zammad keeps by number: states, priorities, kinds of articles, roles, calendars, people."""
+"""What rules say by name and Zammad keeps by number: states, priorities, kinds of articles, roles, calendars."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DEFAULT = "default"  # how the calendar is called that holds where none is named
 
 
 def in_ids(node: Any, tables: Tables) -> Any:
-    """Return JSON with ids in the place of names. Raises KeyError with the kind and the name of one that is not there."""
+    """Return JSON with ids in the place of names. Raises KeyError with kind and name of one that is not there."""
     if isinstance(node, dict):
         return {key: in_ids(value, tables) for key, value in node.items()}
     if isinstance(node, list):

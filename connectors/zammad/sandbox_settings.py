@@ -42,8 +42,10 @@ WANTED = {
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 TABLES = {"ticket.state_id": "ticket_states", "ticket.priority_id": "ticket_priorities", "ticket.group_id": "groups"}
 OTHERS = ("customer", "owner", "organization", "created_by", "updated_by", "execution_time")
-BY_WORD = ("ticket.tags", "ticket.action", "article.action", "ticket.mention_user_ids", "ticket.id", "ticket.number")
-BY_WORD += ("ticket.out_of_office_replacement_id", "ticket.created_at", "ticket.updated_at")
+BY_WORD = (
+    *("ticket.tags", "ticket.action", "article.action", "ticket.mention_user_ids", "ticket.id", "ticket.number"),
+    *("ticket.out_of_office_replacement_id", "ticket.created_at", "ticket.updated_at"),
+)
 
 
 def furnish(box: Sandbox) -> None:
@@ -129,7 +131,8 @@ def _condition(box: Sandbox, condition: Any) -> None:
         if not one.get("operator"):
             raise Refusal("Invalid ticket selector conditions")
         if name in TABLES and one.get("pre_condition") in (None, "specific"):
-            some = one.get("value") if isinstance(one.get("value"), list) else [one.get("value")]
+            value = one.get("value")
+            some: list[Any] = value if isinstance(value, list) else [value]
             if not all(str(each).isdecimal() or each in ("", None) for each in some):
                 raise Refusal("Invalid ticket selector conditions")
 

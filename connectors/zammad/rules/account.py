@@ -75,9 +75,10 @@ def _values(name: str, value: Any, words: Words, lost: list[str], *, asked: bool
     more = [ours for ours, theirs in table.items() if ours and theirs in taken.values() and ours not in taken]
     more = [ours for ours in more if ours in OURS[kind].values()]
     if asked and more:
+        named = " or ".join(sorted(filter(None, taken)))
         lost.append(
-            f"{' and '.join(sorted(more))} would match too: tickets that are {' or '.join(sorted(filter(None, taken)))} "
-            f"have the same {kind} there; add one and map it in the overlay"
+            f"{' and '.join(sorted(more))} would match too: tickets that are {named} have the same {kind} there; "
+            "add one and map it in the overlay"
         )
     done = list(dict.fromkeys(done))
     return done[0] if len(done) == 1 else done
@@ -117,4 +118,8 @@ def provided(need: Need) -> tuple[str, str, dict[str, Any]] | str:
 def _calendar() -> tuple[str, str, dict[str, Any]]:
     every = {day: {"active": True, "timeframes": [["00:00", "23:59"]]} for day in names.DAYS}
     hours = json.dumps({"business_hours": every, "public_holidays": {}})
-    return "schedule", f"{NEEDED}{names.AROUND_THE_CLOCK}", {"name": names.AROUND_THE_CLOCK, "time_zone": "UTC", "hours": hours}
+    return (
+        "schedule",
+        f"{NEEDED}{names.AROUND_THE_CLOCK}",
+        {"name": names.AROUND_THE_CLOCK, "time_zone": "UTC", "hours": hours},
+    )

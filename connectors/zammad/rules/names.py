@@ -79,7 +79,9 @@ ENTRY += "#{article.body_as_html}<hr>"
 PEOPLE_FIELD = "ticket.people"
 PEOPLE_TEXT = "#{ticket.owner.id}=#{ticket.customer.id}"
 PEOPLE_SAME = r"^([0-9]+)=\1$"
-REMEMBERED = re.compile(r"ticket\.((?:since|came|comments)_\w+|people)")  # helpers that only triggers fill and rules ask
+REMEMBERED = re.compile(
+    r"ticket\.((?:since|came|comments)_\w+|people)"
+)  # helpers that only triggers fill and rules ask
 HELPER_PATHS = {attribute: ours for ours, (attribute, _, _) in HELPERS.items()}
 
 STATES = {  # theirs to ours; solved and on hold are added, so that no two of ours become one

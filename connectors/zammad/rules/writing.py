@@ -374,7 +374,9 @@ class Performs:
         for key, filler in (("subject", "#{ticket.title}"), ("body", "#{ticket.title}")):
             if not self.own and not str(body[key]).strip():  # verify_perform_rules_validator.rb
                 body[key] = filler
-                self.book.action(at, "approximated", f"Zammad sends no mail without a {key}: the ticket's title stands there")
+                self.book.action(
+                    at, "approximated", f"Zammad sends no mail without a {key}: the ticket's title stands there"
+                )
         return {"notification.email": {**body, **options}}
 
     def _comment(self, at: int, action: Comment) -> Native:
@@ -389,9 +391,15 @@ class Performs:
             book.need("text_module", book.rule.name, "the reply's text, which the agent puts in", made)
             book.action(at, "approximated", "a macro cannot reply there: a text module holds the text, one more click")
             return {}
-        if book.rule.kind == "macro" and not self.own and any(isinstance(one, template.Var) for one in action.body.parts):
+        if (
+            book.rule.kind == "macro"
+            and not self.own
+            and any(isinstance(one, template.Var) for one in action.body.parts)
+        ):
             # manage/macros/how-do-they-work.rst: no variables in macros, unlike triggers
-            book.action(at, "approximated", "a macro fills in no placeholders there: they stand in the note as they are")
+            book.action(
+                at, "approximated", "a macro fills in no placeholders there: they stand in the note as they are"
+            )
             return {"article.note": note}
         public = action.public and not self.own
         why = "a public note, which mails nobody by itself" if public else ""
