@@ -33,6 +33,7 @@ FEW = 3  # reasons that are named
 NAMED = re.compile(r"<\w+:(⟪[^⟪⟫]*⟫)>")  # decision 0024: a writer may put what is an id there into <kind:…>
 OPEN = re.compile(r"\"<(\w+):([^<>\"]*)>\"")  # the same without a mark: a record nobody makes
 Native = dict[str, Any]
+Labels = Mapping[str, Mapping[str, str]]  # field as rules name it to {option's key: what it is called}
 Named = Callable[[str, str], str | None]  # (kind a rule names, id) to its name at the destination
 
 
@@ -93,10 +94,27 @@ class Translator:
             f"SELECT id, {title}, {label}, {rank} FROM canonical.{name(kind_name)} WHERE {label} IS NOT NULL ORDER BY 4"
         )
         places = bool(getattr(to, "NAMES_ORDER", False)) and sequence != "NULL"
+        spoken_by = {"" if text is None else json.loads(text).get("vendor") for _, _, text, _ in rows[:1]}
+        labels = {} if self.manifest.vendor in spoken_by else self._labels()
         return [
-            (id, self._without_webhooks(parsed(text, name=called or "", position=place if places else None)))
+            (
+                id,
+                self._without_webhooks(
+                    parsed(_labelled(text, labels), name=called or "", position=place if places else None)
+                ),
+            )
             for id, called, text, place in rows
         ]
+
+    def _labels(self) -> Labels:
+        """Return what the options of custom fields are called."""
+        if "custom_field" not in self.stage.tables_of("canonical"):
+            return {}
+        rows = self.stage.rows(
+            "SELECT applies_to || ':' || key, option_keys, options FROM canonical.custom_field "
+            "WHERE len(option_keys) = len(options) AND key IS NOT NULL"
+        )
+        return {field: dict(zip(keys, called, strict=True)) for field, keys, called in rows}
 
     def _settled(
         self, to: Dialect, made: Translation, natives: Sequence[Native], *, strict: bool = True
@@ -209,6 +227,27 @@ class Translator:
             sql = f"SELECT id FROM plan.decided WHERE kind = ? AND action IN {there}{strict}"
             self._arriving[key] = {row[0] for row in self.stage.rows(sql, kind)}
         return self._arriving[key]
+
+
+def _labelled(text: str, labels: Labels) -> str:
+    """Return a rule's text with the options of custom fields by what they are called, as tickets have them there."""
+    if not any(f"custom_field:{field}⟫" in text for field in labels):
+        return text
+
+    def named(node: Any) -> Any:
+        if isinstance(node, list):
+            return [named(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        found = marks(str((node.get("path") or {}).get("name"))) if isinstance(node.get("path"), dict) else []
+        called = labels.get(found[0][1], {}) if found else {}
+        done = {key: named(value) for key, value in node.items()}
+        for one in (*(done.get("values") or ()), done.get("value")) if called else ():
+            if isinstance(one, dict) and one.get("type") == "literal":
+                one["value"] = called.get(str(one["value"]), one["value"])
+        return done
+
+    return json.dumps(named(json.loads(text)), ensure_ascii=False, sort_keys=True)
 
 
 def translate(to: Dialect, vendor: str, rule: Rule) -> Translation:

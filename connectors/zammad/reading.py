@@ -235,10 +235,10 @@ class Reader(Deliverer):
         return {**native, **told, "_name": full_name(native)}
 
     def _shape_rules(self, native: Native) -> Native:
-        return in_words(native, self.table)
+        return {**in_words(native, self.table), "_details": as_text(native.get("note"))}
 
     def _shape_webhooks(self, native: Native) -> Native:
-        return {**native, "note": as_text(native.get("note"))}
+        return {**native, "_details": as_text(native.get("note"))}
 
     def _shape_organizations(self, native: Native) -> Native:
         return {**native, "_details": as_text(native.get("note"))}

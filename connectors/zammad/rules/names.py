@@ -203,6 +203,7 @@ BOOKKEEPING = (
     "_source",
     "_expected",
     "_position",
+    "_details",
     "id",
     "created_at",
     "updated_at",
