@@ -112,7 +112,7 @@ RULES |= {"schedule": "schedule", "form_condition": "form"}
 def rule(kind_name: str, n: int, text: str, ids: dict[str, list[str]]) -> str:
     """Return a made-up rule of no vendor's, which most can hold, and which names a group where there is one."""
     kind: Rules = RULES.get(kind_name, "trigger")
-    asked: tuple[Condition, ...] = (Is(path=path("ticket.priority"), values=(Lit(value="urgent"),)),)
+    asked: tuple[Condition, ...] = (Is(path=path("ticket.priority"), values=(Lit(value="low"),)),)
     done: tuple[Action, ...] = (SetField(path=path("ticket.priority"), value=Lit(value="high")),)
     groups = ids.get("group") or []
     more: dict[str, Any] = {}
