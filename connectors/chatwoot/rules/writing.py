@@ -15,6 +15,7 @@ from migrator.rules.conditions import (
     All,
     Changed,
     Condition,
+    Elapsed,
     Event,
     Is,
     Leaf,
@@ -35,40 +36,53 @@ from migrator.rules.placeholders import translated
 from migrator.rules.rule import Action, Comment, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
 from migrator.rules.verdicts import Translation, Verdict
 
-from . import names
+from . import builtin, names, policies
 from .reading import VERBS
 
 Native = dict[str, Any]
-CLICK = "Settings, Automation"
-WHY = {
-    "timed": "Chatwoot has no rules that run by the clock",
-    "sla": "SLA policies there have three times and no condition; a rule must apply them",
-    "view": "custom filters there belong to one person each",
-    "macro": "",
+HOURS = 24
+CLICK = "Settings, Automation, Add automation rule"
+CLICKS = {
+    "macro": "Settings, Macros, Add a new macro",
+    "view": "Conversations, the funnel at the top (Filter), Save filter",
+    "timed": "Settings, Account Settings, Auto-resolve conversations: the one thing that time does there",
+    "schedule": "Settings, Inboxes, the inbox, Business Hours",
 }
+TIMED = "Chatwoot has no rules that run by the clock"
+SNOOZE = f"{TIMED}: an agent snoozes a conversation until a date, and it opens by itself"
 
 
 def rule(source: Rule) -> Translation:
     """Return the rule as Chatwoot's API takes it; a rule of Chatwoot's own comes back as it was."""
     own = source.vendor == "chatwoot"
-    book = Notebook(source, "chatwoot", click=CLICK)
-    if WHY.get(source.kind):
-        book.add("rule", source.name, "untranslatable", WHY[source.kind])
+    book = Notebook(source, "chatwoot", click=CLICKS.get(source.kind, CLICK))
+    if source.kind == "schedule":
+        book.add("rule", source.name, "untranslatable", "working hours belong to an inbox there")
         return book.done()
+    if source.kind in ("timed", "trigger") and not own and builtin.by_itself(source, book):
+        return book.done()
+    if source.kind == "timed":
+        book.add("rule", source.name, "untranslatable", _timed(source))
+        return book.done()
+    if source.kind == "sla":
+        return policies.policy(source, book)
     body: Native = {"name": source.name}
-    if source.description:
+    if source.description and source.kind == "trigger":
         body["description"] = source.description
-    if source.active is not None:
+    if source.active is not None and source.kind == "trigger":
         body["active"] = source.active
     writes = Writer(book, own=own)
     does = [made for at, one in enumerate(source.do) for made in writes.action(at, one)]
     if own:
-        body |= {key: json.loads(value) for key, value in (*source.kept, *source.unknown)}
-        if source.do:
-            body["actions"] = does
-        return book.done({**body, **writes.own_shape(source.when)})
+        return book.done(_home(source, writes, body, does))
     for key, value in source.options:
         book.add("rule", f"{key}: {value}", "approximated", "a setting of the old vendor")
+    if source.description and source.kind != "trigger":
+        book.add("rule", source.description, "equivalent", "a description has no place there")
+    if source.kind == "view":
+        payload = writes.flat(source.when, "view")
+        _view(source, book)
+        return book.done({**body, "filter_type": "conversation", "query": {"payload": payload}})
     for one in source.audience:
         book.add("rule", f"for {one.kind} {one.id}", "approximated", "macros there are one person's or everybody's")
     if source.kind == "macro":
@@ -80,6 +94,37 @@ def rule(source: Rule) -> Translation:
             "rule", f"position {source.position}", "equivalent", "rules there have no order; none sets off another"
         )
     return book.done(*({**body, **shape, "actions": does} for shape in writes.shapes(source.when)))
+
+
+def _home(source: Rule, writes: Writer, body: Native, does: list[Native]) -> Native:
+    """Return a rule of Chatwoot's as it was."""
+    held = {key: json.loads(value) for key, value in (*source.kept, *source.options, *source.unknown)}
+    shape = writes.own_shape(source.when)
+    if source.kind == "view":
+        return {**body, **held, "query": {"payload": shape["conditions"]}}
+    if source.do:
+        held["actions"] = does
+    return {**body, **held} if source.kind == "macro" else {**body, **held, **shape}
+
+
+def _timed(source: Rule) -> str:
+    """Return what is said of a rule that runs by the clock."""
+    sets = {str(one.path): getattr(one.value, "value", None) for one in source.do if isinstance(one, SetField)}
+    return SNOOZE if sets.get("ticket.status") in ("open", "pending") else TIMED
+
+
+def _view(source: Rule, book: Notebook) -> None:
+    """Note what a saved filter has not: other readers, columns, an order."""
+    note = "it is seen by the owner of the token alone: each agent saves it for himself"
+    book.add("rule", source.name, "approximated", note)
+    for one in source.audience:
+        book.add("rule", f"for {one.kind} {one.id}", "approximated", note)
+    if source.position is not None:
+        book.add("rule", f"position {source.position}", "equivalent", "saved filters stand in the order of their making")
+    looks = source.view.model_dump(exclude_defaults=True) if source.view else {}
+    if looks:
+        said = "; ".join(f"{key.replace('_', ' ')}: {value}" for key, value in looks.items())
+        book.add("rule", said, "equivalent", "lists look alike there; each agent picks an order")
 
 
 class Writer:
@@ -112,12 +157,29 @@ class Writer:
                     continue
                 note = "a message and a change are two events there; with both, a rule acts twice"
                 self.book.add("when", "with or without a message", "approximated", note)
-            made.append(self._shape(names.EVENT_NAMES[event], left))
+            named, left = self._status_event(left) if event == "updated" else ("", left)
+            made.append(self._shape(named or names.EVENT_NAMES[event], left))
         if len(made) > 1:
             self.book.add("when", "new and changed tickets", "equivalent", "two rules, one for each")
         if not made:
             self.book.add("when", "never", "exact", "nothing to write: it can never hold")
         return made
+
+    def _status_event(self, left: Condition) -> tuple[str, Condition]:
+        """Return the event of a change to one status, where the condition asks for one, and what else it asks."""
+        plain = simple(left)
+        parts = plain.of if isinstance(plain, All) else (plain,)
+        for at, leaf in enumerate(parts):
+            if isinstance(leaf, Changed) and str(leaf.path) == "ticket.status" and not leaf.negated:
+                after = {getattr(one, "value", None) for one in leaf.after or ()}
+                become = {names.STATUS_TABLE.get(word) for word in after if isinstance(word, str)}
+                event = names.STATUS_EVENT_NAMES.get(str(*become)) if len(become) == 1 else None
+                if event and leaf.before is None:
+                    whole = after == {word for word, to in names.STATUS_TABLE.items() if {to} == become}
+                    note = "" if whole else "what is one status there is no change there, or one more"
+                    self._note(leaf, "equivalent" if whole else "approximated", note)
+                    return event, All(of=(*parts[:at], *parts[at + 1 :]))
+        return "", left
 
     def _shape(self, event: str, left: Condition) -> Native:
         return {"event_name": event, "conditions": self.flat(left, event)}
@@ -167,6 +229,8 @@ class Writer:
             self._note(leaf, "equivalent" if not leaf.negated else "untranslatable", "a message comes in")
             return All() if event != "conversation_updated" and not leaf.negated else AnyOf()
         made, verdict, note = self._adapted(leaf) if isinstance(leaf, Is) else self._checked(leaf)
+        if event == "view":
+            made, verdict, note = self._in_view(leaf, made, verdict, note)
         self._note(leaf, verdict, note)
         if verdict == "untranslatable" or not isinstance(made, Is) or not made.values:
             return made if verdict != "untranslatable" else All()
@@ -174,6 +238,18 @@ class Writer:
             missing = Is(path=made.path, values=(), null=True)
             return AnyOf(of=(made.model_copy(update={"null": False}), missing))
         return made
+
+    def _in_view(self, leaf: Leaf, made: Leaf, verdict: Verdict, note: str) -> tuple[Leaf, Verdict, str]:
+        """Return a leaf with its verdict as a saved filter has it, which asks less than a rule, and days besides."""
+        if isinstance(leaf, Is) and any(isinstance(one, Actor) for one in leaf.values):
+            return leaf, "untranslatable", "the tab “Mine” of the conversations shows each agent his own"
+        if isinstance(leaf, Elapsed) and leaf.anchor == "created" and leaf.op in ("gt", "ge") and leaf.hours >= HOURS:
+            return leaf, "approximated", "whole days are counted there"
+        at = getattr(made, "path", None)
+        if verdict != "untranslatable" and at is not None:
+            if (at.custom and at.of != "ticket") or (not at.custom and self.key(at) not in names.FILTERED):
+                return leaf, "untranslatable", "a saved filter cannot ask this"
+        return made, verdict, note
 
     def _adapted(self, leaf: Is) -> tuple[Is, Verdict, str]:
         ours, key = str(leaf.path), self.key(leaf.path)
@@ -231,13 +307,19 @@ class Writer:
             return name
         return names.PATHS.get(str(at))
 
+    def labels(self, tags: tuple[str, ...]) -> list[str]:
+        """Return the labels that tags became."""
+        return list(tags) if self.own else list(dict.fromkeys(map(names.label, tags)))
+
     def value(self, at: Path, value: Value) -> Any:
         """Return a value as Chatwoot has it."""
         if isinstance(value, Ref):
             refers = names.REFERS.get(str(at))
             if refers is None:
                 return value.id if self.own else None
-            return value.id if self.own else f"<{refers}:{value.id}>"
+            return value.id.removeprefix(names.AGENT) if self.own else f"<{refers}:{value.id}>"
+        if isinstance(value, Actor):
+            return "self" if str(at) == "ticket.assignee" and value.who == "current_user" else None
         held = getattr(value, "value", None)
         if str(at) == "ticket.status":
             return names.STATUS_NAMES.get(str(held))
@@ -251,7 +333,10 @@ class Writer:
         if isinstance(leaf, Tags):
             word = "equal_to" if leaf.tags else "is_present"
             operator = {"equal_to": "not_equal_to", "is_present": "is_not_present"}[word] if leaf.negated else word
-            return {"attribute_key": "labels", "filter_operator": operator, "values": list(leaf.tags)}
+            return {"attribute_key": "labels", "filter_operator": operator, "values": self.labels(leaf.tags)}
+        if isinstance(leaf, Elapsed):
+            days = str(int(leaf.hours // HOURS))
+            return {"attribute_key": "created_at", "filter_operator": "days_before", "values": [days]}
         if not isinstance(leaf, Is | Text | Changed):
             return None
         key = self.key(leaf.path)
@@ -280,6 +365,9 @@ class Writer:
         for part in parts:
             if isinstance(part, Event):
                 native["event_name"] = names.EVENT_NAMES.get(part.kinds[0], part.kinds[0])
+            elif isinstance(part, Changed):
+                (status,) = (getattr(one, "value", "") for one in part.after or ())
+                native["event_name"] = names.STATUS_EVENT_NAMES[str(status)]
             elif isinstance(part, AnyOf):
                 brought: Path | None = None  # whose OR a custom attribute's not_equal_to has brought already
                 for group in part.of:
@@ -302,7 +390,8 @@ class Writer:
         """Return a text in Chatwoot's placeholders."""
         if self.own:
             return template.write(body, template.LIQUID)
-        return translated(self.book, at, body, names.placeholder, liquid=True)
+        clicked = self.book.rule.kind == "macro"
+        return translated(self.book, at, body, lambda word: names.placeholder(word, clicked=clicked), liquid=True)
 
     def action(self, at: int, action: Action) -> list[Native]:
         """Return one action with its verdict noted; none where Chatwoot has no word for it."""
@@ -311,6 +400,11 @@ class Writer:
             self.book.action(at, "untranslatable", getattr(action, "why", "Chatwoot has no such action"))
             return []
         name, listed = found
+        if not name:
+            return []
+        if self.book.rule.kind == "macro" and not self.own and name in names.MACRO_LACKS:
+            self.book.action(at, "untranslatable", "a macro cannot do this there; an automation rule can")
+            return []
         return [{"action_name": name, "action_params": listed}]
 
     def _action(self, at: int, action: Action) -> tuple[str, Any] | None:
@@ -319,7 +413,7 @@ class Writer:
             return self._set(at, action)
         if isinstance(action, SetTags) and action.how != "replace":
             book.action(at, "exact")
-            return f"{action.how}_label", list(action.tags)
+            return f"{action.how}_label", self.labels(action.tags)
         if isinstance(action, Comment):
             book.action(at, "exact")
             return "send_message" if action.public else "add_private_note", [self.text(at, action.body)]
@@ -342,7 +436,14 @@ class Writer:
         return None
 
     def _mail(self, at: int, action: Mail) -> tuple[str, Any] | None:
+        if not self.own and {one.who for one in action.to} <= {"requester", "ccs"}:
+            note = "as a message in the conversation, which the channel of its inbox sends; it has no subject of its own"
+            self.book.action(at, "approximated", note)
+            return "send_message", [self.text(at, action.body)]
         if any(one.who != "group" for one in action.to):
+            if not self.own and (why := builtin.told(action)):
+                self.book.action(at, "untranslatable", why, click=builtin.CLICK)
+                return "", []
             return None
         if not self.own:
             self.book.action(at, "equivalent", "Chatwoot writes the subject itself")
