@@ -82,7 +82,7 @@ def rule(source: Rule) -> Translation:
     if source.kind == "view":
         payload = writes.flat(source.when, "view")
         _view(source, book)
-        return book.done({**body, "filter_type": "conversation", "query": {"payload": payload}})
+        return book.done({**body, "query": {"payload": payload}})
     for one in source.audience:
         book.add("rule", f"for {one.kind} {one.id}", "approximated", "macros there are one person's or everybody's")
     if source.kind == "macro":
