@@ -98,7 +98,10 @@ class Translator:
             why = _reasons([one for one in made.findings if one.place.startswith("when")], "approximated")
             return "manual", f"a person decides: when it acts is only nearly the same, and it cannot be undone ({why})"
         if not natives:
-            return "skip", "it never acts, or has nothing that could be written"
+            built = [
+                one.note for one in made.findings if one.place == "rule" and one.what == made.rule.name and one.note
+            ]
+            return "skip", "; ".join(built) or "it never acts, or has nothing that could be written"
         whole = "".join(natives)
         lost = [f"{kind.replace('_', ' ')} {id}" for kind, id in marks(whole) if not self._arrives(kind, id)]
         lost += [f"{kind.replace('_', ' ')} {id}" for kind, id in dict.fromkeys(OPEN.findall(whole))]

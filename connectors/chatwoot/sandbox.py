@@ -16,7 +16,14 @@ from werkzeug.wrappers import Request, Response
 
 from migrator.testing.sandbox import Clock, Native, Quota, Routes, Sandbox
 
-from . import sandbox_automations, sandbox_conversations, sandbox_messages, sandbox_people, sandbox_rules, sandbox_settings
+from . import (
+    sandbox_automations,
+    sandbox_conversations,
+    sandbox_messages,
+    sandbox_people,
+    sandbox_rules,
+    sandbox_settings,
+)
 from .sandbox_rules import ACCOUNT, API, answer, routes
 
 __all__ = ["SETTINGS", "TOKEN", "create", "furnish", "seed"]
@@ -24,7 +31,13 @@ __all__ = ["SETTINGS", "TOKEN", "create", "furnish", "seed"]
 TOKEN = "sandbox-chatwoot-token"
 SETTINGS = {"account": str(ACCOUNT)}
 A_MINUTE, SEARCHES_A_MINUTE, MESSAGES_A_MINUTE = 3000, 100, 200
-_MODULES = (sandbox_automations, sandbox_conversations, sandbox_messages, sandbox_people, sandbox_settings)  # each adds its endpoints
+_MODULES = (
+    sandbox_automations,
+    sandbox_conversations,
+    sandbox_messages,
+    sandbox_people,
+    sandbox_settings,
+)  # each adds its endpoints
 
 
 class _Routes(Routes):

@@ -66,7 +66,7 @@ def _checked(box: Sandbox, record: Native) -> None:
     if any(not one for one in joined[:-1]):
         errors["conditions"] = "Automation conditions should have query operator."
     if any(one and str(one).upper() not in OPERATORS for one in joined):
-        errors["conditions"] = "Query operator must be either \"AND\" or \"OR\"."
+        errors["conditions"] = 'Query operator must be either "AND" or "OR".'
     known = ACTIONS | ({SLA_ACTION} if box.state["enterprise"] else set())
     _actions(errors, "Automation actions", record["actions"], known)
     for name in ("name", "event_name"):

@@ -77,7 +77,17 @@ BOOKKEEPING = ("_source", "_expected", "id", "created_on", "account_id")
 BESIDE = ("visibility", "created_by", "updated_by", "files", "filter_type", "type", "created_at", "updated_at")
 LABEL = re.compile(r"[^\w-]")  # what no label holds (app/models/label.rb; the mapping writes tickets' labels so too)
 # What a saved filter can ask (filter_keys.yml, conversations; read 2026-11-26).
-FILTERED = {"status", "assignee_id", "inbox_id", "team_id", "priority", "display_id", "campaign_id", "labels", "referer"}
+FILTERED = {
+    "status",
+    "assignee_id",
+    "inbox_id",
+    "team_id",
+    "priority",
+    "display_id",
+    "campaign_id",
+    "labels",
+    "referer",
+}
 FILTERED |= {"browser_language", "conversation_language", "country_code", "mail_subject", "created_at"}
 # What a macro and an automation rule can do (macro.rb, automation_rule.rb ACTIONS_ATTRS).
 MACRO_LACKS = ("send_email_to_team", "open_conversation", "pending_conversation", "add_sla")

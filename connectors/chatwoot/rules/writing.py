@@ -120,7 +120,9 @@ def _view(source: Rule, book: Notebook) -> None:
     for one in source.audience:
         book.add("rule", f"for {one.kind} {one.id}", "approximated", note)
     if source.position is not None:
-        book.add("rule", f"position {source.position}", "equivalent", "saved filters stand in the order of their making")
+        book.add(
+            "rule", f"position {source.position}", "equivalent", "saved filters stand in the order of their making"
+        )
     looks = source.view.model_dump(exclude_defaults=True) if source.view else {}
     if looks:
         said = "; ".join(f"{key.replace('_', ' ')}: {value}" for key, value in looks.items())
@@ -437,7 +439,9 @@ class Writer:
 
     def _mail(self, at: int, action: Mail) -> tuple[str, Any] | None:
         if not self.own and {one.who for one in action.to} <= {"requester", "ccs"}:
-            note = "as a message in the conversation, which the channel of its inbox sends; it has no subject of its own"
+            note = (
+                "as a message in the conversation, which the channel of its inbox sends; it has no subject of its own"
+            )
             self.book.action(at, "approximated", note)
             return "send_message", [self.text(at, action.body)]
         if any(one.who != "group" for one in action.to):
@@ -455,9 +459,11 @@ class Writer:
 
     def _set(self, at: int, action: SetField) -> tuple[str, Any] | None:
         fields = {"ticket.group": "assign_team", "ticket.assignee": "assign_agent", "ticket.status": "change_status"}
-        fields["ticket.priority"] = "change_priority"
+        fields |= {"ticket.priority": "change_priority", "ticket.sla_policy": "add_sla"}
+        if self.own:
+            fields["ticket.files"] = "send_attachment"
         ours, value = str(action.path), action.value
-        if ours not in fields or isinstance(value, Actor):
+        if ours not in fields or (isinstance(value, Actor) and not (self.own or self.book.rule.kind == "macro")):
             return None
         verdict: Verdict = "exact"
         note, held = "", value
