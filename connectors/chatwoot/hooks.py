@@ -80,7 +80,7 @@ Parents = Callable[[str], Iterable[str]]
 
 
 def automation_rule(payload: Native) -> Native:
-    """Return the body of ``POST automation_rules`` and ``POST macros``, with the numbers Chatwoot knows its agents by."""
+    """Return the body of ``POST automation_rules`` and ``POST macros``, with the numbers of its own agents."""
     body: Native = _numbered({key: value for key, value in payload.items() if key not in OWN})
     return body
 
@@ -107,7 +107,7 @@ def webhooks(source: Declarative, stream: str, start: Cursor | None, parents: Pa
 
 
 def automation_rules(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
-    """Yield automation rules or macros: these come in pages in some versions and whole in others, which know no page."""
+    """Yield automation rules or macros: these come in pages in some versions, and whole in others."""
     seen: set[str] = set()
     for page in range(1, MOST_PAGES):
         answer = source.client.read(source.manifest.streams[stream].path, {"page": page}).json()

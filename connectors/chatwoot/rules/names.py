@@ -73,7 +73,7 @@ PRIORITIES = {"low": "low", "medium": "normal", "high": "high", "urgent": "urgen
 PRIORITY_NAMES = {ours: theirs for theirs, ours in PRIORITIES.items()}
 TEXTS = {"contains": ("substring", False), "does_not_contain": ("substring", True), "starts_with": ("starts", False)}
 BOOKKEEPING = ("_source", "_expected", "id", "created_on", "account_id")
-# What macros, filters and policies have besides; ``visibility`` is whether a macro is everybody's, which a record keeps.
+# What macros, filters and policies have besides; whether a macro is everybody's is kept by its record.
 BESIDE = ("visibility", "created_by", "updated_by", "files", "filter_type", "type", "created_at", "updated_at")
 LABEL = re.compile(r"[^\w-]")  # what no label holds (app/models/label.rb; the mapping writes tickets' labels so too)
 # What a saved filter can ask (filter_keys.yml, conversations; read 2026-11-26).
@@ -121,7 +121,7 @@ def label(tag: str) -> str:
 
 
 def placeholder(meaning: str, *, clicked: bool = True) -> str | None:
-    """Return Chatwoot's placeholder for a meaning, or None. ``clicked``: an agent speaks (app/models/concerns/liquidable.rb)."""
+    """Return Chatwoot's placeholder for a meaning, or None. ``clicked``: an agent speaks (liquidable.rb)."""
     if meaning.startswith("actor.") and not clicked:
         return None
     for ours, of in (("ticket.cf:", "conversation"), ("requester.cf:", "contact")):

@@ -1,4 +1,4 @@
-"""SLA policies as Chatwoot's enterprise edition has them: three times and no condition; a rule gives one to a conversation.
+"""SLA policies of Chatwoot's enterprise edition: three times and no condition; a rule gives one to a conversation.
 
 A conversation keeps the policy that it was given first, whatever becomes of its priority.
 """
