@@ -106,6 +106,14 @@ def webhooks(source: Declarative, stream: str, start: Cursor | None, parents: Pa
     yield Page([_raw({**one, "url": unsecret(str(one.get("url") or ""))}) for one in listed], {}, done=True)
 
 
+def hours(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
+    """Yield the working hours of inboxes that keep them."""
+    names = ("id", "name", "timezone", "working_hours")
+    listed = source.client.read("/inboxes").json().get("payload") or []
+    kept = [{name: one.get(name) for name in names} for one in listed if one.get("working_hours_enabled")]
+    yield Page([_raw(one) for one in kept], {}, done=True)
+
+
 def automation_rules(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
     """Yield automation rules or macros: these come in pages in some versions, and whole in others."""
     seen: set[str] = set()

@@ -26,6 +26,7 @@ STREAMS = (
     "custom_filters",
     "sla_policies",
     "webhooks",
+    "hours",
     "contacts",
     "companies",
     "conversations",
