@@ -110,7 +110,9 @@ class Decider:
         """Another name where the destination's own built-in record has it: ours would be refused, or mixed up with it.
         ``_key`` is what a record is matched by, ``_first`` the earlier record it is the same as."""
         # Built in, not merely deleted there: an address keeps its spelling.
-        built_in = any(spec.skip and not spec.skip.unless_referenced for spec in kind.fields.values())
+        built_in = any(
+            spec.skip and not (spec.skip.unless_referenced or spec.skip.unless_written) for spec in kind.fields.values()
+        )
         way = "SELECT * FROM gathered w"
         if self.found and kind.match and built_in:
             label = name(kind.match[-1])
@@ -139,18 +141,18 @@ class Decider:
     def _fit(self, kind_name: str, kind: Kind) -> str:
         """Whether a record arrives by itself, so that an equal one may be merged into it."""
         write = self.manifest.write(kind_name)
-        tests = [f"NOT COALESCE({test}, FALSE)" for test, _, _ in self._skipped(kind_name, kind)]
+        tests = [f"NOT COALESCE({test}, FALSE)" for test, _, _ in self._skipped(kind_name, kind, write)]
         for label, spec in kind.fields.items():
             keep = write.fields.get(label) if write else None
             if spec.required and not spec.to and not (keep and keep.default is not None):
                 tests.append(f"w.{name(label)} IS NOT NULL")
         return " AND ".join(tests) or "TRUE"
 
-    def _skipped(self, kind_name: str, kind: Kind) -> list[Case]:
-        """What keeps a record from being written whatever the destination is."""
+    def _skipped(self, kind_name: str, kind: Kind, write: Write | None) -> list[Case]:
+        """What keeps a record from being written by what it is."""
         cases: list[Case] = []
         for label, spec in kind.fields.items():
-            if spec.skip:
+            if spec.skip and not (spec.skip.unless_written and write and write.create):
                 needed = f" AND NOT {self._referenced(kind_name)}" if spec.skip.unless_referenced else ""
                 cases.append((f"(w.{name(label)}{needed})", "skip", quoted(spec.skip.because)))
         return cases
@@ -317,7 +319,7 @@ class Decider:
         if kind.stands_in:
             cases.append(("w._known IS NOT NULL", "stand_in", before))
         cases.append(("w._known IS NOT NULL", "keep", before))
-        cases += self._skipped(kind_name, kind)
+        cases += self._skipped(kind_name, kind, write)
         # Who has a seat already costs nothing, and belongs to groups.
         seated = " AND w._there IS NULL AND w._among IS NULL" if write and write.match_only else ""
         cases.append((f"w._unselected IS NOT NULL{seated}", "skip", "w._unselected"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from migrator.connector import Cursor, Finding, Page, Raw, at_path
 from migrator.errors import (
     AbsentError,
     AccessError,
+    HeldError,
     InputError,
     MigratorError,
     RefusedError,
@@ -125,24 +127,35 @@ class Declarative:
         child: Callable[[Stream, str], list[Raw]] | None = None,
     ) -> Iterator[Page]:
         """Yield one list for each parent, several fetched at a time, in the parents' order; ``child`` fetches one."""
-        spec, child = self.manifest.streams[stream], child or self.child
+        spec, read = self.manifest.streams[stream], child or self.child
         after = tuple((start or {}).get("after", ()))
         ids = [id for id in parents(spec.parent or "") if not after or (len(id), id) > after]
         if not ids:
             yield Page([], start or {}, done=True)
-        step = self.workers * 3
+        step, pacer = self.workers * 3, self.client.pacer
+
+        def at_once(id: str) -> list[Raw] | None:
+            try:
+                with pacer.hasty():
+                    return read(spec, id)
+            except HeldError:
+                return None
+
         with ThreadPoolExecutor(self.workers) as pool:
             while ids:
-                some, lists = ids[:step], list[list[Raw]]()
-                while some:
-                    lists += pool.map(lambda id: child(spec, id), some)
-                    # What came is handed over before the quota keeps the rest waiting.
-                    more = len(lists) < PARENTS_A_PAGE and self.client.pacer.fits(step)
-                    some = ids[len(lists) : len(lists) + step] if more else []
-                read, ids = ids[: len(lists)], ids[len(lists) :]
+                lists, kept = list[list[Raw]](), False
+                while len(lists) < min(PARENTS_A_PAGE, len(ids)) and not kept:
+                    # The first waits as long as it must; what came by then is handed over before the rest waits.
+                    first = [] if lists else [pool.submit(read, spec, ids[0])]
+                    some = ids[len(lists) + len(first) : len(lists) + step]
+                    others = pool.map(at_once, some)
+                    came = [*(future.result() for future in first), *others]
+                    lists += itertools.takewhile(lambda one: one is not None, came)  # type: ignore[arg-type]
+                    kept = None in came and len(lists) > len(first)
+                taken, ids = ids[: len(lists)], ids[len(lists) :]
                 records = [record for each in lists for record in each]
-                whole = {id: [record.id for record in each] for id, each in zip(read, lists, strict=True)}
-                yield Page(records, {"after": [len(read[-1]), read[-1]]}, not ids, whole={stream: whole})
+                whole = {id: [record.id for record in each] for id, each in zip(taken, lists, strict=True)}
+                yield Page(records, {"after": [len(taken[-1]), taken[-1]]}, not ids, whole={stream: whole})
 
     def child(self, spec: Stream, parent: str) -> list[Raw]:
         """Return the whole list of one parent."""

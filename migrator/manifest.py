@@ -292,7 +292,8 @@ class Write(Document):
     none names is left behind, for this reason. ``ends``: a reference after which the record it names takes no other of
     this kind (a merged ticket has no links of its own): those are left to a person. ``tried``: a plan asks the
     destination whether it would take the record (its ``complaint``), and leaves what it would not to a person.
-    ``activate``: how a record that was written switched off is switched on.
+    ``activate``: how a record that was written switched off is switched on. ``completes``: a second call after
+    ``create``, which may be made again without harm, for what the first does not take; its ``body`` picks that.
     """
 
     kind: str
@@ -301,6 +302,7 @@ class Write(Document):
     update: Call | None = None
     delete: Call | None = None
     activate: Call | None = None
+    completes: Call | None = None
     find: Find | None = None
     embedded: Flag = False
     match_only: Flag = False

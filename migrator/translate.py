@@ -32,6 +32,10 @@ FINDING = (
 FEW = 3  # reasons that are named
 NAMED = re.compile(r"<\w+:(⟪[^⟪⟫]*⟫)>")  # decision 0024: a writer may put what is an id there into <kind:…>
 OPEN = re.compile(r"\"<(\w+):([^<>\"]*)>\"")  # the same without a mark: a record nobody makes
+# What rules name by a key of its own, to the SQL of that key.
+KEYED = {"custom_field": "applies_to || ':' || key", "dynamic_content": "key"}
+ADDED = re.compile(r"\"<status:([^<>\"]*)>\"")
+Write = Callable[[Rule], Translation]
 Named = Callable[[str, str], str | None]  # (kind a rule names, id) to its name at the destination
 
 
@@ -67,12 +71,15 @@ class Translator:
         rows = self.stage.rows(
             f"SELECT id, {title}, {name(label)} FROM canonical.{name(kind_name)} WHERE {name(label)} IS NOT NULL"
         )
+        to = find(way.dialect)
+        writer, numbers = added_statuses(to, self.mapping)
         lines: list[list[Any]] = []
         found: list[list[Any]] = []
         for id, called, text in rows:
             rule = parsed(text, name=called or "")
-            made = translate(find(way.dialect), way.dialect, self._without_webhooks(rule))
+            made = translate(to, way.dialect, self._without_webhooks(rule), writer)
             natives = [NAMED.sub(r"\1", json.dumps(native, ensure_ascii=False)) for native in made.native]
+            natives = [ADDED.sub(lambda named: numbers.get(named[1], named[0]), native) for native in natives]
             does, why = self._judged(made, natives, exact=kind.fields[label].exact)
             parts = natives if not does else [None]
             lines += [[kind_name, id, part, native, does, why] for part, native in enumerate(parts)]
@@ -126,8 +133,8 @@ class Translator:
 
     def _arrives(self, kind: str, id: str) -> bool:
         """Say whether a record that a rule names will be at the destination."""
-        if kind == "custom_field":
-            return field_id(self.stage, id) in self._at_home("custom_field")
+        if kind in KEYED:
+            return field_ids(self.stage).get(known_by(kind, id), "") in self._at_home(kind)
         return any(id in self._at_home(to, seat=kind == to) for to in REFERS.get(kind, ()))
 
     def _at_home(self, kind: str, *, seat: bool = False) -> set[str]:
@@ -140,14 +147,32 @@ class Translator:
         return self._arriving[key]
 
 
-def translate(to: Dialect, vendor: str, rule: Rule) -> Translation:
+def added_statuses(to: Dialect, mapping: VendorMapping) -> tuple[Write | None, dict[str, str]]:
+    """Return how rules are written for the statuses that the overlay brings, and their codes there by their names.
+
+    A status that a writer wishes for is brought where the overlay moves tickets into a code of its own; without it
+    rules are written over what tickets become, like the tickets.
+    """
+    wished: Mapping[str, tuple[str, str]] = getattr(to, "ADDED_STATUSES", {})
+    if not hasattr(to, "write_with"):
+        return None, {}
+    verbs = [one.fields["status"] for one in mapping.kinds.get("ticket", ()) if "status" in one.fields]
+    codes = verbs[0].back() if verbs else {}
+    there = {
+        ours: codes[ours] for ours, (_, without) in wished.items() if codes.get(ours) not in (None, codes.get(without))
+    }
+    write: Write = to.write_with(frozenset(there))
+    return write, {wished[ours][0]: json.dumps(code) for ours, code in there.items()}
+
+
+def translate(to: Dialect, vendor: str, rule: Rule, write: Write | None = None) -> Translation:
     """Return the translation into a dialect; of a rule of the same vendor's, what nobody knows is left behind: it may
     be of the old account."""
     foreign = [one for one in rule.options if one[0] in getattr(to, "OF_ACCOUNT", ())]
     if rule.vendor != vendor or not (rule.unknown or foreign):
-        return translated(to, rule)
+        return translated(to, rule, write)
     kept = tuple(one for one in rule.options if one not in foreign)
-    made = translated(to, rule.model_copy(update={"unknown": (), "options": kept}))
+    made = translated(to, rule.model_copy(update={"unknown": (), "options": kept}), write)
     whys = dict.fromkeys(rule.unknown, "nobody knows this key; it is not carried over")
     whys |= dict.fromkeys(foreign, "names people of the old account; set it by hand")
     lost = tuple(Finding("rule", f"{key}: {value}", "approximated", why) for (key, value), why in whys.items())
@@ -168,16 +193,25 @@ def field_id(stage: Stage, id: str, fields: str = "canonical.custom_field") -> s
 
 
 def field_ids(stage: Stage) -> dict[str, str]:
-    """Return what rules name custom fields by, to their records."""
-    if "custom_field" not in stage.tables_of("canonical"):
-        return {}
-    return dict(stage.rows("SELECT applies_to || ':' || key, id FROM canonical.custom_field WHERE key IS NOT NULL"))
+    """Return what rules name custom fields and dynamic content by (``known_by``), to their records."""
+    held = stage.tables_of("canonical")
+    found: dict[str, str] = {}
+    for kind, key in KEYED.items():
+        if kind in held:
+            sql = f"SELECT {key}, min(id) FROM canonical.{name(kind)} WHERE key IS NOT NULL GROUP BY 1"
+            found |= {known_by(kind, key): id for key, id in stage.rows(sql)}
+    return found
+
+
+def known_by(kind: str, id: str) -> str:
+    """Return a name by which a rule names a record, apart from those of other kinds."""
+    return id if kind == "custom_field" else f"{kind}:{id}"
 
 
 def there(kind: str, id: str, fields: Mapping[str, str], known: Callable[[str, str], Any]) -> str | None:
     """Return a record's name at the destination; ``known(kind, id)`` is its identity, None where it was not written."""
-    if kind == "custom_field":
-        one = known("custom_field", fields.get(id, ""))
+    if kind in KEYED:
+        one = known(kind, fields.get(known_by(kind, id), ""))
         return (one.key or str(one.destination)) if one else None
     for to in REFERS.get(kind, ()):
         one = known(to, id)
@@ -190,4 +224,12 @@ def same(expected: str | None, found: str | None, name_of: Named) -> bool:
     """Say whether a rule that was predicted in our names is the one that was found in theirs."""
     if expected is None or found is None:
         return expected == found
-    return named(expected, lambda kind, id: name_of(kind, id) or f"(not written: {kind} {id})") == bare(found)
+    wanted = named(expected, lambda kind, id: name_of(kind, id) or f"(not written: {kind} {id})")
+    return _acts(wanted) == _acts(bare(found))
+
+
+def _acts(text: str) -> dict[str, Any]:
+    """Return a rule without what is kept elsewhere and was read beside it: those records are compared by themselves."""
+    held: dict[str, Any] = json.loads(text)
+    held.pop("texts", None)
+    return held

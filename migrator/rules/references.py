@@ -23,10 +23,10 @@ REFERS: Mapping[str, tuple[str, ...]] = {
     "inbox": ("inbox",),
     "sla_policy": ("sla_policy",),
     "custom_field": ("custom_field",),  # its id is what it belongs to, and the name rules know it by: ``ticket:123``
-    "brand": (),
-    "custom_status": (),
-    "dynamic_content": (),
-    "role": (),
+    "brand": ("brand",),
+    "custom_status": ("status",),
+    "dynamic_content": ("dynamic_content",),  # its id is the name its placeholder has
+    "role": ("role",),
     "target": (),
     "campaign": (),
     "file": (),

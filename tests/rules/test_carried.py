@@ -18,6 +18,7 @@ ZENDESK: Any = connector("zendesk.rules")
 TO: dict[str, Any] = {
     name: connector(f"{name}.rules") for name in ("zammad", "freshdesk", "request_tracker", "chatwoot")
 }
+NEW_TICKET = ("update_type", "is", "Create")
 GOOD = ("exact", "equivalent")
 
 
@@ -54,6 +55,29 @@ def test_statuses_that_would_become_one_are_told_apart_by_one_that_is_added(to: 
     (need,) = [need for need in found.needs if need.kind == "status"]
     assert "overlay" in need.because
     assert "added there" in json.dumps([one.note for one in found.findings])
+
+
+def test_a_mail_to_all_agents_goes_to_a_group_of_them_in_freshdesk() -> None:
+    found = made("freshdesk", ("update_type", "is", "Create"), do=mail("Hello", "all_agents"))
+    assert found.verdict == "equivalent"
+    assert ("group", "All agents") in needs(found)
+    assert TO["freshdesk"].read(found.native[0], "trigger").do[0].to[0].who == "group"
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict"),
+    [(("status", "less_than", "solved"), "equivalent"), (("status", "is", "hold"), "approximated")],
+)
+def test_a_status_that_is_not_there_is_what_its_tickets_become_in_freshdesk(
+    asked: tuple[str, str, Any], verdict: str
+) -> None:
+    listed = [dict(zip(("field", "operator", "value"), one, strict=True)) for one in (NEW_TICKET, asked)]
+    native = {"title": "x", "conditions": {"all": listed, "any": []}, "actions": mail("Hello")}
+    found = TO["freshdesk"].write_with(())(ZENDESK.read(native, "trigger"))
+    assert found.verdict == verdict
+    assert "<status:" not in json.dumps(found.native)
+    assert "status" not in {kind for kind, _ in needs(found)}
+    assert found.waits is (verdict == "approximated")
 
 
 def test_hours_on_hold_are_counted_in_freshdesk_by_the_status_that_is_added() -> None:
