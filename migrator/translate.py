@@ -195,7 +195,10 @@ class Translator:
         if does:
             return does, why
         if not natives:
-            return "skip", "it never acts, or has nothing that could be written"
+            built = [
+                one.note for one in made.findings if one.place == "rule" and one.what == made.rule.name and one.note
+            ]
+            return "skip", "; ".join(built) or "it never acts, or has nothing that could be written"
         whole = "".join(natives)
         known = getattr(find(made.vendor), "LOOKED_UP", ())
         missing = [f"{kind.replace('_', ' ')} {id}" for kind, id in marks(whole) if not self._arrives(kind, id)]

@@ -108,6 +108,14 @@ def test_the_share_that_is_carried_to_freshdesk_where_it_can_be_written_does_not
 
 
 @pytest.mark.skipif(not rules("zendesk"), reason="vendor data is absent")
+def test_the_share_that_is_carried_to_chatwoot_does_not_fall() -> None:
+    found = shares("chatwoot", ("trigger", "timed", "macro", "view", "sla"))
+    assert found["exact"] + found["equivalent"] >= 16
+    assert found["approximated"] >= 23
+    assert found.total() == 71
+
+
+@pytest.mark.skipif(not rules("zendesk"), reason="vendor data is absent")
 def test_every_published_trigger_can_be_a_scrip() -> None:
     found = shares("request_tracker", ("trigger",))
     assert found["exact"] + found["equivalent"] == found.total() == 22
