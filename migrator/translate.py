@@ -73,7 +73,9 @@ class Translator:
             rule = parsed(text, name=called or "")
             made = translate(find(way.dialect), way.dialect, self._without_webhooks(rule))
             natives = [NAMED.sub(r"\1", json.dumps(native, ensure_ascii=False)) for native in made.native]
-            does, why = self._judged(made, natives, exact=kind.fields[label].exact)
+            does, why = self._carried(kind_name, rule, way) or self._judged(
+                made, natives, exact=kind.fields[label].exact
+            )
             parts = natives if not does else [None]
             lines += [[kind_name, id, part, native, does, why] for part, native in enumerate(parts)]
             found += [
@@ -83,6 +85,18 @@ class Translator:
             ]
         self.stage.insert("plan.translated", lines)
         self.stage.insert("plan.finding", found)
+
+    def _carried(self, kind_name: str, rule: Rule, way: Spoken) -> tuple[str, str] | None:
+        """Leave a rule that arrives as a record of another kind, in its vendor's own words (decision 0026)."""
+        own = getattr(find(way.dialect), "CARRIED_AS", {}).get(kind_name)
+        if rule.vendor != way.dialect or own is None:
+            return None
+        return "skip", f"it arrives as a {own.replace('_', ' ')}, in the vendor's own words"
+
+    def _added(self) -> set[str]:
+        """Return the statuses of the destination's own that tickets are moved into, by the mapping and the overlay."""
+        verbs = [variant.fields.get("status") for variant in self.mapping.kinds.get("ticket", ())]
+        return {str(native) for verb in verbs if verb and verb.values is not None for native in verb.back().values()}
 
     def _judged(self, made: Translation, natives: Sequence[str], *, exact: bool) -> tuple[str, str]:
         """Return what else is done with a rule that is not written, and why; empty where it is."""
@@ -101,7 +115,9 @@ class Translator:
             return "skip", "it never acts, or has nothing that could be written"
         whole = "".join(natives)
         lost = [f"{kind.replace('_', ' ')} {id}" for kind, id in marks(whole) if not self._arrives(kind, id)]
-        lost += [f"{kind.replace('_', ' ')} {id}" for kind, id in dict.fromkeys(OPEN.findall(whole))]
+        there = self._added() if OPEN.search(whole) else set()
+        missing = [(kind, id) for kind, id in dict.fromkeys(OPEN.findall(whole)) if kind != "status" or id not in there]
+        lost += [f"{kind.replace('_', ' ')} {id}" for kind, id in missing]
         if lost:
             more = f" and {len(lost) - FEW} more" if len(lost) > FEW else ""
             return "manual", f"it names what is not written: {', '.join(lost[:FEW])}{more}"

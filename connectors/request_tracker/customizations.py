@@ -13,8 +13,16 @@ from typing import Any
 from migrator.connector import Native, Outcome, Raw, Unit, Written
 from migrator.errors import RefusedError, UnknownOutcomeError
 
+from .rules.reading import scrip
+
 HERE = Path(__file__).parent
-STREAMS = {"template": "templates", "script": "scrips", "role_right": "rights", "saved_query": "searches"}
+STREAMS = {
+    "template": "templates", "script": "scrips", "role_right": "rights", "saved_query": "searches",
+    "trigger": "scrips",
+}  # fmt: skip
+# Of a rule of another desk's: what it rests on besides, and what the database names by itself.
+BESIDE = ("Disabled", "SortOrder", "Helpers", "Statuses", "Template", "id")
+NAMES = {"Condition": "ScripCondition", "Action": "ScripAction"}
 # What makes two records of a stream the same.
 SAME: dict[str, tuple[str, ...]] = {
     "templates": ("Scope", "Name"),
@@ -60,7 +68,7 @@ class Customizations:
         """Make, take away or switch these, one after another in one run; a refusal is its record's alone."""
         self._dumped = {}
         rows = [
-            {**body, "stream": STREAMS[unit.kind], "act": unit.action, "id": unit.there}
+            {**_row(unit, body), "stream": STREAMS[unit.kind], "act": unit.action, "id": unit.there}
             for unit, body in zip(units, bodies, strict=True)
         ]
         script = (HERE / "change.pl").read_text(encoding="utf-8")
@@ -80,11 +88,39 @@ class Customizations:
     def find(unit: Unit, body: Native, known: Iterable[str], held: Mapping[str, list[Native]]) -> Written | None:
         """Return the record that a call in doubt made, among those ``held`` (of ``dump``)."""
         stream = STREAMS[unit.kind]
-        wanted = _digest(stream, body)
+
+        def told(row: Native) -> object:
+            return _digest(stream, row) if unit.kind != "trigger" else _scrip(row)
+
+        wanted = told(body)
         for row in held[stream]:
-            if str(row["id"]) not in known and _digest(stream, row) == wanted:
+            if str(row["id"]) not in known and told(row) == wanted:
                 return Written(str(row["id"]))
         return None
+
+
+def _row(unit: Unit, body: Native) -> Native:
+    """Return a payload as change.pl takes it."""
+    if unit.kind != "trigger" or not body:
+        return body
+    named = {name: body.get(theirs) for name, theirs in NAMES.items()}
+    beside = [name for name in ("Queues", "Statuses", "SortOrder", "Disabled") if name in body]
+    return {key: value for key, value in {**body, **named}.items() if key not in beside} | {
+        "Scopes": ["everything"],
+        "Rule": True,
+    }
+
+
+def _scrip(row: Native) -> Native:
+    """Return what a rule's scrip does: of a payload, or of a row of dump.pl."""
+    told = scrip(row) if "Condition" in row else row
+    if told.get("To"):
+        told = {**told, "ScripAction": ""}
+    return {
+        key: value.replace("\r\n", "\n").strip() if isinstance(value, str) else value
+        for key, value in told.items()
+        if key not in BESIDE
+    }
 
 
 def _digest(stream: str, row: Native) -> str:

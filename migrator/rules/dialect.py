@@ -27,7 +27,8 @@ class Dialect(Protocol):
     (kind, native) to findings, or None where the file has no definitions. It may also say ``NUMBERED = True``: ids
     stand in its rules as numbers; ``FIELD_PREFIX``: what stands before a custom field's name in its records and not in
     our paths; ``OF_ACCOUNT``: options that name records of the account; ``ITS_OWN``: options in which an account
-    speaks of itself (which policy is its default).
+    speaks of itself (which policy is its default); ``CARRIED_AS``: kinds of rules to the kinds that carry them, in
+    the vendor's own words, to another account of the same vendor.
     """
 
     TITLE: str

@@ -46,7 +46,24 @@ def rule(source: Rule) -> Translation:
     if source.position is not None:
         base["SortOrder"] = source.position
     base["CustomIsApplicableCode"] = applicable(book, source.when)
-    return book.done(*Actions(book, base).scrips())
+    made = Actions(book, base).scrips()
+    return book.done(*({**scrip, **_rests_on(book)} for scrip in made), *_filling(book))
+
+
+def _rests_on(book: Notebook) -> Native:
+    """Return what a scrip needs at the destination: fields that are made with it, statuses that somebody adds."""
+    asked = [name for kind, name in book.needs if kind == "custom field" and name in names.HELPERS]
+    statuses = [f"<status:{name}>" for kind, name in book.needs if kind == "status"]
+    return {
+        **({"Helpers": {name: names.HELPERS[name] for name in sorted(asked)}} if asked else {}),
+        **({"Statuses": sorted(statuses)} if statuses else {}),
+    }
+
+
+def _filling(book: Notebook) -> list[Native]:
+    """Return the scrips that fill the fields a rule asks for."""
+    filling = [need.native for need in book.needs.values() if need.kind == "scrip" and need.native]
+    return [{**native, "Helpers": {names.CAME_BY: names.HELPERS[names.CAME_BY]}} for native in filling]
 
 
 def applicable(book: Notebook, when: Condition) -> str:
@@ -241,46 +258,45 @@ class Actions:
         if tuple(known) not in stock:
             self.book.action(at, "untranslatable", f"no stock action mails {', '.join(lost or known)}")
             return True
-        name = self._template(at, action)
+        text = self._template(at, action)
         verdict: Verdict = "approximated" if lost else "equivalent"
         note = f"not sent to: {', '.join(lost)}" if lost else "sent with the queue's address"
         self.book.action(at, verdict, note)
         joined = " And ".join(known) if known[0] == "Requestors" else " and ".join(known)
-        self.mails.append({"ScripAction": f"Notify {joined}", "Template": name})
+        self.mails.append({"ScripAction": f"Notify {joined}", **text})
         return True
 
-    def _template(self, at: int, action: Mail) -> str:
-        """Note the template of a mail as needed and return its name; what is only said must not become Perl."""
+    def _template(self, at: int, action: Mail) -> Native:
+        """Note the template of a mail as needed and return its name and text; what is only said must not become Perl."""
         name = f"{self.book.rule.name} ({at + 1})"
         parts = (action.subject, action.body)
         text = [translated(self.book, at, part, names.placeholder, said=names.said) for part in parts]
         content = f"Subject: {' '.join(text[0].split())}\n\n{text[1]}\n"
         native = {"Name": name, "Type": "Perl", "Content": content, "Queue": 0}
         self.book.need("template", name, "the mail's text; Perl templates want the right ExecuteCode", native)
-        return name
+        return {"Template": name, "Text": content}
 
     def _mail_people(self, at: int, action: Mail) -> bool:
         """Mail people by name, with an action of its own (lib/RT/Action/NotifyGroup.pm)."""
-        named = {"user": "<user:{}>", "group": "<group:{}>", "all_agents": "All agents"}
+        named = {"user": "user <user:{}>", "group": "queue <group:{}>", "all_agents": names.ALL_AGENTS}
         to = [named[one.who].format(one.id) for one in action.to]
         name = f"Notify for {self.book.rule.name} ({at + 1})"
         native = {"Name": name, "ExecModule": "NotifyGroup", "Argument": ", ".join(to)}
         self.book.need("scrip action", name, "mails people by name", native)
-        if any(one.who == "all_agents" for one in action.to):
-            self.book.need("group", "All agents", "a group of all agents who see every ticket")
         if any(one.who == "group" for one in action.to):
-            note = "given a group of the same people: queues are no groups of people there"
+            note = "given a group of people of the queue's name, as members of queues are in"
         else:
             note = "sent with the queue's address, without regard to who acts"
         native["Argument"] += ", AlwaysNotifyActor"
         self.book.action(at, "equivalent", note)
-        self.mails.append({"ScripAction": name, "Template": self._template(at, action)})
+        self.mails.append({"ScripAction": name, "To": to, **self._template(at, action)})
         return True
 
     def _hook(self, at: int, action: Hook) -> None:
         """Call another system from the scrip: its address and secrets are entered there again."""
         text = translated(self.book, at, action.body, names.placeholder, said=names.said) if action.body else ""
-        url = perl.quoted(f"<{action.target}>")
+        known = action.target.startswith(("https://", "http://"))
+        url = perl.quoted(action.target if known else f"<{action.target}>")
         self.code += [
             "require LWP::UserAgent; require Text::Template; require Encode;\n",
             f"my $body{at} = Text::Template->fill_this_in({perl.quoted(text)},\n"
@@ -289,7 +305,8 @@ class Actions:
             f"LWP::UserAgent->new(timeout => 10)->post({url}, 'Content-Type' => 'application/json',\n"
             f"    Content => Encode::encode('UTF-8', $body{at}));\n",
         ]
-        self.book.need("webhook address", action.target, "the old vendor does not hand out what its webhooks call")
+        if not known:
+            self.book.need("webhook address", action.target, "the old vendor does not hand out what its webhooks call")
         self.book.action(at, "equivalent", "called by the scrip; address and secrets are entered in it again")
 
 
