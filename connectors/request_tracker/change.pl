@@ -86,13 +86,22 @@
     die "the template '$name' was not made: $said\n" unless $id;
     return $one;
   };
+  # A queue's people are in the group of its name (teams.py), which its first member makes, or whoever writes to it.
+  my $people = sub {
+    my $one = RT::Group->new(RT->SystemUser);
+    $one->LoadUserDefinedGroup($_[0]);
+    return $one if $one->id;
+    my ($id, $said) = $one->CreateUserDefinedGroup(Name => $_[0], Description => "People of $_[0]");
+    die "the group '$_[0]' was not made: $said\n" unless $id;
+    return $one;
+  };
   my $addressed = sub {
     my $row = shift;
     my @to = map {
       my ($what, $id) = split / /, $_, 2;
       $_ eq 'all agents' ? $holder->('system: Privileged')->id
         : $what eq 'user' ? $loaded->('User', id => $id)->PrincipalId
-        : $what eq 'queue' ? $group->($loaded->('Queue', id => $id)->Name)->PrincipalId
+        : $what eq 'queue' ? $people->($loaded->('Queue', id => $id)->Name)->PrincipalId
         : die "nobody here knows '$_'\n";
     } @{ $row->{To} };
     my $one = RT::ScripAction->new(RT->SystemUser);

@@ -64,11 +64,24 @@ WATCHER_NAMES = {ours: theirs for theirs, ours in WATCHERS.items()}
 # Text: what the template of that name says; To: whom a mail to people by name goes to; Helpers and Statuses: what the
 # scrip rests on, by our writer. None of them is a key of initialdata.
 OPTIONS = ("Queue", "Stage", "Disabled", "Template", "SortOrder", "Text", "To", "Helpers", "Statuses")
-ITS_OWN = ("Queue", "Disabled", "Template", "SortOrder", "Text", "To", "Helpers", "Statuses")  # told otherwise, in an account
+ITS_OWN = (
+    "Queue",
+    "Disabled",
+    "Template",
+    "SortOrder",
+    "Text",
+    "To",
+    "Helpers",
+    "Statuses",
+)  # told otherwise, in an account
 PEOPLE = "Notify people"  # in place of the name of an action that mails people by name, which is nobody's choice
 ALL_AGENTS = "all agents"  # the group Privileged
-HELPERS = {"Tags": "Freeform-0", "Type": "Freeform-1", "Came by": "Freeform-1"}  # fields a rule may ask for to their kind
-BOOKKEEPING = ("_source",)
+HELPERS = {
+    "Tags": "Freeform-0",
+    "Type": "Freeform-1",
+    "Came by": "Freeform-1",
+}  # fields a rule may ask for to their kind
+BOOKKEEPING = ("_source", "id")
 
 # What was said, the newest first; the ticket's own messages only, with internal notes or without.
 THREAD = """{ my $all = $Ticket->Transactions; my $out = '';
