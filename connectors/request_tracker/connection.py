@@ -64,6 +64,13 @@ class Connection(Reader):
 
     def activate(self, unit: Unit, switch: str) -> None:
         """Switch a scrip on. May be called again. Raises RefusedError where it is gone."""
+        if "sql" in self.channels and unit.there.isdecimal():
+            self._sql().switch([int(unit.there)])
+            on = int(unit.there) in self._sql().scrips()
+            self._custom.switched(unit.there, on=on)
+            if not on:
+                raise RefusedError(f"{unit.kind} {unit.id}: scrip {unit.there} is no longer there", status=404)
+            return
         (outcome,) = self._custom.carry_out([replace(unit, action="on")], [{}])
         if isinstance(outcome, RefusedError):
             raise outcome

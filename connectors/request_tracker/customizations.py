@@ -41,15 +41,26 @@ class Customizations:
     def __init__(self, run: Callable[[str], str]) -> None:
         self._run = run
         self._dumped: dict[str, list[Native]] = {}
+        self._switching: list[Native] = []  # scrips as they stand while one after another is switched
 
     def read(self, stream: str) -> list[Raw]:
         """Return a stream whole. One run of the command brings all four; each of them is handed over once."""
         if stream not in self._dumped:
             self._dumped = self.dump()
-        return [
-            Raw(str(row["id"]), json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
-            for row in self._dumped.pop(stream)
-        ]
+        return [_raw(row) for row in self._dumped.pop(stream)]
+
+    def switched(self, id: str, *, on: bool) -> None:
+        """Note how a scrip stands that was switched in the database: ``seen`` need not run the command for it."""
+        self._switching = self._switching or self.dump()["scrips"]
+        for row in self._switching:
+            if str(row["id"]) == id:
+                row["Disabled"] = "0" if on else "1"
+
+    def seen(self, stream: str) -> list[Raw]:
+        """Return a stream as it stands now."""
+        if stream == "scrips" and self._switching:
+            return [_raw(row) for row in self._switching]
+        return self.read(stream)
 
     def dump(self) -> dict[str, list[Native]]:
         """Return the rows of all four streams as they stand now. Raises RefusedError."""
@@ -66,14 +77,19 @@ class Customizations:
 
     def carry_out(self, units: Sequence[Unit], bodies: Sequence[Native]) -> list[Outcome]:
         """Make, take away or switch these, one after another in one run; a refusal is its record's alone."""
-        self._dumped = {}
+        self._dumped, self._switching = {}, []
         rows = [
             {**_row(unit, body), "stream": STREAMS[unit.kind], "act": unit.action, "id": unit.there}
             for unit, body in zip(units, bodies, strict=True)
         ]
         script = (HERE / "change.pl").read_text(encoding="utf-8")
         packed = b64encode(json.dumps(rows).encode()).decode("ascii")
-        said = self._run(script.replace("'MIGRATOR_ROWS'", f"'{packed}'"))
+        try:
+            said = self._run(script.replace("'MIGRATOR_ROWS'", f"'{packed}'"))
+        except RefusedError as err:
+            if isinstance(err.__cause__, OSError):
+                raise  # the command is not there: it did nothing
+            raise UnknownOutcomeError(f"the import command did not end well: {err}") from err
         outcomes: list[Outcome] = [None] * len(units)
         for text in re.findall(r"^migrator-done: (\[.*\])$", said, re.MULTILINE):
             at, id, why = json.loads(text)
@@ -97,6 +113,10 @@ class Customizations:
             if str(row["id"]) not in known and told(row) == wanted:
                 return Written(str(row["id"]))
         return None
+
+
+def _raw(row: Native) -> Raw:
+    return Raw(str(row["id"]), json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
 
 
 def _row(unit: Unit, body: Native) -> Native:

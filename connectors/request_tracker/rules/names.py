@@ -84,7 +84,7 @@ HELPERS = {
 BOOKKEEPING = ("_source", "id")
 
 # What was said, the newest first; the ticket's own messages only, with internal notes or without.
-THREAD = """{ my $all = $Ticket->Transactions; my $out = '';
+THREAD = r"""{ my $all = $Ticket->Transactions; my $out = '';
   $all->OrderByCols({ FIELD => 'Created', ORDER => 'DESC' }, { FIELD => 'id', ORDER => 'DESC' });
   while (my $one = $all->Next) { next unless $one->Type =~ /^(?:TYPES)$/;
     $out .= $one->CreatorObj->Name . ', ' . $one->CreatedAsString . ":\n" . $one->Content . "\n\n"; LAST } $out }"""

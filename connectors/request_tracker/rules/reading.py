@@ -82,7 +82,7 @@ def action(native: Mapping[str, Any]) -> Action:
         to = tuple(recipient(str(one)) for one in native["To"])
         subject, body = mail(str(native.get("Text", "")))
         return Mail(to=to, subject=subject, body=body, options=(("name", compact(names.PEOPLE)),))
-    auto = name == "AutoReply To Requestors"
+    auto = name.lower() == "autoreply to requestors"
     found = re.fullmatch(r"Notify (.+?)( As Comment| as Comment)?", name)
     if not (auto or found):
         return Verb(word=name)

@@ -262,12 +262,11 @@ class Actions:
         verdict: Verdict = "approximated" if lost else "equivalent"
         note = f"not sent to: {', '.join(lost)}" if lost else "sent with the queue's address"
         self.book.action(at, verdict, note)
-        joined = " And ".join(known) if known[0] == "Requestors" else " and ".join(known)
-        self.mails.append({"ScripAction": f"Notify {joined}", **text})
+        self.mails.append({"ScripAction": f"Notify {' and '.join(known)}", **text})
         return True
 
     def _template(self, at: int, action: Mail) -> Native:
-        """Note the template of a mail as needed and return its name and text; what is only said must not become Perl."""
+        """Note the template of a mail as needed return name and text; what is only said must not become Perl."""
         name = f"{self.book.rule.name} ({at + 1})"
         parts = (action.subject, action.body)
         text = [translated(self.book, at, part, names.placeholder, said=names.said) for part in parts]

@@ -1,7 +1,7 @@
 """Znuny's words for jobs of the GenericAgent, each with ours.
 
-Source: Kernel/System/GenericAgent.pm of Znuny 6.5 as Debian has it (JobGet, JobRun, _JobRunTicket), read 2026-11-26. An id
-of the desk's own is written as ``<state:open>``, ``<priority:3 normal>``, ``<queue:…>``, ``<user:…>`` (decision 0024).
+Source: Kernel/System/GenericAgent.pm of Znuny 6.5 as Debian has it (JobGet, JobRun, _JobRunTicket), read 2026-11-26.
+An id of the desk is written as ``<state:open>``, ``<priority:3 normal>``, ``<queue:…>``, ``<user:…>`` (decision 0024).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Our rules written as jobs of the GenericAgent: a job asks with an AND of lists and times, so an OR becomes several."""
+"""Our rules written as jobs of the GenericAgent: one asks with an AND of lists and times, an OR becomes several."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def held(server: RequestTracker) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def moved(tmp_path_factory: pytest.TempPathFactory, server: RequestTracker) -> Iterator[Moved]:
     server.reset()
-    published = [one for one in rule_corpus.rules("zendesk") if one[1] == "trigger"]
+    published = [one for one in rule_corpus.rules("zendesk") if one[1] == "trigger"][::2]
     clock = Clock()
     old = rule_accounts.zendesk(clock, rules=[*published, *OURS])
     there = account(server, ("initialdata", "sql")).model_copy(update={"url": server.url, "workers": 2})
@@ -99,7 +99,7 @@ def test_every_trigger_that_acts_is_a_scrip_that_is_switched_off(moved: Moved) -
         for line in moved.steps.saved_plan()["dispositions"]
         if line["kind"] == "trigger"
     }
-    assert {action for action, _ in found} <= {"create", "skip"}, found
+    assert {action for action, why in found if not why.startswith("it names what is not written")} == {"create"}, found
     assert moved.server.count("Scrips", "Disabled = 0") == moved.before["on"]
     assert moved.server.count("Scrips", "Disabled = 1") > len(OURS)
 

@@ -122,8 +122,9 @@ def furnished(desk: Znuny, world: list[Update]) -> tuple[dict[str, str], dict[st
         if hours["status:solved"] is not None:
             desk.rows(
                 "INSERT INTO ticket_history (name, history_type_id, ticket_id, type_id, queue_id, owner_id, "
-                "priority_id, state_id, create_time, create_by, change_time, change_by) SELECT '%%new%%closed', (SELECT id FROM "
-                "ticket_history_type WHERE name = 'StateUpdate'), id, COALESCE(type_id, 1), queue_id, user_id, "
+                "priority_id, state_id, create_time, create_by, change_time, change_by) "
+                "SELECT '%%new%%closed', (SELECT id FROM ticket_history_type WHERE name = 'StateUpdate'), "
+                "id, COALESCE(type_id, 1), queue_id, user_id, "
                 f"ticket_priority_id, %s, {ago}, 1, {ago}, 1 FROM ticket WHERE id = %s",
                 int(ids[f"<state:{CLOSED}>"]), hours["status:solved"] * 3600, hours["status:solved"] * 3600, number,
             )  # fmt: skip
@@ -150,10 +151,11 @@ def test_no_job_called_good_acts_otherwise_than_the_rule_in_a_real_znuny(desk: Z
     differing = []
     for at, conditions in wanted.items():
         found = {
-            places.get(str(number), -1)
+            places[str(number)]
             for name, numbers in done["acted"].items()
             if re.fullmatch(rf"rule {at}( \(\d+\))?", name)
             for number in numbers
+            if str(number) in places  # Znuny has a ticket of its own from the beginning
         }
         expected = {place for place, one in enumerate(world) if zendesk(conditions, one)}
         if found != expected:
