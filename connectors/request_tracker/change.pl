@@ -172,6 +172,7 @@
     },
     searches => sub {
       my $row = shift;
+      $helped->($row->{Helpers});
       my $more = $json->decode($row->{More} || '{}');
       my $old = ($row->{Name} // '') =~ /^Search - /;
       return $scope->($row->{Scope})->AddAttribute(Name => $old ? $row->{Name} : 'SavedSearch',

@@ -18,7 +18,7 @@ from .rules.reading import scrip
 HERE = Path(__file__).parent
 STREAMS = {
     "template": "templates", "script": "scrips", "role_right": "rights", "saved_query": "searches",
-    "trigger": "scrips",
+    "trigger": "scrips", "view": "searches",
 }  # fmt: skip
 # Of a rule of another desk's: what it rests on besides, and what the database names by itself.
 BESIDE = ("Disabled", "SortOrder", "Helpers", "Statuses", "Template", "id")
@@ -121,6 +121,8 @@ def _raw(row: Native) -> Raw:
 
 def _row(unit: Unit, body: Native) -> Native:
     """Return a payload as change.pl takes it."""
+    if unit.kind == "view":
+        return {key: value for key, value in body.items() if key != "Statuses"}
     if unit.kind != "trigger" or not body:
         return body
     named = {name: body.get(theirs) for name, theirs in NAMES.items()}

@@ -16,11 +16,14 @@ from . import names
 Native = dict[str, Any]
 CODE = ("CustomIsApplicableCode", "CustomPrepareCode", "CustomCommitCode")
 READ = {"Description", "ScripCondition", "ScripAction", "Queues", *names.OPTIONS, *CODE}
+SEARCH = ("Scope", "Format", "OrderBy", "Order", "More")
 PERL = "Perl code, which a person must read"
 
 
 def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
-    """Return a scrip in our words: as initialdata has it, or as a row of dump.pl."""
+    """Return a scrip in our words, as initialdata has it or as a row of dump.pl; or a saved search."""
+    if kind != "trigger":
+        return search(native, kind)
     native = scrip(native) if "Condition" in native else native
     disabled = native.get("Disabled")
     known = {*READ, *names.BOOKKEEPING}
@@ -32,6 +35,23 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
         when=when(native),
         do=(action(native),),
         options=tuple((key, compact(native[key])) for key in names.OPTIONS if key in native),
+        unknown=unknown(native, known),
+        kept=kept(native, names.BOOKKEEPING),
+    )
+
+
+def search(native: Mapping[str, Any], kind: Kind) -> Rule:
+    """Return a saved search, or the draft of a rule by the clock: what it asks is left in the vendor's own language."""
+    text = native.get("Query") if kind == "view" else compact(native.get("Crontab"))
+    beside = {key: native[key] for key in SEARCH if native.get(key) not in (None, "", "{}")}
+    known = {"Name", "Query", "Crontab", *SEARCH, *names.OPTIONS, *names.BOOKKEEPING}
+    return Rule(
+        vendor="request_tracker",
+        kind=kind,
+        name=str(native.get("Name") or ""),
+        when=Opaque(text=str(text or ""), why="TicketSQL, Request Tracker's own language of queries"),
+        options=tuple((key, compact(held)) for key, held in beside.items())
+        + tuple((key, compact(native[key])) for key in names.OPTIONS if key in native),
         unknown=unknown(native, known),
         kept=kept(native, names.BOOKKEEPING),
     )

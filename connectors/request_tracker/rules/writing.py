@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 from migrator.rules.conditions import All, Changed, Condition, Event, Is, Leaf, Lit, Opaque, leaves
@@ -11,17 +12,16 @@ from migrator.rules.natives import field_name, remembered
 from migrator.rules.normal_forms import assume, created_only
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import translated
-from migrator.rules.rule import Action, Comment, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
+from migrator.rules.rule import Action, Comment, Hook, Mail, Rule, SetField, SetTags, Unread, Verb, View
 from migrator.rules.verdicts import Translation, Verdict
 
-from . import names, perl
+from . import names, perl, searches
 
 Native = dict[str, Any]
 CLICK = "Admin, Queues or Global, Scrips"
 WHY = {
-    "timed": "runs by rt-crontool in the system's cron: to be set up by hand",
+    "timed": "time is watched by the system's cron, outside of Request Tracker: look over the line, add it there",
     "sla": "agreements are in the configuration (%ServiceAgreements): to be set up by hand",
-    "view": "saved searches cannot be written by this dialect yet",
     "macro": "there are no macros; an article or a modify-actions extension comes near",
 }
 NAMES = {shape: name for name, shape in names.CHANGES.items()}
@@ -34,9 +34,11 @@ def rule(source: Rule) -> Translation:
     book = Notebook(source, "request_tracker", click=CLICK)
     if own:
         return book.done(_own(book))
+    if source.kind == "view":
+        return book.done(_search(book))
     if source.kind != "trigger":
         book.add("rule", source.name, "untranslatable", WHY[source.kind])
-        return book.done()
+        return book.done(*([_crontab(book)] if source.kind == "timed" else []))
     for key, value in source.options:
         book.add("rule", f"{key}: {value}", "approximated", "a setting of the old vendor")
     if source.description:
@@ -48,6 +50,38 @@ def rule(source: Rule) -> Translation:
     base["CustomIsApplicableCode"] = applicable(book, source.when)
     made = Actions(book, base).scrips()
     return book.done(*({**scrip, **_rests_on(book)} for scrip in made), *_filling(book))
+
+
+def _search(book: Notebook) -> Native:
+    """Return a list of tickets as a saved search that everybody may look at."""
+    source = book.rule
+    for key, value in source.options:
+        book.add("rule", f"{key}: {value}", "approximated", "a setting of the old vendor")
+    if source.description:
+        book.add("rule", f"the description “{source.description}”", "equivalent", "a search has a name only")
+    for one in source.audience:
+        book.add("rule", f"for {one.kind} {one.id}", "approximated", "everybody who may see saved searches sees it")
+    if source.position is not None:
+        book.add("rule", f"position {source.position}", "equivalent", "saved searches are listed by their names")
+    asked = {"Name": source.name, "Scope": "everything", "Query": searches.query(book, source.when)}
+    return {**asked, **searches.look(book, source.view or View()), **_rests_on(book)}
+
+
+def _crontab(book: Notebook) -> Native:
+    """Return the draft of a rule by the clock: a line of crontab for each action that has a module of its own."""
+    search = shlex.join(["--search", "RT::Search::FromSQL", "--search-arg", searches.query(book, book.rule.when)])
+    lines = []
+    for at, action in enumerate(book.rule.do):
+        ours = str(action.path) if isinstance(action, SetField) else ""
+        module = {"ticket.status": "SetStatus", "ticket.priority": "SetPriority"}.get(ours)
+        held = perl.value(action.path, action.value) if isinstance(action, SetField) and module else None
+        if held is None:
+            book.action(at, "untranslatable", "no action of rt-crontool does this by itself: write a module")
+            continue
+        book.action(at, "equivalent", "by rt-crontool, every hour")
+        does = shlex.join(["--action", f"RT::Action::{module}", "--action-arg", held[1:-1]])
+        lines.append(f"0 * * * * rt-crontool {search} {does}".replace("%", "\\%"))  # cron ends a line at a bare %
+    return {"Name": book.rule.name, "Crontab": lines}
 
 
 def _rests_on(book: Notebook) -> Native:
@@ -310,8 +344,10 @@ class Actions:
 
 
 def _own(book: Notebook) -> Native:
-    """Return the scrip that Request Tracker's own reader made the rule from."""
+    """Return the scrip, or saved search, that Request Tracker's own reader made the rule from."""
     source = book.rule
+    if source.kind == "view" and isinstance(source.when, Opaque):
+        return {"Name": source.name, "Query": source.when.text} | {key: json.loads(v) for key, v in source.options}
     (action,) = source.do
     native: Native = {"Description": source.name}
     if isinstance(action, Unread):

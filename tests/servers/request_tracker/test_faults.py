@@ -9,13 +9,14 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import requests
 
-from migrator.connector import Unit, Written
+from migrator.connector import Marking, Unit, Written
 from migrator.delivery import Deliverer
 from migrator.errors import UnknownOutcomeError
 from migrator.testing.conformance import ServerGround
@@ -30,6 +31,9 @@ WRITES = {"membership": 2, "article": 2, "merge": 2, "link": 1}  # requests that
 
 def settled(opened: Deliverer, unit: Unit) -> Written:
     """Write a record as the engine does."""
+    assert isinstance(opened, Marking)
+    (mark,) = opened.marks([unit])
+    unit = replace(unit, mark=mark)
     for _ in range(3):
         try:
             (outcome,) = opened.write([unit])

@@ -1,4 +1,4 @@
-"""Triggers of a Zendesk account in a true Request Tracker: off, as predicted, switched on, taken away again."""
+"""Rules of a Zendesk account in a true Request Tracker: off, as predicted, switched on, taken away again."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Moved(NamedTuple):
 
 def held(server: RequestTracker) -> dict[str, int]:
     """Return how much there is of what a rule is written as."""
-    return {table: server.count(table) for table in ("Scrips", "Templates", "ScripActions")} | {
+    return {table: server.count(table) for table in ("Scrips", "Templates", "ScripActions", "Attributes")} | {
         "on": server.count("Scrips", "Disabled = 0"),
         "fields": server.count("CustomFields", "Disabled = 0 AND Description = 'made by migrator for a rule'"),
     }
@@ -71,7 +71,7 @@ def held(server: RequestTracker) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def moved(tmp_path_factory: pytest.TempPathFactory, server: RequestTracker) -> Iterator[Moved]:
     server.reset()
-    published = [one for one in rule_corpus.rules("zendesk") if one[1] == "trigger"][::2]
+    published = [one for one in rule_corpus.rules("zendesk") if one[1] in ("trigger", "view")][::3]
     clock = Clock()
     old = rule_accounts.zendesk(clock, rules=[*published, *OURS])
     there = account(server, ("initialdata", "sql")).model_copy(update={"url": server.url, "workers": 2})
@@ -120,6 +120,15 @@ def test_what_a_scrip_names_is_the_new_desks_own(moved: Moved) -> None:
     assert "⟪" not in whole
     texts = server.rows("SELECT Name FROM Templates WHERE Name LIKE 'Same name%' ORDER BY 1")
     assert [name for (name,) in texts] == ["Same name (1)", "Same name (1) 2"]
+
+
+def test_views_are_saved_searches_for_everybody(moved: Moved) -> None:
+    found = moved.server.count("Attributes", "Name = 'SavedSearch' AND ObjectType = 'RT::System'")
+    planned = {
+        line["action"]: line["count"] for line in moved.steps.saved_plan()["dispositions"] if line["kind"] == "view"
+    }
+    assert found >= planned["create"] > 3
+    assert set(planned) <= {"create", "skip", "manual"}
 
 
 def test_switched_on_and_taken_away_again(moved: Moved) -> None:
