@@ -107,7 +107,7 @@ class Client:
 
         def once() -> requests.Response:
             try:
-                return _whole(self._once("POST", path, json=question))
+                return self._whole(self._once("POST", path, json=question))
             except UnknownOutcomeError as err:
                 raise RetryError(str(err)) from err
             except RefusedError as err:
