@@ -306,6 +306,8 @@ def test_to_zendesk_what_chatwoot_says_is_said_and_the_rest_is_named(
         ("view", "create"): 1,
         ("sla_policy", "manual"): 1,
     }
+    (hours,) = new.store["schedules"].values()  # of the inbox that keeps them
+    assert (hours["name"], hours["intervals"][0]) == ("Shop", {"start_time": 1950, "end_time": 2400})
     titles = {rule["title"] for rule in new.store["triggers"].values()}
     assert titles == {"Was off", "Resolved"}
     assert not any(rule["active"] for rule in new.store["triggers"].values())

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrator import registry
+from migrator.connector import Unit
 from migrator.testing.sandbox import Clock, Sandbox, mount, serve
 from tests.support.connectors import connector
 from tests.support.openapi import Spec, specified
@@ -260,3 +261,14 @@ def test_macros_and_filters_are_their_owners(desk: Desk) -> None:
     assert desk.call("PUT", f"/macros/{number}", json={"name": "M"}).json()["payload"]["visibility"] is None
     mail = [{"action_name": "send_email_to_team", "action_params": []}]
     assert desk.call("POST", "/macros", json={"name": "O", "visibility": "global", "actions": mail}).status_code == 422
+
+
+def test_a_macro_beyond_the_first_page_is_read_and_found_when_in_doubt(desk: Desk) -> None:
+    for n in range(60):
+        desk.post("/macros", name=f"M{n}", visibility="personal", actions=[])
+    account = opened(desk.box)
+    read = [record.id for page in account.pages("macros", None, lambda stream: []) for record in page.records]
+    assert len(read) == len(set(read)) == 60
+    unit = Unit("macro", "1", "macro", {"name": "M59", "actions": []}, {}, "", {}, sent_at="2026-01-01T00:00:00+00:00")
+    (found,) = account.find([unit], set())
+    assert found.id == "60"
