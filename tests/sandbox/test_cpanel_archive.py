@@ -55,7 +55,7 @@ def test_an_account_is_read_whole_whatever_else_the_archive_holds(
     ]  # fmt: skip
     assert rows(tmp_path, "website", "name", "document_root", "php_version", "aliases") == [
         ("acme.example", "public_html", "8.2", ["mail.acme.example", "www.acme.example"]),
-        ("blog.acme.example", None, "8.3", None), ("second.example", "second", "8.3", ["second.acme.example"]),
+        ("blog.acme.example", None, "8.3", None), ("second.example", "second", "8.3", None),
     ]  # fmt: skip
     assert rows(tmp_path, "mailbox", "address", "quota_bytes", "password_hash", "suspended") == [
         ("acme@acme.example", None, None, False),
@@ -67,7 +67,8 @@ def test_an_account_is_read_whole_whatever_else_the_archive_holds(
         ("INBOX", True), ("INBOX", True),
     ]  # fmt: skip
     first = rows(tmp_path, "mail_message", "subject", "flags", "keywords", "size", "received_at")[0]
-    assert first[:4] == ("grün 3", ["seen"], ["$Forwarded"], 42) or first[:3] == ("grün 3", ["seen"], [])
+    assert first[:4] == ("grün 3", ["seen"], None, 42)
+    assert first[4].isoformat().startswith("2020-09-13T12:26:43")
     assert rows(tmp_path, "alias", "address", "destinations", "keep_copy", "other") == [
         ("@second.example", ["@acme.example"], None, None),
         ("ann@acme.example", ["bob@acme.example"], True, None),
@@ -85,7 +86,7 @@ def test_an_account_is_read_whole_whatever_else_the_archive_holds(
     ]
     assert rows(tmp_path, "database_user", "name", "hosts", "password_hash") == [
         ("acme_ro", ["%"], "*00112233445566778899AABBCCDDEEFF00112233"),
-        ("acme_wp", ["localhost", "192.0.2.10"], "*0123456789ABCDEF0123456789ABCDEF01234567"),
+        ("acme_wp", ["192.0.2.10", "localhost"], "*0123456789ABCDEF0123456789ABCDEF01234567"),
     ]
     assert rows(tmp_path, "database_grant", "user_name", "database_name", "rights") == [
         ("acme_ro", "acme_wp", ["SELECT", "SHOW VIEW"]), ("acme_wp", "acme_wp", ["ALL PRIVILEGES"]),
