@@ -102,7 +102,7 @@ def test_what_is_read_means_what_cpanel_says(box: Sandbox, tmp_path: Path, monke
         ("second.example", "second.example", None),
     ]
     assert rows(at, "database_grant", "user", "database", "rights") == [
-        ("mysql/acme_wp", "mysql/acme_wp", ["SELECT", "INSERT", "CREATE"])
+        ("mysql/acme_wp", "mysql/acme_wp", ["CREATE", "INSERT", "SELECT"])
     ]
     assert rows(at, "cron_job", "schedule") == [("*/5 * * * 1-5",)]
     assert rows(at, "redirect", "host", "path", '"to"', "permanent") == [
