@@ -389,7 +389,7 @@ def head_field(head: bytes, name: str) -> str | None:
             text = str(email.header.make_header(email.header.decode_header(text)))
         except (ValueError, LookupError, UnicodeError, email.errors.HeaderParseError):
             pass
-    return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "\ufffd", text).strip()[:200] or None
+    return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "\ufffd", text.strip())[:200] or None
 
 
 def _batches(wanted: list[tuple[int, int, str]]) -> Iterator[list[tuple[int, int, str]]]:
