@@ -94,7 +94,7 @@ FILES: dict[str, str] = {
     "mysql/acme_wp.create": "CREATE DATABASE `acme_wp` /*!40100 DEFAULT CHARACTER SET utf8mb4 */;\n",
     "mysql/acme_wp.sql": DUMP,
     "apache_tls/acme.example": CERTIFICATE,
-    "mm/news_acme.example/config.pck": "cos\nsystem\n(S'touch /tmp/loaded'\ntR.",
+    "mm/news_acme.example/config.pck": "cos\nsystem\n(S'touch loaded'\ntR.",
     "homedir/public_html/index.php": "<?php echo 'hi';\n",
     "homedir/public_html/.htaccess": "Redirect 301 /old /new\n",
     "homedir/mail/acme.example/ann/subscriptions": "V\t2\n\nArchive\t2024\n",

@@ -39,6 +39,7 @@ def test_an_account_is_read_whole_whatever_else_the_archive_holds(
         made_up.entry(f"{R}/mysql/acme_evil.sql", b"GRANT ALL ON *.* TO x;"),
     ]
     messages = [b"Subject: =?utf-8?q?gr=C3=BCn?= %d\n\nbody\n" % number for number in range(6)]
+    monkeypatch.chdir(tmp_path)  # where a pickle that is loaded leaves its mark
     made_up.write(tmp_path / "a.tar.gz", [*made_up.entries(messages), *odd])
     run = moving(tmp_path, tmp_path / "a.tar.gz", monkeypatch)
     run.extract()
@@ -48,14 +49,14 @@ def test_an_account_is_read_whole_whatever_else_the_archive_holds(
     assert verified.proven, differences
     wanted = of_text(made_up.ZONE.replace("cpanel IN A 192.0.2.10\n", ""), "acme.example.")
     assert of_file(tmp_path / "new" / "acme.example.zone", "acme.example.") == wanted
-    assert not Path("/tmp/loaded").exists()
+    assert not (tmp_path / "loaded").exists()
     assert rows(tmp_path, "domain", "name", "type", "of") == [
         ("acme.example", "main", None), ("acme.test", "alias", "acme.example"),
         ("blog.acme.example", "sub", "acme.example"), ("second.example", "addon", None),
     ]  # fmt: skip
     assert rows(tmp_path, "website", "name", "document_root", "php_version", "aliases") == [
         ("acme.example", "public_html", "8.2", ["mail.acme.example", "www.acme.example"]),
-        ("blog.acme.example", None, "8.3", None), ("second.example", "second", "8.3", ["second.acme.example"]),
+        ("blog.acme.example", None, "8.3", None), ("second.example", "second", "8.3", None),
     ]  # fmt: skip
     assert rows(tmp_path, "mailbox", "address", "quota_bytes", "password_hash", "suspended") == [
         ("acme@acme.example", None, None, False),
@@ -67,7 +68,8 @@ def test_an_account_is_read_whole_whatever_else_the_archive_holds(
         ("INBOX", True), ("INBOX", True),
     ]  # fmt: skip
     first = rows(tmp_path, "mail_message", "subject", "flags", "keywords", "size", "received_at")[0]
-    assert first[:4] == ("grün 3", ["seen"], ["$Forwarded"], 42) or first[:3] == ("grün 3", ["seen"], [])
+    assert first[:4] == ("grün 3", ["seen"], None, 42)
+    assert first[4].isoformat().startswith("2020-09-13T12:26:43")
     assert rows(tmp_path, "alias", "address", "destinations", "keep_copy", "other") == [
         ("@second.example", ["@acme.example"], None, None),
         ("ann@acme.example", ["bob@acme.example"], True, None),
@@ -85,7 +87,7 @@ def test_an_account_is_read_whole_whatever_else_the_archive_holds(
     ]
     assert rows(tmp_path, "database_user", "name", "hosts", "password_hash") == [
         ("acme_ro", ["%"], "*00112233445566778899AABBCCDDEEFF00112233"),
-        ("acme_wp", ["localhost", "192.0.2.10"], "*0123456789ABCDEF0123456789ABCDEF01234567"),
+        ("acme_wp", ["192.0.2.10", "localhost"], "*0123456789ABCDEF0123456789ABCDEF01234567"),
     ]
     assert rows(tmp_path, "database_grant", "user_name", "database_name", "rights") == [
         ("acme_ro", "acme_wp", ["SELECT", "SHOW VIEW"]), ("acme_wp", "acme_wp", ["ALL PRIVILEGES"]),

@@ -95,14 +95,14 @@ def test_what_is_read_means_what_cpanel_says(box: Sandbox, tmp_path: Path, monke
         ("to ann", '# to ann\nif header :contains "from" "[SPAM]" {\n    redirect "ann@acme.example";\n}\n', False),
     ]
     [(away,)] = rows(at, "autoresponder", "starts_at")
-    assert away.isoformat().startswith("2024-06-30T23:20")
+    assert away.isoformat().startswith("2024-07-01T00:00")
     assert rows(at, "website", "name", "document_root", "php_version") == [
         ("acme.example", "public_html", "8.3"),
         ("blog.second.example", "second.example/blog", None),
         ("second.example", "second.example", None),
     ]
     assert rows(at, "database_grant", "user", "database", "rights") == [
-        ("mysql/acme_wp", "mysql/acme_wp", ["SELECT", "INSERT", "CREATE"])
+        ("mysql/acme_wp", "mysql/acme_wp", ["CREATE", "INSERT", "SELECT"])
     ]
     assert rows(at, "cron_job", "schedule") == [("*/5 * * * 1-5",)]
     assert rows(at, "redirect", "host", "path", '"to"', "permanent") == [
