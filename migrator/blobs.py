@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from migrator.compile import name
-from migrator.connector import Bundling, Source
+from migrator.connector import Bundling, Joined, Source
 from migrator.errors import StoppedError, VendorError, WorkspaceError
 from migrator.kinds import Kinds
 from migrator.project import Workspace
@@ -86,8 +86,10 @@ def download(
                     "ORDER BY length(id), id"
                 )
                 urls = dict(todo)
-                with ThreadPoolExecutor(workers) as pool, _noting(stage, dataset, source) as note:
-                    for at, found in enumerate(_fetched(source, workspace, todo, pool), 1):
+                giver = source.part(kind_name) if todo and isinstance(source, Joined) else source
+                hands = min(workers, getattr(giver, "workers", workers))
+                with ThreadPoolExecutor(hands) as pool, _noting(stage, dataset, giver) as note:
+                    for at, found in enumerate(_fetched(giver, workspace, todo, pool), 1):
                         note((*found, urls[found[0]]))
                         failed += found[1] is None
                         progress(f"{kind_name} bytes", at)
@@ -253,3 +255,20 @@ def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetche
             Path(part).unlink(missing_ok=True)
             raise WorkspaceError(f"attachments cannot be stored: {err}") from err
     raise AssertionError("unreachable")
+
+
+def keep(workspace: Workspace, data: bytes) -> str:
+    """Put bytes of ours into the store, durable, and return their digest."""
+    parts: dict[str, str] = {}
+    try:
+        workspace.blobs.mkdir(parents=True, exist_ok=True)
+        digest, _ = _kept(workspace, iter([data]), parts)
+        for part in parts.values():
+            with open(part, "rb") as file:
+                os.fsync(file.fileno())
+            home = workspace.blob(digest)
+            home.parent.mkdir(exist_ok=True)
+            Path(part).replace(home)
+    except OSError as err:
+        raise WorkspaceError(f"rewritten files cannot be stored: {err}") from err
+    return digest

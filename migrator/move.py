@@ -322,10 +322,11 @@ def _reading(steps: Steps, source: Deliverer, progress: Progress) -> Iterator[_A
     arriving = _Arriving(steps, source, progress)
     with Stage(steps.workspace.stage) as stage:
         begin_download(stage, "raw")
-    client, pacer = source.client, source.client.pacer
-    asked, waits, held = pacer.cancelled, pacer.sleep, client.sleep
-    pacer.cancelled = lambda: arriving.stop.is_set() or (steps.run.gate() if steps.run else asked())
-    pacer.sleep, client.sleep = _heeding(waits, arriving.stop), _heeding(held, arriving.stop)
+    for account in source.accounts():
+        client, pacer = account.client, account.client.pacer
+        asked = pacer.cancelled
+        pacer.cancelled = lambda asked=asked: arriving.stop.is_set() or (steps.run.gate() if steps.run else asked())  # type: ignore[misc]
+        pacer.sleep, client.sleep = _heeding(pacer.sleep, arriving.stop), _heeding(client.sleep, arriving.stop)
     for thread in arriving.threads:
         thread.start()
     try:

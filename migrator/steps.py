@@ -25,9 +25,11 @@ from migrator.documents import Document
 from migrator.errors import InputError, PlanError, WorkspaceError
 from migrator.extract import CHUNK, Arrivals, Chunk, Extracted, canonicalize, extract
 from migrator.ledger import Ledger
+from migrator.live import Live
 from migrator.load import Loaded, Loader
 from migrator.plan import Plan, Planner, is_whole
 from migrator.project import Project, Side, Workspace
+from migrator.rewrite import register, rewrite, rules_digest, totals
 from migrator.stage import Stage
 from migrator.switches import put_back, quiet
 from migrator.undo import READ, SWITCHED_OFF, Restored, Undo, removed
@@ -85,7 +87,9 @@ class Steps:
     def waits(self) -> tuple[str, float | None]:
         """Return what is waited for, and how many seconds yet; empty where the run goes on."""
         own = self.run.waits if self.run else ("", None)
-        pacer = list(self._opened.values())[-1].client.pacer if self._opened else None
+        accounts = list(self._opened.values())[-1].accounts() if self._opened else []
+        pacers = [account.client.pacer for account in accounts]
+        pacer = max(pacers, key=lambda p: (bool(p.waiting_for), p.held_until - p.monotonic()), default=None)
         if pacer is None or (own[0] and own[1] is None):
             return own
         if pacer.waiting_for:
@@ -123,9 +127,12 @@ class Steps:
     def steered(self, which: str, account: Deliverer) -> Deliverer:
         """Let the run that holds the workspace stop the account's calls and waits, and show what it waits for."""
         if self.run:
-            client, pacer = account.client, account.client.pacer
-            pacer.cancelled, pacer.sleep = self.run.stops_reading, self.run.sleeper(pacer.sleep)
-            client.sleep = self.run.sleeper(client.sleep, "the vendor")
+            for client in (one.client for one in account.accounts()):
+                client.pacer.cancelled, client.pacer.sleep = (
+                    self.run.stops_reading,
+                    self.run.sleeper(client.pacer.sleep),
+                )
+                client.sleep = self.run.sleeper(client.sleep, "the vendor")
         self._opened[which] = account
         return account
 
@@ -209,11 +216,13 @@ class Steps:
         progress: Progress = silent,
         wave: Wave | None = None,
         ahead: bool = False,
+        cutover: bool = False,
     ) -> Plan:
         """Decide every write and every loss. Looks at the destination for what is there already, unless ``offline``.
 
         ``sample`` and ``since`` stand in for those of the selection, this time. ``wave``: only what has arrived by now.
-        ``ahead``: while another plan is carried out, whose records count as written.
+        ``ahead``: while another plan is carried out, whose records count as written. ``cutover``: plan what is live at
+        once, and nothing else.
         """
         selection = self.project.selection.narrowed(sample=sample, since=since)
         side, kinds = self.project.destination, self.project.destination.connector.kinds
@@ -227,6 +236,7 @@ class Steps:
             source = self.project.source
             with wave.arrivals.turn if wave else nullcontext():
                 canonicalize(stage, kinds, source.mapping, raw="raw", into="canonical")
+                rewrite(stage, kinds, self.project.migration.rewrite, self.workspace)
                 waiting = wave.wait(stage) if wave else None
             if offline:
                 stage.schema("there", fresh=True)
@@ -249,11 +259,15 @@ class Steps:
                 selection,
                 waiting=waiting,
                 complaint=None if offline else self._complaint(),
+                live=Live(kinds, self.project.migration.cutover, cutover),
                 ahead=ahead,
             )
             self.workspace.plan.unlink(missing_ok=True)  # a plan cut off from here on is none
             plan = planner.make(quota_plan=side.account.plan, files=self.files())
             covered = coverage.measure(stage, source.mapping)
+            rewrites = totals(stage)
+            if self.project.migration.rewrite:
+                self.write("rewrites.json", list(register(stage)))
             unreadable = stage.rows(
                 "SELECT kind, field, raw, count(*) FROM canonical.problem GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3"
             )
@@ -262,7 +276,9 @@ class Steps:
                 f"records are unaccounted for: {plan.unaccounted}; this is a fault of migrator, please report it"
             )
         selected = selection.select.model_dump(mode="json", exclude_defaults=True)
-        self.write("plan.json", plan.as_json() | {"at": now(), "account": self._accounts(), "select": selected})
+        extra: dict[str, Any] = {"at": now(), "account": self._accounts(), "select": selected, "rewrites": rewrites}
+        extra |= {"cutover": True} if cutover else {}
+        self.write("plan.json", plan.as_json() | extra)
         self.write(
             "coverage.json",
             asdict(covered)
@@ -350,7 +366,12 @@ class Steps:
             return hashlib.sha256(document.model_dump_json().encode()).hexdigest()
 
         source, destination = self.project.source, self.project.destination
+        cutover = json.dumps(self.project.migration.cutover, sort_keys=True)
+        beside = {"rewrite": rules_digest(self.project.migration.rewrite)} if self.project.migration.rewrite else {}
+        live = {"cutover": hashlib.sha256(cutover.encode()).hexdigest()} if self.project.migration.cutover else {}
         return {
+            **live,
+            **beside,
             "kinds": of(source.connector.kinds),
             "source mapping": of(source.mapping),
             "destination mapping": of(destination.mapping),
@@ -368,14 +389,27 @@ class Steps:
 
     @holds("load")
     @keeps_stage
-    def load(self, digest: str, *, accept_losses: bool = False, progress: LoadProgress = silent_load) -> Loaded:
-        """Carry out the plan with this digest, from wherever an earlier load stopped."""
+    def load(
+        self,
+        digest: str,
+        *,
+        accept_losses: bool = False,
+        cutover: bool = False,
+        progress: LoadProgress = silent_load,
+    ) -> Loaded:
+        """Carry out the plan with this digest, from wherever an earlier load stopped.
+
+        ``cutover``: it is the one that writes what is live at once. Raises PlanError where it is of the other sort.
+        """
         plan = self.saved_plan()
         if not accept_losses:
             self.within_thresholds(plan)
         with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
             self._nothing_apart(stage, ledger, plan["digest"])
             files = self.files() | ({"undo": plan["undo"]} if plan.get("undo") else {})
+            if not plan.get("undo"):
+                live = Live(self.project.destination.connector.kinds, self.project.migration.cutover)
+                live.refuse(stage, switching=cutover)
             destination = self.destination()
             with quiet(destination, ledger, self.clock()):
                 loaded = self.loader(stage, ledger, destination, progress).load(digest, files)
@@ -550,7 +584,7 @@ class Steps:
             planner = Planner(stage, kinds, side.connector.manifest, side.mapping, self.project.source.account.vendor)
             files = self.files() | {"undo": plan if last else "all"}
             made = planner.summarize(counts, side.account.plan, files)
-        extra = {"at": now(), "account": self._accounts(), "undo": files["undo"]}
+        extra: dict[str, Any] = {"at": now(), "account": self._accounts(), "undo": files["undo"]}
         self.write("plan.json", made.as_json() | extra)
         self.note(made.digest, "undo", f"{made.units} units planned to be taken back")
         return made

@@ -18,9 +18,11 @@ from migrator.delivery import Deliverer
 from migrator.errors import AbsentError, InputError, RefusedError, TruncatedError, VendorError
 from migrator.manifest import Stream
 
+from .hooks import automation_rules
 from .writing import AGENT, Desk
 
 PAGED = ("contacts", "companies", "conversations")
+MACROS = "macros"
 MOST_PASSES = 10  # of a list whose records move while it is read
 FEW, MANY = 20, 1000  # messages: fewer than FEW are all there are, and MANY may be cut off (message_finder.rb)
 LAST_NUMBER = 2**31 - 1  # of a message
@@ -44,6 +46,13 @@ class Connection(Deliverer):
                 yield replace(page, records=[self._with_members(team) for team in page.records])
         else:
             yield from super().pages(stream, start, parents, view=view)
+
+    def _list(self, spec: Stream, path: str, params: dict[str, Any], start: Cursor | None) -> Iterator[Page]:
+        """Yield the pages of a list; macros have some in some versions, also where one in doubt is looked up."""
+        if path == self.manifest.streams[MACROS].path:
+            yield from automation_rules(self, MACROS, start, lambda stream: [])
+        else:
+            yield from super()._list(spec, path, params, start)
 
     def _paged(self, stream: str, start: Cursor | None) -> Iterator[Page]:
         """Yield a list by page numbers until a page is empty; once more where records went away meanwhile.
@@ -170,6 +179,14 @@ class Connection(Deliverer):
             if not listed:
                 return None
         raise VendorError(f"Chatwoot finds no end of contacts like {identifier[:40]!r}")
+
+    def complaint(self, kind: str, payload: Native) -> str | None:
+        """Return what this Chatwoot has against a record: only the enterprise edition knows SLA policies."""
+        try:
+            self.client.read("/sla_policies")
+        except (AbsentError, RefusedError):
+            return "this Chatwoot has no SLA policies, which are of the enterprise edition (Settings, SLA)"
+        return None
 
     def before(self, unit: Unit) -> Native:
         """Return what a record that is about to change holds in those places."""
