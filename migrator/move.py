@@ -9,7 +9,6 @@ it is read.
 from __future__ import annotations
 
 import json
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -174,15 +173,10 @@ class _Waves:
         return plan
 
     def _due(self, loading: Loading, gone: float, *, again: bool) -> bool:
-        """Tell whether the next wave is to be planned now: what is left lasts about as long as a plan takes, or the
-        quota keeps it for about as long and it ends soon after."""
-        lead, over, waits = self.took * EARLY, loading.over(), loading.waits()
+        over = loading.over()
         rate = (self.over + over) / (self.spent + gone) if gone else 0.0
-        left = (loading.units - over) / rate if rate else math.inf
-        if not waits:
-            return left <= lead and not again
-        soon = left <= max(lead, WINDOW_SECONDS) or not rate
-        return soon and waits <= lead and (waits >= self.took or not again)
+        left = (loading.units - over) / rate if rate else None
+        return due(left, loading.waits(), self.took, again=again)
 
     def _await(self, *, at_once: bool) -> None:
         """Wait until a wave is worth its plan, or is the last one. Raises what ended the reading."""
@@ -223,6 +217,19 @@ class _Waves:
         with Ledger(self.steps.workspace.ledger) as ledger:
             units = [unit.partition(":") for unit, *_ in ledger.quarantined(digest)]
         return [(kind, id) for kind, _, id in units]
+
+
+def due(left: float | None, waits: float, took: float, *, again: bool) -> bool:
+    """Tell whether the next wave is to be planned now, a plan taking ``took`` seconds; ``again``: there is one already.
+
+    That is when what is ``left`` to write lasts about as long (None: nothing is known of that yet), or when the quota
+    ``waits`` about as long and the rest goes within the minute after.
+    """
+    lead = took * EARLY
+    if not waits:
+        return left is not None and left <= lead and not again
+    soon = left is None or left <= max(lead, WINDOW_SECONDS)
+    return soon and waits <= lead and (waits >= took or not again)
 
 
 def agreed(steps: Steps, within: str) -> Terms:

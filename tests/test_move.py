@@ -15,7 +15,7 @@ from migrator import registry
 from migrator.errors import InputError, PlanError, VendorError
 from migrator.extract import Arrivals
 from migrator.ledger import Ledger
-from migrator.move import OFTEN, Moved, Terms, move
+from migrator.move import OFTEN, Moved, Terms, due, move
 from migrator.stage import Stage
 from migrator.steps import Steps, silent
 from migrator.testing.sandbox import Clock, Sandbox
@@ -264,6 +264,31 @@ def test_what_was_refused_is_left_to_the_last_wave_and_lies_in_its_quarantine(
         every = [unit for unit, *_ in ledger.quarantined()]
     assert len(last) == result.quarantined > 0
     assert all(every.count(unit) <= 2 for unit in last), "once in its own wave, once in the last"
+
+
+# ---- when a wave is planned -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("left", "waits", "again", "wanted"),
+    [
+        (100.0, 0.0, False, False),  # much is left to write
+        (14.0, 0.0, False, True),  # the plan is ready when that is written
+        (None, 0.0, False, False),  # nothing is written yet
+        (14.0, 0.0, True, False),  # one is ready
+        (30.0, 50.0, False, False),  # the quota waits: more will have arrived by the end of that
+        (30.0, 14.0, False, True),  # in time for when it lets go
+        (None, 14.0, False, True),
+        (300.0, 14.0, False, False),  # the minute that comes has enough to do
+        (30.0, 14.0, True, True),  # made too early: again, as it costs nothing
+        (30.0, 3.0, True, False),  # that would cost something
+        (30.0, 3.0, False, True),  # late, but there is none
+    ],
+)
+def test_a_wave_is_planned_as_late_as_is_early_enough(
+    left: float | None, waits: float, again: bool, wanted: bool
+) -> None:
+    assert due(left, waits, 10.0, again=again) is wanted
 
 
 # ---- terms ----------------------------------------------------------------------------------------------------------
