@@ -99,6 +99,24 @@ class Client:
         """
         return self._again(lambda: self._whole(self._once("GET", path, params=params)))
 
+    def ask(self, path: str, question: Any) -> requests.Response:
+        """POST a question, a search that the vendor takes no other way: it changes nothing and is repeated as a read is.
+
+        Raises what ``read`` raises.
+        """
+
+        def once() -> requests.Response:
+            try:
+                return self._whole(self._once("POST", path, json=question))
+            except UnknownOutcomeError as err:
+                raise RetryError(str(err)) from err
+            except RefusedError as err:
+                if err.status == 403:
+                    raise ForbiddenError(str(err), answer=err.answer) from err
+                raise
+
+        return self._again(once)
+
     def write(self, method: str, path: str, **how: Any) -> requests.Response:
         """Carry out one write. Repeated only where the vendor says that nothing was done (429).
 

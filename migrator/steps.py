@@ -276,7 +276,7 @@ class Steps:
                 f"records are unaccounted for: {plan.unaccounted}; this is a fault of migrator, please report it"
             )
         selected = selection.select.model_dump(mode="json", exclude_defaults=True)
-        extra = {"at": now(), "account": self._accounts(), "select": selected, "rewrites": rewrites}
+        extra: dict[str, Any] = {"at": now(), "account": self._accounts(), "select": selected, "rewrites": rewrites}
         extra |= {"cutover": True} if cutover else {}
         self.write("plan.json", plan.as_json() | extra)
         self.write(
@@ -584,7 +584,7 @@ class Steps:
             planner = Planner(stage, kinds, side.connector.manifest, side.mapping, self.project.source.account.vendor)
             files = self.files() | {"undo": plan if last else "all"}
             made = planner.summarize(counts, side.account.plan, files)
-        extra = {"at": now(), "account": self._accounts(), "undo": files["undo"]}
+        extra: dict[str, Any] = {"at": now(), "account": self._accounts(), "undo": files["undo"]}
         self.write("plan.json", made.as_json() | extra)
         self.note(made.digest, "undo", f"{made.units} units planned to be taken back")
         return made

@@ -78,7 +78,9 @@ class Translator:
             made = translate(to, way.dialect, rule, writer)
             natives, lost = self._settled(to, made, made.native)
             natives = [ADDED.sub(lambda named: numbers.get(named[1], named[0]), native) for native in natives]
-            does, why = self._judged(made, natives, lost, exact=kind.fields[label].exact)
+            does, why = self._carried(kind_name, rule, way) or self._judged(
+                made, natives, lost, exact=kind.fields[label].exact
+            )
             parts = natives if not does else [None]
             ordered = bool(getattr(to, "NAMES_ORDER", False))
             called = [json.loads(native).get("name") if native and ordered else None for native in parts]
@@ -90,6 +92,18 @@ class Translator:
             ]
         self.stage.insert("plan.translated", lines)
         self.stage.insert("plan.finding", found)
+
+    def _carried(self, kind_name: str, rule: Rule, way: Spoken) -> tuple[str, str] | None:
+        """Leave a rule that arrives as a record of another kind, in its vendor's own words (decision 0026)."""
+        own = getattr(find(way.dialect), "CARRIED_AS", {}).get(kind_name)
+        if rule.vendor != way.dialect or own is None:
+            return None
+        return "skip", f"it arrives as a {own.replace('_', ' ')}, in the vendor's own words"
+
+    def _added(self) -> set[str]:
+        """Return the statuses of the destination's own that tickets are moved into, by the mapping and the overlay."""
+        verbs = [variant.fields.get("status") for variant in self.mapping.kinds.get("ticket", ())]
+        return {str(native) for verb in verbs if verb and verb.values is not None for native in verb.back().values()}
 
     def _rules(self, kind_name: str, kind: Kind, to: Dialect) -> list[tuple[str, Rule]]:
         """Return the kind's rules, each with its id; with its place where the destination runs them by their names."""
@@ -202,7 +216,9 @@ class Translator:
         whole = "".join(natives)
         known = getattr(find(made.vendor), "LOOKED_UP", ())
         missing = [f"{kind.replace('_', ' ')} {id}" for kind, id in marks(whole) if not self._arrives(kind, id)]
+        there = self._added() if OPEN.search(whole) else set()
         open_ = [(kind, id) for kind, id in dict.fromkeys(OPEN.findall(whole)) if kind not in known]
+        open_ = [(kind, id) for kind, id in open_ if kind != "status" or id not in there]
         missing += [f"{kind.replace('_', ' ')} {id}" for kind, id in open_]
         if missing:
             more = f" and {len(missing) - FEW} more" if len(missing) > FEW else ""
