@@ -19,7 +19,7 @@ from tests.support.desks import steps
 from tests.support.vendor_data import vendor_file
 
 Native = dict[str, Any]
-KINDS = ("trigger", "automation", "macro", "view", "sla_policy", "schedule", "webhook")
+KINDS = ("trigger", "automation", "macro", "view", "sla_policy", "schedule", "holiday", "webhook")
 STREAMS = ("triggers", "jobs", "macros", "overviews", "slas")
 SEATS = {"people_without_seat": "create"}
 # What the page of Zammad tells to add, and how tickets are moved into it.
@@ -170,7 +170,7 @@ def test_hours_and_webhooks_move_and_a_secret_lies_in_no_file(tmp_path: Path, mo
     new = new_zammad(clock, added=False)
     run = moved(tmp_path, small(clock), new, monkeypatch, overlay=False)
     found = ends(run)
-    assert found["schedule", "create"] == found["webhook", "create"] == 1
+    assert found["schedule", "create"] == found["webhook", "create"] == found["holiday", "create"] == 1
     assert found["trigger", "create"] == 2
     assert "closed would match too" in reasons(run)  # solved and closed are one state there
     hours = next(one for one in new.store["calendars"].values() if one["name"] == "Hours 70")
@@ -205,7 +205,9 @@ def test_from_zammad_to_zammad_rules_lose_nothing_but_what_is_declared(
 
         group = post("groups", {"name": "Second level", "active": True})
         week = {day: {"active": True, "timeframes": [["08:00", "23:59"]]} for day in ("mon", "tue")}
-        calendar = post("calendars", {"name": "Early", "timezone": "Europe/Vienna", "business_hours": week})
+        off = {f"2026-12-{day}": {"active": True, "summary": "Christmas"} for day in (24, 25, 26)}
+        early = {"name": "Early", "timezone": "Europe/Vienna", "business_hours": week, "public_holidays": off}
+        calendar = post("calendars", early)
         hook = post("webhooks", {"name": "Out", "endpoint": "https://hooks.example/1", "signature_token": "s3cr3t"})
         reply = {
             "recipient": "ticket_customer",
@@ -234,7 +236,8 @@ def test_from_zammad_to_zammad_rules_lose_nothing_but_what_is_declared(
     (macro,) = new.store["macros"].values()
     assert (macro["group_ids"], macro["ux_flow_next_up"]) == ([there], "next_task")
     (sla,) = new.store["slas"].values()
-    assert new.store["calendars"][sla["calendar_id"]]["name"] == "Early"
+    early = new.store["calendars"][sla["calendar_id"]]
+    assert (early["name"], sorted(early["public_holidays"])) == ("Early", sorted(off))
     (overview,) = new.store["overviews"].values()
     assert (overview["role_ids"], overview["prio"]) == ([2], 7)
     assert [one.label for one in run.due()[1]] == ["Out", "b", "Close", "Mine"]  # the job was off

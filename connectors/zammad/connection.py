@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import base64
+import json
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
-from migrator.connector import Child, Finding, Native, Outcome, Promise, Unit, Written
+from migrator.connector import Child, Finding, Native, Outcome, Promise, Raw, Unit, Written
 from migrator.errors import AbsentError, InputError, RefusedError, UnknownOutcomeError
 from migrator.manifest import Call, Write
 
 from .fields import KEY, attribute
-from .reading import OURS, Reader, as_html, full_name
+from .reading import OURS, Reader, as_html, days_off, full_name
 from .rule_words import in_ids, names_in
 from .rules.names import AROUND_THE_CLOCK
 
@@ -113,6 +114,8 @@ class Connection(Reader):
             return [self._joined(unit)]
         if unit.kind == "ticket_link":
             return [self._linked(unit)]
+        if unit.kind == "holiday":
+            return [self._day_off(unit)]
         if unit.kind == "custom_field":
             return self._field(units)
         if unit.kind == "ticket" and unit.action == "create":
@@ -258,6 +261,43 @@ class Connection(Reader):
         there = any((one["link_type"], str(one["link_object_value"])) == (how, other) for one in links)
         return Written(f"{ticket}:{how}:{other}") if there else None
 
+    # ---- days off ---------------------------------------------------------------------------------------------------
+
+    def _day_off(self, unit: Unit) -> Written:
+        """Add days off to their calendar, or take them out: the whole of its days is written at once."""
+        create = unit.action == "create"
+        calendar, _, first = (unit.there or f"{unit.refs.get('schedule')}:{unit.payload.get('first')}").partition(":")
+        with self._alone:
+            try:
+                native = self._read(f"/calendars/{calendar}")
+            except AbsentError:
+                if create:
+                    raise RefusedError(f"calendar {calendar} is no longer there", status=404) from None
+                return Written(unit.there)
+            held = dict(native.get("public_holidays") or {})
+            if create:
+                days = _days(str(unit.payload["first"]), str(unit.payload["last"]))
+                held |= {day: {"active": True, "summary": unit.payload["name"]} for day in days}
+            else:
+                told = Raw(calendar, json.dumps(native).encode())
+                gone = next((json.loads(one.body) for one in days_off(told) if one.id == unit.there), None)
+                for day in _days(gone["first"], gone["last"]) if gone else ():
+                    held.pop(day, None)
+            self.client.write("PUT", f"/calendars/{calendar}", json={"public_holidays": held})
+        return Written(f"{calendar}:{first}")
+
+    def _is_off(self, unit: Unit) -> Written | None:
+        calendar, _, first = (unit.there or f"{unit.refs.get('schedule')}:{unit.payload.get('first')}").partition(":")
+        try:
+            held = self._read(f"/calendars/{calendar}").get("public_holidays") or {}
+        except AbsentError:
+            held = {}
+        if unit.action == "create":
+            there = bool(held.get(first, {}).get("active")) and held[first].get("summary") == unit.payload["name"]
+        else:
+            there = not held.get(first, {}).get("active")
+        return Written(f"{calendar}:{first}") if there else None
+
     # ---- doubt ------------------------------------------------------------------------------------------------------
 
     def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
@@ -268,6 +308,8 @@ class Connection(Reader):
         for at, unit in enumerate(units):
             if unit.kind == "membership":
                 found[at] = self._stands_in(unit)
+            elif unit.kind == "holiday":
+                found[at] = self._is_off(unit)
             elif unit.action != "create":
                 found[at] = self._stood(unit)
             elif unit.kind == "custom_field":
@@ -399,6 +441,12 @@ def _person(unit: Unit, body: Native) -> Native:
     if unit.kind == "agent" and role:
         body["roles"] = ["Admin", "Agent"] if role == "admin" else ["Agent"]
     return body
+
+
+def _days(first: str, last: str) -> list[str]:
+    """Return every day from the first to the last, at most a year of them."""
+    begins, ends = date.fromisoformat(first), date.fromisoformat(last)
+    return [(begins + timedelta(days=at)).isoformat() for at in range(min((ends - begins).days, 366) + 1)]
 
 
 def split_name(name: str) -> tuple[str, str]:

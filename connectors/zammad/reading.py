@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +23,7 @@ from migrator.manifest import Stream
 from .rule_words import DEFAULT, FIXED, in_words
 
 OBJECTS = {"tickets": "Ticket", "users": "User", "organizations": "Organization"}
+MADE = ("memberships", "holidays")  # of what other records hold
 BELONGS = ("ticket_articles", "links")  # to a ticket, and told with it
 OURS = ("read", "create", "change", "overview")  # the access we give ourselves; people have "full", or less
 NOBODY = "1"  # the user who stands where there is none: the owner of a ticket without an owner
@@ -110,6 +112,9 @@ class Reader(Deliverer):
             for page in super().pages("groups", start, parents):
                 members = [one for group in page.records for one in _members(group)]
                 yield replace(page, records=[one for one in members if one.id not in hidden])
+        elif stream == "holidays":
+            for page in super().pages("calendars", start, parents):
+                yield replace(page, records=[one for calendar in page.records for one in days_off(calendar)])
         elif stream in RULES:
             pages = super().pages(stream, start, parents, view=view)
             every = [self._shaped(stream, one) for page in pages for one in page.records]
@@ -134,9 +139,9 @@ class Reader(Deliverer):
             numbers = list(dict.fromkeys(id.partition(":")[0] for id in ids))
             with ThreadPoolExecutor(self.workers) as pool:
                 return "tickets", [found.ticket for found in pool.map(self.looked, numbers) if found]
-        if variant.stream == "memberships":
-            found = [one for page in self.pages("memberships", None, lambda _: ()) for one in page.records]
-            return "memberships", [one for one in found if one.id in set(ids)]
+        if variant.stream in MADE:
+            found = [one for page in self.pages(variant.stream, None, lambda _: ()) for one in page.records]
+            return variant.stream, [one for one in found if one.id in set(ids)]
         stream, records = super().peek(kind, variant_name, targets)
         return stream, records if stream in BELONGS else [self._shaped(stream, one) for one in records]
 
@@ -332,6 +337,27 @@ def _members(group: Raw) -> list[Raw]:
         body = {"id": f"{native['id']}:{user}", "group_id": native["id"], "user_id": user}
         found.append(Raw(str(body["id"]), json.dumps(body).encode()))
     return found
+
+
+def days_off(calendar: Raw) -> list[Raw]:
+    """Return the days off of a calendar; days that follow each other under one name are one."""
+    native = json.loads(calendar.body)
+    runs: list[Native] = []
+    for day, one in sorted((native.get("public_holidays") or {}).items()):
+        name = str(one.get("summary") or "")
+        if not one.get("active") or one.get("removed"):
+            continue
+        last = runs[-1] if runs else None
+        if (
+            last
+            and last["name"] == name
+            and date.fromisoformat(last["last"]) + timedelta(days=1) == date.fromisoformat(day)
+        ):
+            last["last"] = day
+        else:
+            id = f"{native['id']}:{day}"
+            runs.append({"id": id, "calendar_id": native["id"], "name": name, "first": day, "last": day})
+    return [Raw(str(one["id"]), json.dumps(one, ensure_ascii=False).encode()) for one in runs]
 
 
 def _files(article: Native) -> list[Native]:

@@ -117,7 +117,7 @@ def provided(need: Need) -> tuple[str, str, dict[str, Any]] | str:
 
 def _calendar() -> tuple[str, str, dict[str, Any]]:
     every = {day: {"active": True, "timeframes": [["00:00", "23:59"]]} for day in names.DAYS}
-    hours = json.dumps({"business_hours": every, "public_holidays": {}})
+    hours = json.dumps({"business_hours": every})
     return (
         "schedule",
         f"{NEEDED}{names.AROUND_THE_CLOCK}",

@@ -37,7 +37,6 @@ from migrator.rules.rule import (
     Action,
     Comment,
     Follow,
-    Holiday,
     Hook,
     Kind,
     Mail,
@@ -102,25 +101,22 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
 
 
 def _calendar(native: Mapping[str, Any]) -> Rule:
-    """Return the working hours of a week; what ends at 23:59 ends with the day (app/models/calendar.rb)."""
-    hours, off = native.get("business_hours") or {}, native.get("public_holidays") or {}
+    """Return the working hours of a week; what ends at 23:59 ends with the day (app/models/calendar.rb).
+
+    Days off are records of their own.
+    """
+    hours = native.get("business_hours") or {}
     shifts = []
     for at, day in enumerate(names.DAYS):
         held = hours.get(day) or {}
         for begins, ends in sorted(held.get("timeframes") or ()) if held.get("active") else ():
             until = 1440 if ends in ("23:59", "24:00") else _minute(ends)
             shifts.append(Shift(begins=at * 1440 + _minute(begins), ends=at * 1440 + until))
-    days = [
-        Holiday(name=str(one.get("summary") or ""), first=day, last=day)
-        for day, one in sorted(off.items())
-        if one.get("active") and not one.get("removed")
-    ]
     return Rule(
         vendor="zammad",
         kind="schedule",
         name=native.get("name") or "",
         shifts=tuple(shifts),
-        holidays=tuple(days),
     )
 
 

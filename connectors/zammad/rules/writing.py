@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
 from typing import Any
 
 from migrator.rules import template
@@ -77,7 +76,7 @@ def rule(source: Rule) -> Translation:
 
 
 def _calendar(book: Notebook) -> Translation:
-    """Return working hours and days off; a time that ends with the day is written 23:59, which Zammad takes for it."""
+    """Return working hours; a time that ends with the day is written 23:59, which Zammad takes for it."""
     source = book.rule
     frames: dict[str, list[list[str]]] = {day: [] for day in names.DAYS}
     for shift in source.shifts:
@@ -91,14 +90,7 @@ def _calendar(book: Notebook) -> Translation:
     hours = {day: {"active": bool(times), "timeframes": sorted(times)} for day, times in frames.items()}
     if not source.shifts:
         book.add("rule", "no working hours", "untranslatable", "Zammad takes no calendar without any")
-    off: dict[str, Native] = {}
-    for one in source.holidays:
-        first, last = date.fromisoformat(one.first), date.fromisoformat(one.last)
-        for at in range(min((last - first).days, 366) + 1):
-            off[(first + timedelta(days=at)).isoformat()] = {"active": True, "summary": one.name}
-    if len(off) > len(source.holidays):
-        book.add("rule", "days off", "equivalent", "each day of several stands by itself")
-    return book.done({"name": source.name, "business_hours": hours, "public_holidays": off})
+    return book.done({"name": source.name, "business_hours": hours})
 
 
 def _clock(minutes: int) -> str:
