@@ -297,7 +297,7 @@ class Steps:
                 f"records are unaccounted for: {plan.unaccounted}; this is a fault of migrator, please report it"
             )
         selected = selection.select.model_dump(mode="json", exclude_defaults=True)
-        extra = {"at": now(), "account": self._accounts(), "select": selected, "rewrites": rewrites}
+        extra: dict[str, Any] = {"at": now(), "account": self._accounts(), "select": selected, "rewrites": rewrites}
         extra |= {"cutover": True} if cutover else {}
         self.write("plan.json", plan.as_json() | extra)
         self.write(
