@@ -37,6 +37,12 @@ def stops(source: Any) -> bool:
     return bool(client and client.pacer.cancelled())
 
 
+def waits(source: Any) -> bool:
+    """Tell whether the source's quota keeps the next call waiting."""
+    client = getattr(source, "client", None)
+    return client is not None and not client.pacer.fits()
+
+
 def with_bytes(kinds: Kinds) -> list[str]:
     """Return the kinds whose records have bytes."""
     return [k for k, kind in kinds.kinds.items() if any(field.type == "blob" for field in kind.fields.values())]
@@ -82,7 +88,7 @@ def download(
                 urls = dict(todo)
                 giver = source.part(kind_name) if todo and isinstance(source, Joined) else source
                 hands = min(workers, getattr(giver, "workers", workers))
-                with ThreadPoolExecutor(hands) as pool, _noting(stage, dataset) as note:
+                with ThreadPoolExecutor(hands) as pool, _noting(stage, dataset, giver) as note:
                     for at, found in enumerate(_fetched(giver, workspace, todo, pool), 1):
                         note((*found, urls[found[0]]))
                         failed += found[1] is None
@@ -95,9 +101,9 @@ def download(
 
 
 @contextmanager
-def _noting(stage: Stage, dataset: str) -> Iterator[Callable[[tuple[Any, ...]], None]]:
+def _noting(stage: Stage, dataset: str, source: Source) -> Iterator[Callable[[tuple[Any, ...]], None]]:
     """Give what notes which bytes came, some at a time: a note is a commit. Those of the last second a death forgets,
-    and their bytes are fetched again."""
+    and their bytes are fetched again; nothing stays unnoted while the quota keeps the next."""
     notes: list[tuple[Any, ...]] = []
     noted = time.monotonic()
 
@@ -109,7 +115,7 @@ def _noting(stage: Stage, dataset: str) -> Iterator[Callable[[tuple[Any, ...]], 
 
     def note(found: tuple[Any, ...]) -> None:
         notes.append(found)
-        if len(notes) >= NOTES or time.monotonic() - noted >= 1:
+        if len(notes) >= NOTES or time.monotonic() - noted >= 1 or waits(source):
             write()
 
     try:
@@ -208,6 +214,21 @@ def _kept(workspace: Workspace, chunks: Iterator[bytes], parts: dict[str, str]) 
             Path(part).unlink(missing_ok=True)
 
 
+def _keep(part: Path, home: Path) -> None:
+    """Give a durable file its name in the store, durably: the name lies in the folder, which is written by itself."""
+    fresh = not home.parent.is_dir()
+    home.parent.mkdir(exist_ok=True)
+    part.replace(home)
+    if os.name != "posix":
+        return
+    for folder in (home.parent, home.parent.parent)[: 1 + fresh]:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetched:
     id, url = row
     if stops(source):
@@ -224,9 +245,7 @@ def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetche
                     size += len(chunk)
                 file.flush()
                 os.fsync(file.fileno())
-            home = workspace.blob(digest.hexdigest())
-            home.parent.mkdir(exist_ok=True)
-            Path(part).replace(home)
+            _keep(Path(part), workspace.blob(digest.hexdigest()))
             return id, digest.hexdigest(), size, None
         except VendorError as err:
             Path(part).unlink(missing_ok=True)

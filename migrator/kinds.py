@@ -33,10 +33,15 @@ COLUMN: Mapping[str, str] = {  # DuckDB's type for each of ours
 
 
 class Skip(Document):
-    """Records with a true ``when`` are not written: ``because`` is why, ``unless_referenced`` keeps the needed ones."""
+    """Records with a true ``when`` are not written: ``because`` is why, ``unless_referenced`` keeps the needed ones.
+
+    ``unless_written``: only where the destination writes none of the kind, so that nobody is asked to make by hand what
+    every account has.
+    """
 
     because: str
     unless_referenced: Flag = False
+    unless_written: Flag = False
 
 
 class Field(Document):

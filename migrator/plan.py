@@ -145,7 +145,9 @@ class Planner:
             )
         stage.run("CREATE TABLE anew.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
         self._labels()
-        decider = Decider(stage, self.kinds, self.manifest, self.mapping, self.source, self.found, self.without_seat)
+        needed = translate.Translator(stage, self.kinds, self.manifest, self.mapping).needed()
+        manifest = self.manifest.model_copy(update={"setup": (*self.manifest.setup, *needed)})
+        decider = Decider(stage, self.kinds, manifest, self.mapping, self.source, self.found, self.without_seat)
         predictor = Predictor(decider, anew=not self.ahead)
         delta = Delta(decider, self.look, self.edited, self.deleted, self.since, left)
         for kind_name in self.kinds.in_order():
@@ -179,15 +181,18 @@ class Planner:
             said = self.complaint(kind_name, json.loads(payload))
             if said is None:
                 continue
+            whole = id.partition("~")[0]  # of a rule that becomes several, none is written without the others
+            these = "(id = ? OR id LIKE ? ESCAPE '!')"
+            parts = (whole, whole.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "~%")
             self.stage.run(
-                "UPDATE plan.decided SET action = 'manual', reason = ? WHERE kind = ? AND id = ? AND as_kind = ?",
+                f"UPDATE plan.decided SET action = 'manual', reason = ? WHERE kind = ? AND as_kind = ? AND {these}",
                 f"{self.manifest.title} does not take it: {said}",
                 of,
-                id,
                 kind_name,
+                *parts,
             )
-            self.stage.run("DELETE FROM plan.payload WHERE as_kind = ? AND id = ?", kind_name, id)
-            self.stage.run(f"DELETE FROM predicted.{name(kind_name)} WHERE id = ? AND _kind = ?", id, of)
+            self.stage.run(f"DELETE FROM plan.payload WHERE as_kind = ? AND {these}", kind_name, *parts)
+            self.stage.run(f"DELETE FROM predicted.{name(kind_name)} WHERE _kind = ? AND {these}", of, *parts)
 
     def summarize(self, counts: dict[str, int], quota_plan: str | None, files: dict[str, str]) -> Plan:
         """Return the summary of the plan that lies in the stage."""

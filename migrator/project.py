@@ -212,6 +212,7 @@ class Side:
         client = Client(self.base_url(), self._auth(), pacer)
         if session is not None:
             client.session = session
+        client.session.headers.update(self.connector.manifest.headers)
         if sleep is not None:
             client.sleep = pacer.sleep = sleep
         if monotonic is not None:

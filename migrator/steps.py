@@ -6,9 +6,8 @@ import functools
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,27 +64,6 @@ def keeps_stage(step: Callable[Concatenate[Steps, P], T]) -> Callable[Concatenat
 def now() -> str:
     """Return the time, for the history of runs."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-@dataclass(frozen=True)
-class Loading:
-    """A load in a thread of its own. ``alone``: no plan may be made meanwhile. ``waits``: for how many seconds yet the
-    destination's quota keeps it."""
-
-    future: Future[Loaded]
-    units: int
-    over: Callable[[], int]  # units written or put aside
-    waits: Callable[[], float]
-    alone: bool
-
-    @property
-    def ended(self) -> bool:
-        """Tell whether it has come to its end, whichever."""
-        return self.future.done()
-
-    def result(self) -> Loaded:
-        """Return what it did, once it has ended. Raises what ended it."""
-        return self.future.result()
 
 
 @dataclass
@@ -219,6 +197,7 @@ class Steps:
                 "counted": dict(extracted.counted),
                 "bytes_failed": failed,
                 "refused": dict(extracted.refused),
+                "mended": extracted.mended,
             },
         )
         self.note("", "extract", f"{sum(extracted.rows.values())} records")
@@ -436,39 +415,11 @@ class Steps:
                 loaded = self.loader(stage, ledger, destination, progress).load(digest, files)
             if plan.get("undo"):
                 ledger.deactivate(stage.rows("SELECT kind, id FROM plan.planned WHERE reason = ?", SWITCHED_OFF))
-            self._loaded(ledger, plan["digest"], loaded)
+            self.loaded(ledger, plan["digest"], loaded)
         return loaded
 
-    @contextmanager
-    def loading(self, digest: str, progress: LoadProgress = silent_load) -> Iterator[Loading]:
-        """Carry out the plan with this digest in a thread of its own, its calls set apart: the next can be planned.
-
-        Leaving the ``with`` waits for the end; leaving it by an error ends the load after the calls under way.
-        """
-        with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
-            destination = self.destination()
-            loader = self.loader(stage, ledger, destination, progress, orders.PLANNED)
-            loader.begin(digest, self.files())
-            orders.set_apart(stage, loader.plan)
-
-            def carry_out() -> Loaded:
-                with quiet(destination, ledger, self.clock()):
-                    return loader.carry_out()
-
-            units, alone = orders.units(stage), not orders.creates_only(stage)
-            with ThreadPoolExecutor(1, "load") as pool:
-                future = pool.submit(carry_out)  # from here on the stage is the loader's
-                try:
-                    over = functools.partial(orders.over, ledger, loader.plan)
-                    yield Loading(future, units, over, destination.client.pacer.waits_seconds, alone)
-                    loaded = future.result()
-                except BaseException:
-                    loader.stop()
-                    raise
-            orders.let_go(stage)
-            self._loaded(ledger, loader.plan, loaded)
-
-    def _loaded(self, ledger: Ledger, digest: str, loaded: Loaded) -> None:
+    def loaded(self, ledger: Ledger, digest: str, loaded: Loaded) -> None:
+        """Note what a load came to."""
         ledger.note(digest, "load", now(), f"{loaded.written} units written, {loaded.quarantined} in quarantine")
 
     def _nothing_apart(self, stage: Stage, ledger: Ledger, digest: str) -> None:
@@ -633,7 +584,7 @@ class Steps:
             planner = Planner(stage, kinds, side.connector.manifest, side.mapping, self.project.source.account.vendor)
             files = self.files() | {"undo": plan if last else "all"}
             made = planner.summarize(counts, side.account.plan, files)
-        extra = {"at": now(), "account": self._accounts(), "undo": files["undo"]}
+        extra: dict[str, Any] = {"at": now(), "account": self._accounts(), "undo": files["undo"]}
         self.write("plan.json", made.as_json() | extra)
         self.note(made.digest, "undo", f"{made.units} units planned to be taken back")
         return made

@@ -64,6 +64,13 @@ class Connection(Reader):
 
     def activate(self, unit: Unit, switch: str) -> None:
         """Switch a scrip on. May be called again. Raises RefusedError where it is gone."""
+        if "sql" in self.channels and unit.there.isdecimal():
+            self._sql().switch([int(unit.there)])
+            on = int(unit.there) in self._sql().scrips()
+            self._custom.switched(unit.there, on=on)
+            if not on:
+                raise RefusedError(f"{unit.kind} {unit.id}: scrip {unit.there} is no longer there", status=404)
+            return
         (outcome,) = self._custom.carry_out([replace(unit, action="on")], [{}])
         if isinstance(outcome, RefusedError):
             raise outcome
@@ -180,13 +187,26 @@ class Connection(Reader):
         shown = str(self.client.read(f"/ticket/{ticket}").json()["id"])
         if shown != ticket:
             raise RefusedError(f"ticket {ticket} is merged into {shown} already")
-        people = self._watching(other)
+        unit = unit if unit.mark else replace(unit, mark=self._people_of(other))
         said = self.client.write("PUT", f"/ticket/{ticket}", json={"MergeInto": int(other)}).text
         if not self._has_link(unit):
             raise RefusedError(f"ticket {ticket} was not merged into {other}", status=200, answer=said[:4000])
-        if self._watching(other) != people:
-            self.client.write("PUT", f"/ticket/{other}", json=people)
+        self._people_back(unit)
         return Written(f"{ticket}:MergedInto:{other}")
+
+    def marks(self, units: Sequence[Unit]) -> list[str]:
+        """Return the people of the ticket each merge goes into, before it: whatever becomes of the answer."""
+        merges = [unit.kind == "ticket_link" and unit.variant == "merge" for unit in units]
+        return [self._people_of(u.refs["other"]) if is_one else "" for u, is_one in zip(units, merges, strict=True)]
+
+    def _people_of(self, ticket: str) -> str:
+        return json.dumps(self._watching(ticket), sort_keys=True)
+
+    def _people_back(self, unit: Unit) -> None:
+        """Leave the ticket that another was merged into with the people it had; doing it twice harms nothing."""
+        other = unit.refs["other"]
+        if unit.mark and self._people_of(other) != unit.mark:
+            self.client.write("PUT", f"/ticket/{other}", json=json.loads(unit.mark))
 
     def _watching(self, ticket: str) -> dict[str, list[str]]:
         native = self.client.read(f"/ticket/{ticket}").json()
@@ -238,7 +258,11 @@ class Connection(Reader):
             return self._field_there(unit)
         if unit.kind == "ticket_link":
             link = f"{unit.refs['ticket']}:{_how(unit)}:{unit.refs['other']}"
-            return Written(link) if self._has_link(unit) else None
+            if not self._has_link(unit):
+                return None
+            if unit.variant == "merge":
+                self._people_back(unit)
+            return Written(link)
         if unit.kind == "membership":
             return _joined(unit) if self._teams.holds(unit.refs["group"], unit.refs["agent"]) else None
         write, call = self._declared(unit)

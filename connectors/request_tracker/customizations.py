@@ -13,8 +13,16 @@ from typing import Any
 from migrator.connector import Native, Outcome, Raw, Unit, Written
 from migrator.errors import RefusedError, UnknownOutcomeError
 
+from .rules.reading import scrip
+
 HERE = Path(__file__).parent
-STREAMS = {"template": "templates", "script": "scrips", "role_right": "rights", "saved_query": "searches"}
+STREAMS = {
+    "template": "templates", "script": "scrips", "role_right": "rights", "saved_query": "searches",
+    "trigger": "scrips", "view": "searches",
+}  # fmt: skip
+# Of a rule of another desk's: what it rests on besides, and what the database names by itself.
+BESIDE = ("Disabled", "SortOrder", "Helpers", "Statuses", "Template", "id")
+NAMES = {"Condition": "ScripCondition", "Action": "ScripAction"}
 # What makes two records of a stream the same.
 SAME: dict[str, tuple[str, ...]] = {
     "templates": ("Scope", "Name"),
@@ -33,15 +41,26 @@ class Customizations:
     def __init__(self, run: Callable[[str], str]) -> None:
         self._run = run
         self._dumped: dict[str, list[Native]] = {}
+        self._switching: list[Native] = []  # scrips as they stand while one after another is switched
 
     def read(self, stream: str) -> list[Raw]:
         """Return a stream whole. One run of the command brings all four; each of them is handed over once."""
         if stream not in self._dumped:
             self._dumped = self.dump()
-        return [
-            Raw(str(row["id"]), json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
-            for row in self._dumped.pop(stream)
-        ]
+        return [_raw(row) for row in self._dumped.pop(stream)]
+
+    def switched(self, id: str, *, on: bool) -> None:
+        """Note how a scrip stands that was switched in the database: ``seen`` need not run the command for it."""
+        self._switching = self._switching or self.dump()["scrips"]
+        for row in self._switching:
+            if str(row["id"]) == id:
+                row["Disabled"] = "0" if on else "1"
+
+    def seen(self, stream: str) -> list[Raw]:
+        """Return a stream as it stands now."""
+        if stream == "scrips" and self._switching:
+            return [_raw(row) for row in self._switching]
+        return self.read(stream)
 
     def dump(self) -> dict[str, list[Native]]:
         """Return the rows of all four streams as they stand now. Raises RefusedError."""
@@ -58,14 +77,19 @@ class Customizations:
 
     def carry_out(self, units: Sequence[Unit], bodies: Sequence[Native]) -> list[Outcome]:
         """Make, take away or switch these, one after another in one run; a refusal is its record's alone."""
-        self._dumped = {}
+        self._dumped, self._switching = {}, []
         rows = [
-            {**body, "stream": STREAMS[unit.kind], "act": unit.action, "id": unit.there}
+            {**_row(unit, body), "stream": STREAMS[unit.kind], "act": unit.action, "id": unit.there}
             for unit, body in zip(units, bodies, strict=True)
         ]
         script = (HERE / "change.pl").read_text(encoding="utf-8")
         packed = b64encode(json.dumps(rows).encode()).decode("ascii")
-        said = self._run(script.replace("'MIGRATOR_ROWS'", f"'{packed}'"))
+        try:
+            said = self._run(script.replace("'MIGRATOR_ROWS'", f"'{packed}'"))
+        except RefusedError as err:
+            if isinstance(err.__cause__, OSError):
+                raise  # the command is not there: it did nothing
+            raise UnknownOutcomeError(f"the import command did not end well: {err}") from err
         outcomes: list[Outcome] = [None] * len(units)
         for text in re.findall(r"^migrator-done: (\[.*\])$", said, re.MULTILINE):
             at, id, why = json.loads(text)
@@ -80,11 +104,45 @@ class Customizations:
     def find(unit: Unit, body: Native, known: Iterable[str], held: Mapping[str, list[Native]]) -> Written | None:
         """Return the record that a call in doubt made, among those ``held`` (of ``dump``)."""
         stream = STREAMS[unit.kind]
-        wanted = _digest(stream, body)
+
+        def told(row: Native) -> object:
+            return _digest(stream, row) if unit.kind != "trigger" else _scrip(row)
+
+        wanted = told(body)
         for row in held[stream]:
-            if str(row["id"]) not in known and _digest(stream, row) == wanted:
+            if str(row["id"]) not in known and told(row) == wanted:
                 return Written(str(row["id"]))
         return None
+
+
+def _raw(row: Native) -> Raw:
+    return Raw(str(row["id"]), json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
+
+
+def _row(unit: Unit, body: Native) -> Native:
+    """Return a payload as change.pl takes it."""
+    if unit.kind == "view":
+        return {key: value for key, value in body.items() if key != "Statuses"}
+    if unit.kind != "trigger" or not body:
+        return body
+    named = {name: body.get(theirs) for name, theirs in NAMES.items()}
+    beside = [name for name in ("Queues", "Statuses", "SortOrder", "Disabled") if name in body]
+    return {key: value for key, value in {**body, **named}.items() if key not in beside} | {
+        "Scopes": ["everything"],
+        "Rule": True,
+    }
+
+
+def _scrip(row: Native) -> Native:
+    """Return what a rule's scrip does: of a payload, or of a row of dump.pl."""
+    told = scrip(row) if "Condition" in row else row
+    if told.get("To"):
+        told = {**told, "ScripAction": ""}
+    return {
+        key: value.replace("\r\n", "\n").strip() if isinstance(value, str) else value
+        for key, value in told.items()
+        if key not in BESIDE
+    }
 
 
 def _digest(stream: str, row: Native) -> str:

@@ -22,18 +22,45 @@
     $told->('templates', { Scope => $one->Queue ? 'queue: ' . $one->QueueObj->Name : 'everything',
       map { $_ => $one->$_ } qw(id Name Description Type Content) });
   }
+  my $queue_of = sub {
+    my $queue = RT::Queue->new(RT->SystemUser);
+    $queue->LoadByCols(Name => $_[0]);
+    return $queue->id;
+  };
+  my $recipient = sub {
+    my $text = shift;
+    return "other $text" if $text =~ /\D/;
+    my $principal = RT::Principal->new(RT->SystemUser);
+    $principal->Load($text);
+    return "other $text" unless $principal->id;
+    return "user $text" if $principal->IsUser;
+    my $group = $principal->Object;
+    return 'all agents' if $group->Domain eq 'SystemInternal' and $group->Name eq 'Privileged';
+    my $queue = $group->Domain eq 'UserDefined' ? $queue_of->($group->Name) : undef;
+    return $queue ? "queue $queue" : 'group ' . $group->Name;
+  };
   my $scrips = $every->('Scrips');
   while (my $one = $scrips->Next) {
-    my (@on, $stage);
+    my (@on, @in, $stage);
     my $added = RT::ObjectScrips->new(RT->SystemUser);
     $added->LimitToScrip($one->id);
     while (my $link = $added->Next) {
       my $queue = RT::Queue->new(RT->SystemUser);
       $queue->Load($link->ObjectId) if $link->ObjectId;
       push @on, $link->ObjectId ? 'queue: ' . $queue->Name : 'everything';
+      push @in, $link->ObjectId if $link->ObjectId;
       $stage ||= $link->Stage;
     }
-    $told->('scrips', { Scopes => [sort @on], Stage => $stage, Condition => $one->ConditionObj->Name,
+    my ($action, %more) = ($one->ActionObj);
+    if ($action->ExecModule =~ /^(?:Notify|Autoreply)/) {
+      my $template = RT::Template->new(RT->SystemUser);
+      $template->LoadByName(Name => $one->Template, Queue => @in == 1 ? $in[0] : 0);
+      $template->LoadGlobalTemplate($one->Template) unless $template->id;
+      $more{Text} = $template->Content if $template->id;
+    }
+    $more{To} = [map { $recipient->($_) } grep { $_ ne 'AlwaysNotifyActor' } split /\s*,\s*/, $action->Argument // '']
+      if $action->ExecModule eq 'NotifyGroup';
+    $told->('scrips', { %more, Queues => [sort { $a <=> $b } @in], Scopes => [sort @on], Stage => $stage, Condition => $one->ConditionObj->Name,
       Action => $one->ActionObj->Name, Template => $one->Template, map { $_ => $one->$_ }
       qw(id Description Disabled CustomIsApplicableCode CustomPrepareCode CustomCommitCode) });
   }

@@ -301,7 +301,7 @@ class Reader(Deliverer):
             return super().peek(kind, variant_name, targets)
         if stream in STREAMS.values():
             wanted = {there for there, _ in targets}
-            return stream, [record for record in self._custom.read(stream) if record.id in wanted]
+            return stream, [record for record in self._custom.seen(stream) if record.id in wanted]
         if stream == "groups":
             teams = dict.fromkeys(
                 self._teams.of(":".join(there.split(":")[: 2 if there.startswith(PEOPLE) else 1]))[0]

@@ -24,6 +24,8 @@ def extract(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
         f"{sum(brought.rows.values()):,} records staged in {steps.workspace.stage}; "
         f"next: `migrator plan -w {workspace}`"
     )
+    if brought.mended:
+        say(f"{brought.mended:,} answers held half an emoji, or what is no text at all; U+FFFD stands in its place")
     if brought.bytes_failed:
         say(f"{brought.bytes_failed:,} files could not be fetched; the plan names them")
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import subprocess
 from typing import Any
 
 import pytest
 
+from migrator.rules.conditions import All, Lit, Tags, Text, path
+from migrator.rules.rule import Comment, Hook, Mail, Recipient, Rule, SetField, SetTags
+from migrator.rules.template import Said, Template
 from tests.support.connectors import connector
 from tests.support.rule_engines import Native, Update, zendesk
 from tests.support.rule_worlds import updates
@@ -164,3 +168,107 @@ def test_no_value_becomes_perl() -> None:
     check = f"sub {{ my $self = shift;\n{made.native[0]['CustomCommitCode']}\n}}\n"
     done = subprocess.run([PERL, "-c", "-e", check], capture_output=True, text=True, timeout=60)
     assert "syntax OK" in done.stderr
+
+
+# Runs a scrip's condition and what it does on a ticket that holds the very strings, and tells what it was given.
+GIVEN = r"""
+use strict; use warnings; use JSON::PP; use utf8;
+my $world = decode_json(join '', <STDIN>);
+my (@given, $subject, $tag);
+package RT; sub Nobody { return bless {}, 'Thing' }
+package Thing; our $AUTOLOAD;
+sub AUTOLOAD {
+    my ($self, @rest) = @_;
+    my ($name) = $AUTOLOAD =~ /(\w+)$/;
+    return if $name eq 'DESTROY';
+    return $subject if $name eq 'Subject';
+    return $tag if $name eq 'Content' && !@rest;
+    return [] if $name eq 'TransactionBatch';
+    return [ bless({}, 'Thing') ] if $name eq 'ItemsArrayRef';
+    push @given, $rest[-1] if $name =~ /^(?:AddCustomFieldValue|Correspond|SetSubject)$/;
+    return bless {}, 'Thing';
+}
+package main;
+my @answers;
+for my $one (@$world) {
+    my @codes = map { my $sub = eval "sub { my \$self = shift;\nno strict; no warnings;\n$_\n}"; die "$@\n$_" if $@; $sub }
+        $one->{asks}, $one->{does};
+    @given = ();
+    ($subject, $tag) = ("a $one->{text} b", $one->{text});
+    my $same = $codes[0]->(bless {}, 'Thing') ? 1 : 0;
+    ($subject, $tag) = ('another', 'another');
+    my $other = $codes[0]->(bless {}, 'Thing') ? 1 : 0;
+    $codes[1]->(bless {}, 'Thing');
+    push @answers, [$same, $other, @given];
+}
+print encode_json(\@answers);
+"""
+SIGNS = [
+    "'",
+    '"',
+    "\\",
+    "{",
+    "}",
+    "$",
+    "@",
+    "%",
+    ";",
+    "#",
+    "\n",
+    "<",
+    ">",
+    "(?{die})",
+    "@{[die]}",
+    "$x",
+    "E",
+    "Q",
+    "\\E",
+    "=cut",
+    "ü",
+    "日",
+]
+
+
+@pytest.mark.skipif(PERL is None, reason="there is no perl")
+def test_whatever_strings_a_rule_holds_perl_is_given_these_strings_and_nothing_more() -> None:
+    dice = random.Random(9)
+    texts = ["".join(dice.choices(SIGNS, k=dice.randint(1, 9))) for _ in range(150)]
+    texts = [text for text in texts if text.strip()]
+    world = []
+    for text in texts:
+        said = Template(parts=(Said(text=text),))
+        when = All(of=(Tags(tags=(text,)), Text(path=path("ticket.subject"), mode="substring", needles=(text,))))
+        sets = SetField(path=path("ticket.subject"), value=Lit(value=text))
+        do = (SetTags(how="add", tags=(text,)), Comment(public=True, body=said), sets)
+        made = TRACKER.write(Rule(vendor="zendesk", kind="trigger", name=text, when=when, do=do))
+        (scrip,) = made.native
+        world.append({"text": text, "asks": scrip["CustomIsApplicableCode"], "does": scrip["CustomCommitCode"]})
+    assert PERL
+    done = subprocess.run([PERL, "-e", GIVEN], input=json.dumps(world), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for text, answer in zip(texts, json.loads(done.stdout), strict=True):
+        assert answer == [1, 0, text, text, text], text
+
+
+def test_a_mail_s_text_comes_back_from_its_template_as_it_was_said() -> None:
+    dice = random.Random(10)
+    for _ in range(200):
+        text = "".join(dice.choices(SIGNS, k=dice.randint(1, 12)))
+        said = Template(parts=(Said(text=text),))
+        mail = Mail(to=(Recipient(who="requester"),), subject=Template(parts=(Said(text="News"),)), body=said)
+        (scrip,) = TRACKER.write(Rule(vendor="zendesk", kind="trigger", name="x", do=(mail,))).native
+        assert not set("{}\\") & set(re.sub(r"\{chr\(\d+\)\}", "", scrip["Text"]))
+        back = TRACKER.read(scrip, "trigger").do[0]
+        assert (back.subject, back.body) == (mail.subject, Template(parts=(Said(text=text + "\n"),)))
+
+
+@pytest.mark.skipif(PERL is None, reason="there is no perl")
+def test_an_address_that_is_called_and_its_text_are_strings() -> None:
+    evil = "https://x.example/'.die().'\\"
+    hook = Hook(target=evil, body=Template(parts=(Said(text="'; die; '{die}\\"),)))
+    (scrip,) = TRACKER.write(Rule(vendor="zendesk", kind="trigger", name="x", do=(hook,))).native
+    code = f"sub {{ my $self = shift;\n{scrip['CustomCommitCode']}\n}}\n"
+    assert PERL
+    done = subprocess.run([PERL, "-c", "-e", code], capture_output=True, text=True, timeout=60)
+    assert "syntax OK" in done.stderr
+    assert TRACKER.read(scrip, "trigger").name == "x"

@@ -61,11 +61,30 @@ WATCHERS = {  # in the names of stock actions to ours
     "Other Recipients": "other_recipients",
 }
 WATCHER_NAMES = {ours: theirs for theirs, ours in WATCHERS.items()}
-OPTIONS = ("Queue", "Stage", "Disabled", "Template")
-BOOKKEEPING = ("_source",)
+# Text: what the template of that name says; To: whom a mail to people by name goes to; Helpers and Statuses: what the
+# scrip rests on, by our writer. None of them is a key of initialdata.
+OPTIONS = ("Queue", "Stage", "Disabled", "Template", "SortOrder", "Text", "To", "Helpers", "Statuses")
+ITS_OWN = (
+    "Queue",
+    "Disabled",
+    "Template",
+    "SortOrder",
+    "Text",
+    "To",
+    "Helpers",
+    "Statuses",
+)  # told otherwise, in an account
+PEOPLE = "Notify people"  # in place of the name of an action that mails people by name, which is nobody's choice
+ALL_AGENTS = "all agents"  # the group Privileged
+HELPERS = {
+    "Tags": "Freeform-0",
+    "Type": "Freeform-1",
+    "Came by": "Freeform-1",
+}  # fields a rule may ask for to their kind
+BOOKKEEPING = ("_source", "id")
 
 # What was said, the newest first; the ticket's own messages only, with internal notes or without.
-THREAD = """{ my $all = $Ticket->Transactions; my $out = '';
+THREAD = r"""{ my $all = $Ticket->Transactions; my $out = '';
   $all->OrderByCols({ FIELD => 'Created', ORDER => 'DESC' }, { FIELD => 'id', ORDER => 'DESC' });
   while (my $one = $all->Next) { next unless $one->Type =~ /^(?:TYPES)$/;
     $out .= $one->CreatorObj->Name . ', ' . $one->CreatedAsString . ":\n" . $one->Content . "\n\n"; LAST } $out }"""
@@ -110,6 +129,9 @@ def placeholder(meaning: str) -> str | None:
     if meaning.startswith(("ticket.cf:", "ticket.cf_label:")):
         return "{$Ticket->FirstCustomFieldValue('" + field_name(meaning.partition(":")[2]) + "')}"
     return PLACEHOLDERS.get(meaning)
+
+
+MEANINGS = {theirs: ours for ours, theirs in reversed(PLACEHOLDERS.items())}
 
 
 def said(text: str) -> str:

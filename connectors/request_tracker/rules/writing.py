@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 from migrator.rules.conditions import All, Changed, Condition, Event, Is, Leaf, Lit, Opaque, leaves
@@ -11,17 +12,16 @@ from migrator.rules.natives import field_name, remembered
 from migrator.rules.normal_forms import assume, created_only
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import translated
-from migrator.rules.rule import Action, Comment, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
+from migrator.rules.rule import Action, Comment, Hook, Mail, Rule, SetField, SetTags, Unread, Verb, View
 from migrator.rules.verdicts import Translation, Verdict
 
-from . import names, perl
+from . import names, perl, searches
 
 Native = dict[str, Any]
 CLICK = "Admin, Queues or Global, Scrips"
 WHY = {
-    "timed": "runs by rt-crontool in the system's cron: to be set up by hand",
+    "timed": "time is watched by the system's cron, outside of Request Tracker: look over the line, add it there",
     "sla": "agreements are in the configuration (%ServiceAgreements): to be set up by hand",
-    "view": "saved searches cannot be written by this dialect yet",
     "macro": "there are no macros; an article or a modify-actions extension comes near",
 }
 NAMES = {shape: name for name, shape in names.CHANGES.items()}
@@ -34,9 +34,11 @@ def rule(source: Rule) -> Translation:
     book = Notebook(source, "request_tracker", click=CLICK)
     if own:
         return book.done(_own(book))
+    if source.kind == "view":
+        return book.done(_search(book))
     if source.kind != "trigger":
         book.add("rule", source.name, "untranslatable", WHY[source.kind])
-        return book.done()
+        return book.done(*([_crontab(book)] if source.kind == "timed" else []))
     for key, value in source.options:
         book.add("rule", f"{key}: {value}", "approximated", "a setting of the old vendor")
     if source.description:
@@ -46,7 +48,56 @@ def rule(source: Rule) -> Translation:
     if source.position is not None:
         base["SortOrder"] = source.position
     base["CustomIsApplicableCode"] = applicable(book, source.when)
-    return book.done(*Actions(book, base).scrips())
+    made = Actions(book, base).scrips()
+    return book.done(*({**scrip, **_rests_on(book)} for scrip in made), *_filling(book))
+
+
+def _search(book: Notebook) -> Native:
+    """Return a list of tickets as a saved search that everybody may look at."""
+    source = book.rule
+    for key, value in source.options:
+        book.add("rule", f"{key}: {value}", "approximated", "a setting of the old vendor")
+    if source.description:
+        book.add("rule", f"the description “{source.description}”", "equivalent", "a search has a name only")
+    for one in source.audience:
+        book.add("rule", f"for {one.kind} {one.id}", "approximated", "everybody who may see saved searches sees it")
+    if source.position is not None:
+        book.add("rule", f"position {source.position}", "equivalent", "saved searches are listed by their names")
+    asked = {"Name": source.name, "Scope": "everything", "Query": searches.query(book, source.when)}
+    return {**asked, **searches.look(book, source.view or View()), **_rests_on(book)}
+
+
+def _crontab(book: Notebook) -> Native:
+    """Return the draft of a rule by the clock: a line of crontab for each action that has a module of its own."""
+    search = shlex.join(["--search", "RT::Search::FromSQL", "--search-arg", searches.query(book, book.rule.when)])
+    lines = []
+    for at, action in enumerate(book.rule.do):
+        ours = str(action.path) if isinstance(action, SetField) else ""
+        module = {"ticket.status": "SetStatus", "ticket.priority": "SetPriority"}.get(ours)
+        held = perl.value(action.path, action.value) if isinstance(action, SetField) and module else None
+        if held is None:
+            book.action(at, "untranslatable", "no action of rt-crontool does this by itself: write a module")
+            continue
+        book.action(at, "equivalent", "by rt-crontool, every hour")
+        does = shlex.join(["--action", f"RT::Action::{module}", "--action-arg", held[1:-1]])
+        lines.append(f"0 * * * * rt-crontool {search} {does}".replace("%", "\\%"))  # cron ends a line at a bare %
+    return {"Name": book.rule.name, "Crontab": lines}
+
+
+def _rests_on(book: Notebook) -> Native:
+    """Return what a scrip needs at the destination: fields that are made with it, statuses that somebody adds."""
+    asked = [name for kind, name in book.needs if kind == "custom field" and name in names.HELPERS]
+    statuses = [f"<status:{name}>" for kind, name in book.needs if kind == "status"]
+    return {
+        **({"Helpers": {name: names.HELPERS[name] for name in sorted(asked)}} if asked else {}),
+        **({"Statuses": sorted(statuses)} if statuses else {}),
+    }
+
+
+def _filling(book: Notebook) -> list[Native]:
+    """Return the scrips that fill the fields a rule asks for."""
+    filling = [need.native for need in book.needs.values() if need.kind == "scrip" and need.native]
+    return [{**native, "Helpers": {names.CAME_BY: names.HELPERS[names.CAME_BY]}} for native in filling]
 
 
 def applicable(book: Notebook, when: Condition) -> str:
@@ -241,46 +292,44 @@ class Actions:
         if tuple(known) not in stock:
             self.book.action(at, "untranslatable", f"no stock action mails {', '.join(lost or known)}")
             return True
-        name = self._template(at, action)
+        text = self._template(at, action)
         verdict: Verdict = "approximated" if lost else "equivalent"
         note = f"not sent to: {', '.join(lost)}" if lost else "sent with the queue's address"
         self.book.action(at, verdict, note)
-        joined = " And ".join(known) if known[0] == "Requestors" else " and ".join(known)
-        self.mails.append({"ScripAction": f"Notify {joined}", "Template": name})
+        self.mails.append({"ScripAction": f"Notify {' and '.join(known)}", **text})
         return True
 
-    def _template(self, at: int, action: Mail) -> str:
-        """Note the template of a mail as needed and return its name; what is only said must not become Perl."""
+    def _template(self, at: int, action: Mail) -> Native:
+        """Note the template of a mail as needed return name and text; what is only said must not become Perl."""
         name = f"{self.book.rule.name} ({at + 1})"
         parts = (action.subject, action.body)
         text = [translated(self.book, at, part, names.placeholder, said=names.said) for part in parts]
         content = f"Subject: {' '.join(text[0].split())}\n\n{text[1]}\n"
         native = {"Name": name, "Type": "Perl", "Content": content, "Queue": 0}
         self.book.need("template", name, "the mail's text; Perl templates want the right ExecuteCode", native)
-        return name
+        return {"Template": name, "Text": content}
 
     def _mail_people(self, at: int, action: Mail) -> bool:
         """Mail people by name, with an action of its own (lib/RT/Action/NotifyGroup.pm)."""
-        named = {"user": "<user:{}>", "group": "<group:{}>", "all_agents": "All agents"}
+        named = {"user": "user <user:{}>", "group": "queue <group:{}>", "all_agents": names.ALL_AGENTS}
         to = [named[one.who].format(one.id) for one in action.to]
         name = f"Notify for {self.book.rule.name} ({at + 1})"
         native = {"Name": name, "ExecModule": "NotifyGroup", "Argument": ", ".join(to)}
         self.book.need("scrip action", name, "mails people by name", native)
-        if any(one.who == "all_agents" for one in action.to):
-            self.book.need("group", "All agents", "a group of all agents who see every ticket")
         if any(one.who == "group" for one in action.to):
-            note = "given a group of the same people: queues are no groups of people there"
+            note = "given a group of people of the queue's name, as members of queues are in"
         else:
             note = "sent with the queue's address, without regard to who acts"
         native["Argument"] += ", AlwaysNotifyActor"
         self.book.action(at, "equivalent", note)
-        self.mails.append({"ScripAction": name, "Template": self._template(at, action)})
+        self.mails.append({"ScripAction": name, "To": to, **self._template(at, action)})
         return True
 
     def _hook(self, at: int, action: Hook) -> None:
         """Call another system from the scrip: its address and secrets are entered there again."""
         text = translated(self.book, at, action.body, names.placeholder, said=names.said) if action.body else ""
-        url = perl.quoted(f"<{action.target}>")
+        known = action.target.startswith(("https://", "http://"))
+        url = perl.quoted(action.target if known else f"<{action.target}>")
         self.code += [
             "require LWP::UserAgent; require Text::Template; require Encode;\n",
             f"my $body{at} = Text::Template->fill_this_in({perl.quoted(text)},\n"
@@ -289,13 +338,16 @@ class Actions:
             f"LWP::UserAgent->new(timeout => 10)->post({url}, 'Content-Type' => 'application/json',\n"
             f"    Content => Encode::encode('UTF-8', $body{at}));\n",
         ]
-        self.book.need("webhook address", action.target, "the old vendor does not hand out what its webhooks call")
+        if not known:
+            self.book.need("webhook address", action.target, "the old vendor does not hand out what its webhooks call")
         self.book.action(at, "equivalent", "called by the scrip; address and secrets are entered in it again")
 
 
 def _own(book: Notebook) -> Native:
-    """Return the scrip that Request Tracker's own reader made the rule from."""
+    """Return the scrip, or saved search, that Request Tracker's own reader made the rule from."""
     source = book.rule
+    if source.kind == "view" and isinstance(source.when, Opaque):
+        return {"Name": source.name, "Query": source.when.text} | {key: json.loads(v) for key, v in source.options}
     (action,) = source.do
     native: Native = {"Description": source.name}
     if isinstance(action, Unread):
