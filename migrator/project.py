@@ -39,7 +39,7 @@ class Account(Document):
     first part that has it, or to the one whose ``kinds`` name it.
     """
 
-    vendor: str = ""
+    vendor: str
     settings: dict[str, str] = {}
     secrets: dict[str, str] = {}
     url: str | None = None
@@ -57,8 +57,6 @@ class Account(Document):
     def _whole(cls, value: object) -> object:
         """Name an account that is made of parts after their vendors."""
         if not isinstance(value, dict) or not value.get("parts"):
-            if isinstance(value, dict) and not value.get("vendor"):
-                raise ValueError("an account names its vendor, or its parts")
             return value
         if set(value) != {"parts"}:
             raise ValueError("an account made of parts has nothing beside them: what is said, is said of a part")
