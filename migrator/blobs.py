@@ -266,9 +266,7 @@ def keep(workspace: Workspace, data: bytes) -> str:
         for part in parts.values():
             with open(part, "rb") as file:
                 os.fsync(file.fileno())
-            home = workspace.blob(digest)
-            home.parent.mkdir(exist_ok=True)
-            Path(part).replace(home)
+            _keep(Path(part), workspace.blob(digest))
     except OSError as err:
         raise WorkspaceError(f"rewritten files cannot be stored: {err}") from err
     return digest

@@ -124,7 +124,7 @@ def _stream(part: Part, spec: Stream) -> Stream:
 
 def _write(part: Part, write: Write) -> Write:
     calls: dict[str, Call | None] = {}
-    for action in ("create", "update", "delete", "activate"):
+    for action in ("create", "completes", "update", "delete", "activate"):
         call: Call | None = getattr(write, action)
         calls[action] = call and call.model_copy(update={"path": f"{call.path} ({part.name})"})
     find = write.find
