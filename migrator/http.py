@@ -93,7 +93,7 @@ class Client:
         return self._again(lambda: _whole(self._once("GET", path, params=params)))
 
     def ask(self, path: str, question: Any) -> requests.Response:
-        """POST a question, a search that the vendor takes no other way: it changes nothing and is repeated as a read is.
+        """POST a question, a search that a vendor takes no other way: it changes nothing and is repeated as a read is.
 
         Raises what ``read`` raises.
         """
