@@ -1,10 +1,11 @@
-"""Where HubSpot is odd: properties come only if they are asked for, several choices in one text, contacts and owners may
-share a number, stages mean what their pipeline says (specifications v3 and v4, 2026-08-21)."""
+"""Where HubSpot is odd: properties come only if they are asked for, several choices in one text, contacts and owners
+may share a number, stages mean what their pipeline says (specifications v3 and v4, 2026-08-21)."""
 
 from __future__ import annotations
 
 import html
 import json
+import mimetypes
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -150,7 +151,8 @@ def _file(source: Declarative, id: str) -> Native | None:
         told = {}  # its bytes will be missed, and reported
     extension = f".{told['extension']}" if told.get("extension") else ""
     name = f"{told.get('name') or id}{extension}"
-    return {"id": id, "name": name, "size": told.get("size"), "url": f"{address}/signed-url"}
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"  # HubSpot tells "DOCUMENT"
+    return {"id": id, "name": name, "content_type": kind, "size": told.get("size"), "url": f"{address}/signed-url"}
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------

@@ -226,7 +226,7 @@ def _conversation(box: Sandbox, n: int) -> None:
                 "open": n % 3 != 1,
                 "state": ("snoozed", "closed", "open")[n % 3],
                 "read": True,
-                "priority": "not_priority",
+                "priority": "none",
                 "admin_assignee_id": 11 if n % 2 else None,
                 "team_assignee_id": 7,
                 "company": None,

@@ -258,7 +258,14 @@ def companies(box: Sandbox, request: Request) -> Response:
 
 def _embedded(id: str, name: str, records: list[Native]) -> Native:
     """Return what a contact shows of its tags, companies or notes: ten at most."""
-    listed = [{"id": str(one["id"]), "type": name[:-1], "url": f"/{name}/{one['id']}"} for one in records]
+    listed = [
+        {
+            "id": str(one["id"]),
+            "type": {"tags": "tag", "companies": "company", "notes": "note"}[name],
+            "url": f"/{name}/{one['id']}",
+        }
+        for one in records
+    ]
     return {
         "type": "list",
         "data": listed[:10],

@@ -103,7 +103,6 @@ def _fields(box: Sandbox) -> None:
                     "name": name,
                     "custom": True,
                     "clauseNames": [f"cf[{id}]", name],
-                    "untranslatedName": name,
                     "schema": {"type": "any", "custom": CUSTOM + kind, "customId": id},
                     "_choices": choices,
                 },

@@ -235,7 +235,9 @@ def organizations(box: Sandbox, request: Request) -> Response:
 @routes("GET", "/rest/servicedeskapi/organization/<id>/user")
 def organization_users(box: Sandbox, request: Request, id: str) -> Response:
     """List the people of an organization."""
-    return _desk(request, [one for one in _all(box, "users") if one.get("_organization") == id])
+    names = ("accountId", "emailAddress", "displayName", "active", "timeZone")
+    held = [one for one in _all(box, "users") if one.get("_organization") == id]
+    return _desk(request, [{name: one.get(name) for name in names} for one in held])
 
 
 @routes("GET", f"/rest/servicedeskapi/servicedesk/{PROJECT}/requesttype")
