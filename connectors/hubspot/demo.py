@@ -127,7 +127,8 @@ def _flows(box: Sandbox) -> None:
     every = {"filterBranchType": "AND", "filterBranchOperator": "AND", "filters": [asks], "filterBranches": []}
     some = {"filterBranchType": "OR", "filterBranchOperator": "OR", "filters": [], "filterBranches": [every]}
     sets = {"property_name": "hs_pipeline_stage", "value": {"staticValue": "3", "type": "STATIC_VALUE"}}
-    action = {"actionId": "1", "type": "SINGLE_CONNECTION", "actionTypeId": "0-5", "fields": sets}
+    action: Native = {"actionId": "1", "type": "SINGLE_CONNECTION", "actionTypeId": "0-5", "fields": sets}
+    action |= {"actionTypeVersion": 0}
     for n in (1, 2):
         seed(
             box,
@@ -145,7 +146,19 @@ def _flows(box: Sandbox) -> None:
                     "actions": [action],
                     "createdAt": BEGAN,
                     "updatedAt": BEGAN,
-                    "enrollmentCriteria": {"type": "LIST_BASED", "shouldReEnroll": False, "listFilterBranch": some},
+                    "enrollmentCriteria": {
+                        "type": "LIST_BASED",
+                        "shouldReEnroll": False,
+                        "listFilterBranch": some,
+                        "reEnrollmentTriggersFilterBranches": [],
+                        "unEnrollObjectsNotMeetingCriteria": False,
+                    },
+                    "blockedDates": [],
+                    "crmObjectCreationStatus": "COMPLETE",
+                    "customProperties": {},
+                    "dataSources": [],
+                    "nextAvailableActionId": "2",
+                    "timeWindows": [],
                 },
             ],
         )
