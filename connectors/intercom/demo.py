@@ -249,7 +249,7 @@ def _conversation(box: Sandbox, n: int) -> None:
             },
         ],
     )
-    part = {
+    part: Native = {
         "type": "conversation_part",
         "assigned_to": None,
         "external_id": None,
@@ -323,7 +323,7 @@ def _tickets(box: Sandbox) -> None:
                 },
             ],
         )
-        part = {
+        part: Native = {
             "type": "ticket_part",
             "author": agent,
             "assigned_to": None,

@@ -329,9 +329,15 @@ def search_tickets(box: Sandbox, request: Request) -> Response:
     query = asked.get("query") or {}
     if query.get("field") != "created_at" or query.get("operator") not in (">", "<", "="):
         raise Refusal(400, "invalid_query", "the sandbox finds tickets by created_at only")
-    bound, how = int(query["value"]), query["operator"]
-    fits = {">": lambda at: at > bound, "<": lambda at: at < bound, "=": lambda at: at == bound}[how]
-    records = sorted((one for one in box.store["tickets"].values() if fits(one["created_at"])), key=lambda t: t["id"])
+    bound, how = int(query["value"]), (">", "<", "=").index(query["operator"])
+    records = sorted(
+        (
+            one
+            for one in box.store["tickets"].values()
+            if (one["created_at"] > bound, one["created_at"] < bound, one["created_at"] == bound)[how]
+        ),
+        key=lambda one: str(one["id"]),
+    )
     paging = asked.get("pagination") or {}
     page, pages = _by_cursor(records, _size(request, 20, 150, paging.get("per_page", 20)), paging.get("starting_after"))
     shown = [_ticket(box, one) for one in page]

@@ -85,7 +85,7 @@ def _fields(box: Sandbox) -> None:
             }
         ],
     )
-    own = (
+    own: tuple[tuple[str, str, list[str]], ...] = (
         ("Color", "select", ["red", "blue"]),
         ("Serial", "textfield", []),
         ("Parts", "multicheckboxes", ["lid", "box"]),
