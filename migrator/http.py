@@ -100,7 +100,7 @@ class Client:
         return self._again(lambda: self._whole(self._once("GET", path, params=params)))
 
     def ask(self, path: str, question: Any) -> requests.Response:
-        """POST a question, a search that the vendor takes no other way: it changes nothing and is repeated like a read.
+        """POST a question, a search that a vendor takes no other way: it changes nothing and is repeated as a read is.
 
         Raises what ``read`` raises.
         """

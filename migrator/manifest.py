@@ -86,10 +86,11 @@ class Paging(Document):
 class Stream(Document):
     """A list of native records.
 
-    ``items``: the key (dotted) that holds the list (none: the answer). ``parent``: one list for each record of that
-    stream (only those where ``parent_has`` holds), ``{parent}`` in the path is its id. ``view``: each listed record is
-    read again by its own address. ``each``: further fixed variants of the query, read one after another. ``window``:
-    the record's field and the query's parameter by which a list that stops at ``paging.most`` pages goes on.
+    ``items``: the key (dotted) that holds the list (none: the answer is it). ``parent``: one list for each record of
+    that stream (only those where ``parent_has`` holds), ``{parent}`` in the path is its id. ``view``: each listed
+    record is read again by its own address. ``each``: further fixed variants of the query, read one after another.
+    ``window``: the record's field and the query's parameter by which a list that stops at ``paging.most`` pages goes
+    on.
     ``one``: the address of one record (``view``, where there is one), ``one_item`` the key it lies under.
     ``absent``: 404 means an empty list. ``count``: where the vendor itself counts them: path and key. ``lag_seconds``:
     the list leaves out what changed this recently.

@@ -63,7 +63,7 @@ class Connection(Deliverer):
         self.client.auth = Granted(self.client, self.given)
 
     def blob(self, url: str) -> Iterator[bytes]:
-        """Yield an attachment's bytes: the API hands them over as base64 in JSON. Raises RefusedError where it is none."""
+        """Yield an attachment's bytes, which come as base64 in JSON. Raises RefusedError where they do not."""
         held = self.client.read(url).json()
         try:
             yield base64.b64decode(held["data"], validate=True)

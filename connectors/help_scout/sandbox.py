@@ -1,5 +1,5 @@
-"""Help Scout's sandbox: a local twin of what its Mailbox API 2.0 lets one read, written from developer.helpscout.com and
-the bodies of a client's tests (see facts.yaml).
+"""Help Scout's sandbox: a local twin of what its Mailbox API 2.0 lets one read, written from developer.helpscout.com
+and the bodies of a client's tests (see facts.yaml).
 
 ``create`` builds one, ``seed`` fills it: ``fields``, ``saved_replies``, ``team_members`` and ``threads`` say in
 ``_parent`` whose they are; files are {id, body}.
@@ -26,9 +26,22 @@ PER_MINUTE = {"standard": 200, "plus": 400, "pro": 800}
 SIZE = 50
 SIZES = {"conversations": 25}  # records a page; nobody can choose
 STREAMS = (
-    "mailboxes", "fields", "saved_replies", "customer_properties", "organizations", "users", "teams", "team_members",
-    "tags", "customers", "conversations", "threads", "workflows", "webhooks", "files",
-)  # fmt: skip
+    "mailboxes",
+    "fields",
+    "saved_replies",
+    "customer_properties",
+    "organizations",
+    "users",
+    "teams",
+    "team_members",
+    "tags",
+    "customers",
+    "conversations",
+    "threads",
+    "workflows",
+    "webhooks",
+    "files",
+)
 KEYED = {"customer_properties": "slug"}
 routes = Routes()
 

@@ -1,5 +1,5 @@
-"""Where Intercom is odd: threads come inside their conversation and are cut off, dates of attributes are numbers, tags of
-people are ids, tickets are only found by a search, and workflows are handed out one by one (specification 2.16)."""
+"""Where Intercom is odd: threads come inside their conversation and are cut off, dates of attributes are numbers, tags
+of people are ids, tickets are only found by a search, and workflows are handed out one by one (specification 2.16)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def contacts(source: Declarative, stream: str, start: Cursor | None, parents: Pa
 
 
 def conversations(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
-    """Yield conversations, each read by its own address with its thread; what is cut off of a thread is ``_missing``."""
+    """Yield conversations, each read by its own address with its thread; what is cut off of it is ``_missing``."""
     dates = _dates(source, "/conversations/attributes")
 
     def shown(native: Native) -> Native:

@@ -25,10 +25,28 @@ VERSION = "2.16"
 MOST_PARTS = 500  # "conversations are limited to 500 parts" (specification, retrieveConversation)
 CHILDREN = {"conversation_parts": "conversations", "ticket_parts": "tickets", "exceptions": "office_hours"}
 STREAMS = (
-    "admins", "teams", "tags", "contact_attributes", "company_attributes", "conversation_attributes", "ticket_types",
-    "emails", "companies", "contacts", "conversations", "conversation_parts", "tickets", "ticket_parts",
-    "office_hours", "exceptions", "macros", "workflows", "articles", "collections", "files",
-)  # fmt: skip
+    "admins",
+    "teams",
+    "tags",
+    "contact_attributes",
+    "company_attributes",
+    "conversation_attributes",
+    "ticket_types",
+    "emails",
+    "companies",
+    "contacts",
+    "conversations",
+    "conversation_parts",
+    "tickets",
+    "ticket_parts",
+    "office_hours",
+    "exceptions",
+    "macros",
+    "workflows",
+    "articles",
+    "collections",
+    "files",
+)
 routes = Routes()
 
 
@@ -101,8 +119,14 @@ def seed(box: Sandbox, stream: str, bodies: Iterable[Native]) -> None:
         raise ValueError(f"intercom has no stream {stream!r}; it has {', '.join(STREAMS)}")
     for body in map(copy.deepcopy, bodies):
         if stream == "admins":
-            body = {"type": "admin", "job_title": "", "away_mode_enabled": False, "away_mode_reassign": False,
-                    "has_inbox_seat": True, "team_ids": []} | body  # fmt: skip
+            body = {
+                "type": "admin",
+                "job_title": "",
+                "away_mode_enabled": False,
+                "away_mode_reassign": False,
+                "has_inbox_seat": True,
+                "team_ids": [],
+            } | body
         box.store[stream][str(body["full_name"] if "full_name" in body else body["id"])] = body
 
 
@@ -163,8 +187,15 @@ def _one(box: Sandbox, stream: str, id: str) -> Native:
 @routes("GET", "/me")
 def me(box: Sandbox, request: Request) -> Response:
     """Show whom the token belongs to."""
-    app = {"type": "app", "id_code": "sandbox1", "name": "Sandbox", "region": "US", "timezone": "UTC",
-           "created_at": 1700000000, "identity_verification": False}  # fmt: skip
+    app = {
+        "type": "app",
+        "id_code": "sandbox1",
+        "name": "Sandbox",
+        "region": "US",
+        "timezone": "UTC",
+        "created_at": 1700000000,
+        "identity_verification": False,
+    }
     shown = next(iter(box.store["admins"].values()))
     return answer({**shown, "email_verified": True, "app": app, "avatar": {"type": "avatar", "image_url": None}})
 
@@ -227,9 +258,21 @@ def companies(box: Sandbox, request: Request) -> Response:
 
 def _embedded(id: str, name: str, records: list[Native]) -> Native:
     """Return what a contact shows of its tags, companies or notes: ten at most."""
-    listed = [{"id": str(one["id"]), "type": name[:-1], "url": f"/{name}/{one['id']}"} for one in records]
-    return {"type": "list", "data": listed[:10], "url": f"/contacts/{id}/{name}", "total_count": len(listed),
-            "has_more": len(listed) > 10}  # fmt: skip
+    listed = [
+        {
+            "id": str(one["id"]),
+            "type": {"tags": "tag", "companies": "company", "notes": "note"}[name],
+            "url": f"/{name}/{one['id']}",
+        }
+        for one in records
+    ]
+    return {
+        "type": "list",
+        "data": listed[:10],
+        "url": f"/contacts/{id}/{name}",
+        "total_count": len(listed),
+        "has_more": len(listed) > 10,
+    }
 
 
 @routes("GET", "/contacts")
@@ -239,8 +282,10 @@ def contacts(box: Sandbox, request: Request) -> Response:
     page, pages = _by_cursor(records, _size(request, 50, 150), request.args.get("starting_after"))
     shown = []
     for one in page:
-        held = {name: _embedded(str(one["id"]), name, [box.store[name][id] for id in one.get(f"_{name}", [])])
-                for name in ("tags", "companies")}  # fmt: skip
+        held = {
+            name: _embedded(str(one["id"]), name, [box.store[name][id] for id in one.get(f"_{name}", [])])
+            for name in ("tags", "companies")
+        }
         shown.append({**_shown(one), **held, "notes": _embedded(str(one["id"]), "notes", [])})
     return answer({"type": "list", "data": shown, "total_count": len(records), "pages": pages})
 
@@ -284,9 +329,15 @@ def search_tickets(box: Sandbox, request: Request) -> Response:
     query = asked.get("query") or {}
     if query.get("field") != "created_at" or query.get("operator") not in (">", "<", "="):
         raise Refusal(400, "invalid_query", "the sandbox finds tickets by created_at only")
-    bound, how = int(query["value"]), query["operator"]
-    fits = {">": lambda at: at > bound, "<": lambda at: at < bound, "=": lambda at: at == bound}[how]
-    records = sorted((one for one in box.store["tickets"].values() if fits(one["created_at"])), key=lambda t: t["id"])
+    bound, how = int(query["value"]), (">", "<", "=").index(query["operator"])
+    records = sorted(
+        (
+            one
+            for one in box.store["tickets"].values()
+            if (one["created_at"] > bound, one["created_at"] < bound, one["created_at"] == bound)[how]
+        ),
+        key=lambda one: str(one["id"]),
+    )
     paging = asked.get("pagination") or {}
     page, pages = _by_cursor(records, _size(request, 20, 150, paging.get("per_page", 20)), paging.get("starting_after"))
     shown = [_ticket(box, one) for one in page]

@@ -1,5 +1,5 @@
-"""Where Jira is odd: addresses with the project in them, values as objects, people who are only seen on issues, rules of
-automation at another address and in parts (specifications of 2022, facts.yaml)."""
+"""Where Jira is odd: addresses with the project in them, values as objects, people who are only seen on issues, rules
+of automation at another address and in parts (specifications of 2022, facts.yaml)."""
 
 from __future__ import annotations
 

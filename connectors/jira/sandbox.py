@@ -1,9 +1,9 @@
-"""Jira Service Management's sandbox: a local twin of what its APIs let one read, written from the official specifications
-and recorded answers (see facts.yaml). One service project, ``HELP``.
+"""Jira Service Management's sandbox: a local twin of what its APIs let one read, written from the official
+specifications and recorded answers (see facts.yaml). One service project, ``HELP``.
 
-``create`` builds one, ``seed`` fills it: ``comments`` and ``group_members`` say in ``_parent`` whose they are, people in
-``_organization`` where they belong, request types in ``_fields`` what they ask for, fields in ``_choices`` what they offer.
-Files are {id, body, type}.
+``create`` builds one, ``seed`` fills it: ``comments`` and ``group_members`` say in ``_parent`` whose they are, people
+in ``_organization`` where they belong, request types in ``_fields`` what they ask for, fields in ``_choices`` what they
+offer. Files are {id, body, type}.
 """
 
 from __future__ import annotations
@@ -25,9 +25,19 @@ PROJECT, CLOUD = "HELP", "11111111-2222-3333-4444-555555555555"
 SETTINGS = {"user": EMAIL, "project": PROJECT, "site": "jira.sandbox"}
 KEYED = {"users": "accountId", "groups": "groupId", "automation_rules": "uuid"}
 STREAMS = (
-    "fields", "users", "organizations", "groups", "group_members", "request_types", "issues", "comments", "queues",
-    "filters", "automation_rules", "files",
-)  # fmt: skip
+    "fields",
+    "users",
+    "organizations",
+    "groups",
+    "group_members",
+    "request_types",
+    "issues",
+    "comments",
+    "queues",
+    "filters",
+    "automation_rules",
+    "files",
+)
 routes = Routes()
 
 
@@ -225,7 +235,9 @@ def organizations(box: Sandbox, request: Request) -> Response:
 @routes("GET", "/rest/servicedeskapi/organization/<id>/user")
 def organization_users(box: Sandbox, request: Request, id: str) -> Response:
     """List the people of an organization."""
-    return _desk(request, [one for one in _all(box, "users") if one.get("_organization") == id])
+    names = ("accountId", "emailAddress", "displayName", "active", "timeZone")
+    held = [one for one in _all(box, "users") if one.get("_organization") == id]
+    return _desk(request, [{name: one.get(name) for name in names} for one in held])
 
 
 @routes("GET", f"/rest/servicedeskapi/servicedesk/{PROJECT}/requesttype")

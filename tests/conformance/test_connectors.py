@@ -31,12 +31,27 @@ def importing() -> Sandbox:
 
 
 SERVERS = Path(__file__).parents[1] / "servers"  # where a true server is the judge
+
+
+def small(vendor: str, tickets: int) -> Suite:
+    """Return the suite of a vendor that is only read, with a small made-up account."""
+
+    def fill(box: Sandbox) -> Any:
+        return registry.connector(vendor).part("demo").fill(box, tickets=tickets)
+
+    return Suite(vendor, fill=fill, harms=("429", "garbled"))
+
+
 SUITES = {  # a made-up record refers to the one that is five times its number on: with five, all would be linked alike
     "chatwoot": Suite("chatwoot", records=6, step=12),
     "cloudflare": Suite("cloudflare", made=zones, step=2),
     "cpanel": Suite("cpanel"),
     "digitalocean": Suite("digitalocean", made=zones, step=9),
     "freshdesk": Suite("freshdesk", records=6, step=7),
+    "help_scout": small("help_scout", 27),  # a page of conversations, and two more
+    "hubspot": small("hubspot", 4),
+    "intercom": small("intercom", 8),
+    "jira": small("jira", 8),
     "zammad": Suite("zammad", fill=small_zammad, records=6, step=24),
     "zendesk": Suite("zendesk", fill=small_zendesk, step=7),
 }

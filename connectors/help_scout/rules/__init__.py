@@ -1,4 +1,4 @@
-"""Help Scout's dialect of rules: saved replies; workflows, of which the API tells that they are there, not what they do."""
+"""Help Scout's dialect of rules: saved replies; workflows, of which the API tells the names and not what they do."""
 
 from __future__ import annotations
 

@@ -44,4 +44,5 @@ ORDERS = {
 SET_PROPERTY = "0-5"  # actionTypeId
 DELAY = "0-1"
 ACTIONS = {"0-3": "make a task", "0-4": "send a marketing mail", "0-8": "mail colleagues", "0-9": "notify in HubSpot"}
-BOOKKEEPING = ("createdAt", "updatedAt", "revisionId", "nextAvailableActionId", "crmObjectCreationStatus", "id", "uuid")
+BOOKKEEPING: tuple[str, ...] = ("_kind", "createdAt", "updatedAt", "revisionId", "nextAvailableActionId")
+BOOKKEEPING += ("crmObjectCreationStatus", "id", "uuid")

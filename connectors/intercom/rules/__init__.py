@@ -1,5 +1,5 @@
-"""Intercom's dialect of rules: macros, office hours, and workflows as its export gives them, one by one; the steps of these
-are for people to read."""
+"""Intercom's dialect of rules: macros, office hours, and workflows as its export gives them, one by one; the steps
+of these are for people to read."""
 
 from __future__ import annotations
 

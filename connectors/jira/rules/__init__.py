@@ -1,4 +1,5 @@
-"""Jira's dialect of rules: queues, filters and automation rules, read; what stands behind a condition is a rule with that condition."""
+"""Jira's dialect of rules: queues, filters and automation rules, read; what stands behind
+a condition is a rule with that condition."""
 
 from __future__ import annotations
 

@@ -98,5 +98,14 @@ COLUMNS = {  # of queues and filters
     "issuetype": "type",
     "duedate": "due",
 }
-OF_LISTS = ("_links", "issueCount", "self", "owner", "viewUrl", "searchUrl", "favourite", "favouritedCount")
+OF_LISTS: tuple[str, ...] = (
+    "_links",
+    "issueCount",
+    "self",
+    "owner",
+    "viewUrl",
+    "searchUrl",
+    "favourite",
+    "favouritedCount",
+)
 OF_LISTS += ("sharePermissions", "editPermissions", "subscriptions", "expand", "isWritable", "sharedUsers")

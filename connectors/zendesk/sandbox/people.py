@@ -130,7 +130,8 @@ def _choices(box: Sandbox, record: Native, stream: str, field: str) -> None:
     kept = {key: value for key, value in (record.get(field) or {}).items() if key in fields}
     for key, value in kept.items():
         options = {option["value"] for option in fields[key].get("custom_field_options", [])}
-        if value is not None and options and value not in options:
+        chosen = value if isinstance(value, list) else [value]  # of a multiselect, several
+        if value is not None and options and not options >= set(chosen):
             raise invalid(**{key: (f"{fields[key]['title']}: {value} is not a valid option", "InvalidValue")})
     record[field] = {**dict.fromkeys(fields), **kept}
 
