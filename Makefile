@@ -11,6 +11,7 @@ AS_INSTALLED := $(BIN)/python scripts/as_installed.py
 
 help:
 	@echo 'make demo   moves a help desk between two sandboxes and shows what was kept and what was lost'
+	@echo 'make demo-hosting   moves mail, files and zones of a hosting account between true servers on this machine'
 	@echo 'make test   formats, lint, types, layers, then every test'
 	@echo 'make test-light  the same without what needs Debian packages'
 	@echo 'make lint   the same without the tests'
@@ -20,6 +21,13 @@ help:
 
 demo: $(VENV)/.installed
 	$(BIN)/migrator demo
+
+# Dovecot, PowerDNS and OpenSSH are installed from Debian where they may be; where not, it says what is missing.
+demo-hosting: $(VENV)/.installed
+	@$(BIN)/python -c 'import imapclient, paramiko, sievelib' 2>/dev/null || \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[mail,files]' || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mail,files]'
+	$(BIN)/migrator demo --hosting --workspace demo-hosting-workspace
 
 test: lint
 	$(BIN)/python -m pytest
@@ -45,7 +53,7 @@ bench-long: $(VENV)/.installed-dev
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test test-light lint bench bench-long clean
+.PHONY: help demo demo-hosting test test-light lint bench bench-long clean
 
 # The environment is made once and filled again only when pyproject.toml has changed.
 # uv fills it in seconds; where it cannot (a mirror that only pip is told of), pip does.

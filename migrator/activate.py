@@ -17,6 +17,7 @@ from migrator.kinds import Kinds
 from migrator.ledger import Ledger
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping, Verb
+from migrator.rules.verdicts import NEEDED
 from migrator.stage import Stage
 
 TRIES = 3  # of a call that was not answered
@@ -62,11 +63,12 @@ def due(stage: Stage, ledger: Ledger, kinds: Kinds, manifest: Manifest, *, again
         order = next((f"c.{name(label)}" for label, spec in kind.fields.items() if spec.sequence), "length(c.id)")
         label = name(kind.label or "id")
         rows = stage.rows(
-            f"SELECT p.as_kind, p.kind, p.id, p.variant, w.there, c.{label} FROM plan.planned p "
+            f"SELECT p.as_kind, p.kind, p.id, p.variant, w.there, COALESCE(c.{label}, p.id) FROM plan.planned p "
             "JOIN plan.written w ON w.kind = p.kind AND w.id = p.id "
-            f"JOIN canonical.{name(kind_name)} c ON c.id = split_part(p.id, '~', 1) "  # the parts of a rule are ~2, ~3
+            f"LEFT JOIN canonical.{name(kind_name)} c ON c.id = split_part(p.id, '~', 1) "  # parts of a rule: ~2, ~3
             f"WHERE p.as_kind = {quoted(kind_name)} AND p.action IN ('create', 'keep', 'update') "
-            f"AND COALESCE(c.{name(kind.switch)}, TRUE) ORDER BY {order}, length(p.id), p.id"
+            f"AND (c.id IS NOT NULL OR starts_with(p.id, {quoted(NEEDED)})) "  # what rules need acts before them
+            f"AND COALESCE(c.{name(kind.switch)}, TRUE) ORDER BY {order} NULLS FIRST, length(p.id), p.id"
         )
         found += [
             Due(as_kind, of, id, variant, there, str(label or ""))

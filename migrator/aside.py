@@ -97,7 +97,7 @@ def again(steps: Steps, units: Sequence[str] = (), *, progress: Progress = lambd
             "granted, or the destination was changed)"
         )
     of_unit = _records(steps, [unit for unit, *_ in aside])
-    plan = steps.plan(progress=progress)
+    plan = steps.plan(progress=progress, cutover=bool(steps.saved_plan().get("cutover")))
     wanted = {record for unit in chosen for record in of_unit.get(unit, [])}
     unnamed = {record for unit, *_ in aside if unit not in chosen for record in of_unit.get(unit, [])}
     with Stage(steps.workspace.stage) as stage:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from migrator.compile import name
-from migrator.connector import Bundling, Source
+from migrator.connector import Bundling, Joined, Source
 from migrator.errors import StoppedError, VendorError, WorkspaceError
 from migrator.kinds import Kinds
 from migrator.project import Workspace
@@ -35,6 +35,12 @@ def stops(source: Any) -> bool:
     """Hold while the run is paused; tell whether a person wants it to end."""
     client = getattr(source, "client", None)
     return bool(client and client.pacer.cancelled())
+
+
+def waits(source: Any) -> bool:
+    """Tell whether the source's quota keeps the next call waiting."""
+    client = getattr(source, "client", None)
+    return client is not None and not client.pacer.fits()
 
 
 def with_bytes(kinds: Kinds) -> list[str]:
@@ -80,8 +86,10 @@ def download(
                     "ORDER BY length(id), id"
                 )
                 urls = dict(todo)
-                with ThreadPoolExecutor(workers) as pool, _noting(stage, dataset) as note:
-                    for at, found in enumerate(_fetched(source, workspace, todo, pool), 1):
+                giver = source.part(kind_name) if todo and isinstance(source, Joined) else source
+                hands = min(workers, getattr(giver, "workers", workers))
+                with ThreadPoolExecutor(hands) as pool, _noting(stage, dataset, giver) as note:
+                    for at, found in enumerate(_fetched(giver, workspace, todo, pool), 1):
                         note((*found, urls[found[0]]))
                         failed += found[1] is None
                         progress(f"{kind_name} bytes", at)
@@ -93,9 +101,9 @@ def download(
 
 
 @contextmanager
-def _noting(stage: Stage, dataset: str) -> Iterator[Callable[[tuple[Any, ...]], None]]:
+def _noting(stage: Stage, dataset: str, source: Source) -> Iterator[Callable[[tuple[Any, ...]], None]]:
     """Give what notes which bytes came, some at a time: a note is a commit. Those of the last second a death forgets,
-    and their bytes are fetched again."""
+    and their bytes are fetched again; nothing stays unnoted while the quota keeps the next."""
     notes: list[tuple[Any, ...]] = []
     noted = time.monotonic()
 
@@ -107,7 +115,7 @@ def _noting(stage: Stage, dataset: str) -> Iterator[Callable[[tuple[Any, ...]], 
 
     def note(found: tuple[Any, ...]) -> None:
         notes.append(found)
-        if len(notes) >= NOTES or time.monotonic() - noted >= 1:
+        if len(notes) >= NOTES or time.monotonic() - noted >= 1 or waits(source):
             write()
 
     try:
@@ -206,6 +214,21 @@ def _kept(workspace: Workspace, chunks: Iterator[bytes], parts: dict[str, str]) 
             Path(part).unlink(missing_ok=True)
 
 
+def _keep(part: Path, home: Path) -> None:
+    """Give a durable file its name in the store, durably: the name lies in the folder, which is written by itself."""
+    fresh = not home.parent.is_dir()
+    home.parent.mkdir(exist_ok=True)
+    part.replace(home)
+    if os.name != "posix":
+        return
+    for folder in (home.parent, home.parent.parent)[: 1 + fresh]:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetched:
     id, url = row
     if stops(source):
@@ -222,9 +245,7 @@ def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetche
                     size += len(chunk)
                 file.flush()
                 os.fsync(file.fileno())
-            home = workspace.blob(digest.hexdigest())
-            home.parent.mkdir(exist_ok=True)
-            Path(part).replace(home)
+            _keep(Path(part), workspace.blob(digest.hexdigest()))
             return id, digest.hexdigest(), size, None
         except VendorError as err:
             Path(part).unlink(missing_ok=True)
@@ -234,3 +255,20 @@ def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetche
             Path(part).unlink(missing_ok=True)
             raise WorkspaceError(f"attachments cannot be stored: {err}") from err
     raise AssertionError("unreachable")
+
+
+def keep(workspace: Workspace, data: bytes) -> str:
+    """Put bytes of ours into the store, durable, and return their digest."""
+    parts: dict[str, str] = {}
+    try:
+        workspace.blobs.mkdir(parents=True, exist_ok=True)
+        digest, _ = _kept(workspace, iter([data]), parts)
+        for part in parts.values():
+            with open(part, "rb") as file:
+                os.fsync(file.fileno())
+            home = workspace.blob(digest)
+            home.parent.mkdir(exist_ok=True)
+            Path(part).replace(home)
+    except OSError as err:
+        raise WorkspaceError(f"rewritten files cannot be stored: {err}") from err
+    return digest

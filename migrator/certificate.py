@@ -303,6 +303,8 @@ def _safe(text: str) -> str:
 
 def _address(side: Side) -> str:
     """Return the account's address without user, query or secret; a secret that is part of it stays a name."""
+    if side.parts:
+        return ", ".join(f"{name}: {_address(part)}" for name, part in side.parts.items())
     template = side.account.url or side.connector.manifest.base_url
     filled = re.sub(r"\{(\w+)\}", lambda word: side.account.settings.get(word[1], word[0]), template)
     return _safe(re.sub(r"[?#].*", "", filled).rstrip("/"))

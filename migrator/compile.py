@@ -36,7 +36,7 @@ def flagged(kind: Kind, alias: str, *, always: bool = False) -> str:
     flags = [
         f"COALESCE({alias}.{name(label)}, FALSE)"
         for label, spec in kind.fields.items()
-        if spec.skip and not (always and spec.skip.unless_referenced)
+        if spec.skip and not spec.skip.unless_written and not (always and spec.skip.unless_referenced)
     ]
     return f"({' OR '.join(flags)})" if flags else "FALSE"
 

@@ -226,6 +226,15 @@ class Bundling(Protocol):
 
 
 @runtime_checkable
+class Joined(Protocol):
+    """An account that may be made of several."""
+
+    def part(self, kind: str) -> Source:
+        """Return the account that holds the kind, and the bytes of its records."""
+        ...
+
+
+@runtime_checkable
 class Switched(Protocol):
     """A destination whose automations and mail would act on what we write, and can be switched off meanwhile."""
 

@@ -29,8 +29,9 @@ from migrator.rules.sql import Agreement, Moved, agreements, counts, examples
 from migrator.rules.verdicts import MEANINGS, WORST, Translation
 from migrator.rules.words import leaf_words, rule_lines
 from migrator.seals import SEALED
+from migrator.settings import planned
 from migrator.stage import Stage
-from migrator.translate import field_id, translate
+from migrator.translate import added_statuses, field_id, translate
 
 KINDS = {
     "trigger": "Triggers",
@@ -110,9 +111,10 @@ def of_account(workspace: Workspace, source: Connector, destination: Connector, 
         return None
     new = registry.dialect(destination.vendor)
     rules = [parsed(text, **beside) for _, beside, text, _ in rows]
-    made = [translate(new, destination.vendor, rule) for rule in rules]
+    write, _ = added_statuses(new, destination.mapping)
+    made = [translate(new, destination.vendor, rule, write) for rule in rules]
     back = [_back(new, one) for one in made]
-    plain = [translate(new, destination.vendor, parsed(bare(text), **beside)) for _, beside, text, _ in rows]
+    plain = [translate(new, destination.vendor, parsed(bare(text), **beside), write) for _, beside, text, _ in rows]
     counted = _compared(workspace.folder, plain, [_back(new, one) for one in plain])
     called = _names(workspace, {mark for _, _, text, _ in rows for mark in marks(text)})
 
@@ -127,8 +129,14 @@ def of_account(workspace: Workspace, source: Connector, destination: Connector, 
     data = _page(account, old, new, shown, made, compared=True)
     fired = [(one["counted"]["source"], one["verdict"]) for one in shown if one["counted"]]
     kept = sum(count for count, verdict in fired if verdict in ("exact", "equivalent"))
+    with Stage(workspace.stage) as stage:
+        beside = planned(stage, source.kinds)
+    by_hand = round(sum(one.minutes for one in beside) / 60, 1)
     return data | {
         "account": True,
+        "settings": beside,
+        "settings_hours": by_hand,
+        "hours": round(data["hours"] + by_hand, 1),
         "needs": _said(data["needs"], name_of),
         "fired": sum(count for count, _ in fired),
         "fired_good": kept,
@@ -205,6 +213,8 @@ def _page(
     return {
         "file": called,
         "account": False,
+        "settings": [],
+        "settings_hours": 0,
         "source": old.TITLE,
         "destination": new.TITLE,
         "rules": shown,

@@ -67,7 +67,7 @@ class Decider:
         """The kind's own records, those that stand in as it, and the connector's own."""
         columns = ["id", *kind.fields]
         if kind.rule:
-            return " UNION ALL BY NAME ".join(self._translated(columns, kind_name, kind))
+            return " UNION ALL BY NAME ".join([*self._translated(columns, kind_name, kind), *self._ours(kind_name)])
         parts = [self._selected(columns, f"canonical.{name(kind_name)}", kind_name)]
         for other_name, other in self.kinds.kinds.items():
             if other.stands_in == kind_name:
@@ -75,18 +75,23 @@ class Decider:
                 standing = f"SELECT id FROM plan.decided WHERE kind = {quoted(other_name)} AND action = 'stand_in'"
                 part = self._selected(shared, f"canonical.{name(other_name)}", other_name)
                 parts.append(f"{part} WHERE id IN ({standing})")
+        return " UNION ALL BY NAME ".join([*parts, *self._ours(kind_name)])
+
+    def _ours(self, kind_name: str) -> list[str]:
+        """The connector's own records, and those that rules need."""
+        parts = []
         for own in self.manifest.setup:
             if own.kind == kind_name:
                 values = ", ".join(f"{_literal(value)} AS {name(label)}" for label, value in own.fields.items())
                 parts.append(f"SELECT {quoted(own.id)} AS id, {values}, {quoted(kind_name)} AS _kind, TRUE AS _own")
-        return " UNION ALL BY NAME ".join(parts)
+        return parts
 
     @staticmethod
     def _translated(columns: list[str], kind_name: str, kind: Kind) -> list[str]:
         """The kind's rules in the destination's words: the first part is the record, the others come along as ours."""
         listed = ", ".join(f"c.{name(column)}" for column in columns if column not in (kind.rule, "id", kind.label))
         called = f"c.{name(kind.label or 'id')}"
-        numbered = f"{called} || ' (' || (t.part + 1) || ')'"
+        numbered = f"COALESCE(t.label, {called} || ' (' || (t.part + 1) || ')')"
         told = f"t.native AS {name(kind.rule or '')}, t.does AS _does, t.why AS _why, {quoted(kind_name)} AS _kind"
         of = (
             f"canonical.{name(kind_name)} c {{}} JOIN plan.translated t ON t.kind = {quoted(kind_name)} AND t.id = c.id"
@@ -97,7 +102,7 @@ class Decider:
             return f"SELECT {id} AS id, {listed}{titled}, {told}, {str(own).upper()} AS _own FROM {rows}"
 
         return [
-            part("c.id", called, f"{of.format('LEFT')} AND t.part = 0", own=False),
+            part("c.id", f"COALESCE(t.label, {called})", f"{of.format('LEFT')} AND t.part = 0", own=False),
             part("c.id || '~' || (t.part + 1)", numbered, f"{of.format('')} AND t.part > 0", own=True),
         ]
 
@@ -110,7 +115,9 @@ class Decider:
         """Another name where the destination's own built-in record has it: ours would be refused, or mixed up with it.
         ``_key`` is what a record is matched by, ``_first`` the earlier record it is the same as."""
         # Built in, not merely deleted there: an address keeps its spelling.
-        built_in = any(spec.skip and not spec.skip.unless_referenced for spec in kind.fields.values())
+        built_in = any(
+            spec.skip and not (spec.skip.unless_referenced or spec.skip.unless_written) for spec in kind.fields.values()
+        )
         way = "SELECT * FROM gathered w"
         if self.found and kind.match and built_in:
             label = name(kind.match[-1])
@@ -139,18 +146,18 @@ class Decider:
     def _fit(self, kind_name: str, kind: Kind) -> str:
         """Whether a record arrives by itself, so that an equal one may be merged into it."""
         write = self.manifest.write(kind_name)
-        tests = [f"NOT COALESCE({test}, FALSE)" for test, _, _ in self._skipped(kind_name, kind)]
+        tests = [f"NOT COALESCE({test}, FALSE)" for test, _, _ in self._skipped(kind_name, kind, write)]
         for label, spec in kind.fields.items():
             keep = write.fields.get(label) if write else None
             if spec.required and not spec.to and not (keep and keep.default is not None):
                 tests.append(f"w.{name(label)} IS NOT NULL")
         return " AND ".join(tests) or "TRUE"
 
-    def _skipped(self, kind_name: str, kind: Kind) -> list[Case]:
-        """What keeps a record from being written whatever the destination is."""
+    def _skipped(self, kind_name: str, kind: Kind, write: Write | None) -> list[Case]:
+        """What keeps a record from being written by what it is."""
         cases: list[Case] = []
         for label, spec in kind.fields.items():
-            if spec.skip:
+            if spec.skip and not (spec.skip.unless_written and write and write.create):
                 needed = f" AND NOT {self._referenced(kind_name)}" if spec.skip.unless_referenced else ""
                 cases.append((f"(w.{name(label)}{needed})", "skip", quoted(spec.skip.because)))
         return cases
@@ -317,7 +324,7 @@ class Decider:
         if kind.stands_in:
             cases.append(("w._known IS NOT NULL", "stand_in", before))
         cases.append(("w._known IS NOT NULL", "keep", before))
-        cases += self._skipped(kind_name, kind)
+        cases += self._skipped(kind_name, kind, write)
         # Who has a seat already costs nothing, and belongs to groups.
         seated = " AND w._there IS NULL AND w._among IS NULL" if write and write.match_only else ""
         cases.append((f"w._unselected IS NOT NULL{seated}", "skip", "w._unselected"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from migrator.connector import Cursor, Finding, Page, Raw, at_path
 from migrator.errors import (
     AbsentError,
     AccessError,
+    HeldError,
     InputError,
     MigratorError,
     RefusedError,
@@ -125,24 +127,35 @@ class Declarative:
         child: Callable[[Stream, str], list[Raw]] | None = None,
     ) -> Iterator[Page]:
         """Yield one list for each parent, several fetched at a time, in the parents' order; ``child`` fetches one."""
-        spec, child = self.manifest.streams[stream], child or self.child
+        spec, read = self.manifest.streams[stream], child or self.child
         after = tuple((start or {}).get("after", ()))
         ids = [id for id in parents(spec.parent or "") if not after or (len(id), id) > after]
         if not ids:
             yield Page([], start or {}, done=True)
-        step = self.workers * 3
+        step, pacer = self.workers * 3, self.client.pacer
+
+        def at_once(id: str) -> list[Raw] | None:
+            try:
+                with pacer.hasty():
+                    return read(spec, id)
+            except HeldError:
+                return None
+
         with ThreadPoolExecutor(self.workers) as pool:
             while ids:
-                some, lists = ids[:step], list[list[Raw]]()
-                while some:
-                    lists += pool.map(lambda id: child(spec, id), some)
-                    # What came is handed over before the quota keeps the rest waiting.
-                    more = len(lists) < PARENTS_A_PAGE and self.client.pacer.fits(step)
-                    some = ids[len(lists) : len(lists) + step] if more else []
-                read, ids = ids[: len(lists)], ids[len(lists) :]
+                lists, kept = list[list[Raw]](), False
+                while len(lists) < min(PARENTS_A_PAGE, len(ids)) and not kept:
+                    # The first waits as long as it must; what came by then is handed over before the rest waits.
+                    first = [] if lists else [pool.submit(read, spec, ids[0])]
+                    some = ids[len(lists) + len(first) : len(lists) + step]
+                    others = pool.map(at_once, some)
+                    came = [*(future.result() for future in first), *others]
+                    lists += itertools.takewhile(lambda one: one is not None, came)  # type: ignore[arg-type]
+                    kept = None in came and len(lists) > len(first)
+                taken, ids = ids[: len(lists)], ids[len(lists) :]
                 records = [record for each in lists for record in each]
-                whole = {id: [record.id for record in each] for id, each in zip(read, lists, strict=True)}
-                yield Page(records, {"after": [len(read[-1]), read[-1]]}, not ids, whole={stream: whole})
+                whole = {id: [record.id for record in each] for id, each in zip(taken, lists, strict=True)}
+                yield Page(records, {"after": [len(taken[-1]), taken[-1]]}, not ids, whole={stream: whole})
 
     def child(self, spec: Stream, parent: str) -> list[Raw]:
         """Return the whole list of one parent."""
@@ -229,7 +242,7 @@ class Declarative:
         while True:
             query = {**params, **spec.each[at["of"]], **at.get("params", {})}
             query = {k: word(v) if isinstance(v, bool) else v for k, v in query.items()}
-            if spec.paging.style != "none":
+            if spec.paging.style != "none" and spec.paging.size_param:
                 query.setdefault(spec.paging.size_param, spec.paging.size)
             try:
                 response = self.client.read(at["url"]) if at.get("url") else self.client.read(path, query)
@@ -244,7 +257,10 @@ class Declarative:
                 raise VendorError(f"GET {path}: the answer is not the JSON it should be ({err})") from err
             if spec.note and query.get(spec.note[0]) is not None:
                 records = [replace(r, body=noted(r.body, spec.note[1], query[spec.note[0]])) for r in records]
-            following = self._next(spec, at, query, envelope, records, response.headers.get("Link"))
+            if spec.paging.style in ("token", "offset") or spec.paging.told:
+                following = _told_next(spec, at, query, response.content, len(records))
+            else:
+                following = self._next(spec, at, query, envelope, records, response.headers.get("Link"))
             if following is None and at["of"] + 1 < len(spec.each):
                 following = {"of": at["of"] + 1}
             done = following is None or bool(following.get("done"))
@@ -344,15 +360,56 @@ def _decoders(items: str | None, id: str, updated_at: str | None) -> tuple[Any, 
     page: Any = raws
     if items:
         fields = [(name, kind, None) for name, kind in get_type_hints(_Envelope).items()]
-        page = msgspec.defstruct("Envelope", [*fields, (items, raws, msgspec.field(default_factory=list))])
+        first, _, rest = items.partition(".")
+        page = msgspec.defstruct(
+            "Envelope", [*fields, ("held", _nest(rest, raws), msgspec.field(name=first, default=None))]
+        )
+    changed, _, rest = (updated_at or "-").partition(".")
     keys = msgspec.defstruct(
         "Key",
         [
             ("id", str | int, msgspec.field(name=id)),
-            ("updated_at", str | int | None, msgspec.field(name=updated_at or "-", default=None)),
+            ("updated_at", _nest(rest, str | int), msgspec.field(name=changed, default=None)),
         ],
     )
     return msgspec.json.Decoder(page), msgspec.json.Decoder(keys)
+
+
+def _nest(path: str, kind: Any) -> Any:
+    """Return the type of what holds ``kind`` at a dotted path (nothing: is it), or null."""
+    for step in reversed(path.split(".") if path else []):
+        kind = msgspec.defstruct("Step", [("held", kind | None, msgspec.field(name=step, default=None))])
+    return kind | None
+
+
+def _within(held: Any) -> Any:
+    """Return what a nested value holds in the end."""
+    while isinstance(held, msgspec.Struct):
+        held = held.held  # type: ignore[attr-defined]
+    return held
+
+
+@lru_cache(maxsize=64)
+def _teller(path: str) -> Any:
+    return msgspec.json.Decoder(_nest(path, str | int | bool))
+
+
+def _told_next(spec: Stream, at: Cursor, query: dict[str, Any], content: bytes, records: int) -> Cursor | None:
+    """Return where a list goes on whose answers tell so themselves at ``paging.told``."""
+    paging = spec.paging
+    told = None
+    if paging.told and content.lstrip()[:1] == b"{":
+        told = _within(_teller(paging.told).decode(content))
+    if paging.style == "token":
+        following = told
+    elif paging.style == "page":
+        number = int(query.get(paging.param, 1))
+        following = number + 1 if isinstance(told, int) and number < told else None
+    else:
+        following = None if told is True or not records else int(query.get(paging.param, 0)) + records
+    if following is None or following == "":
+        return None
+    return {"of": at["of"], "params": {**at.get("params", {}), paging.param: following}}
 
 
 def noted(body: bytes, key: str, value: Any) -> bytes:
@@ -369,9 +426,10 @@ def split(
     """
     page, keys = _decoders(items, id, updated_at)
     envelope = page.decode(content)
-    raws = getattr(envelope, items) if items else envelope
+    raws = (_within(envelope.held) or []) if items else envelope
     records = []
     for raw in raws:
         key = keys.decode(raw)
-        records.append(Raw(str(key.id), bytes(raw), str(key.updated_at) if key.updated_at is not None else None))
+        changed = _within(key.updated_at)
+        records.append(Raw(str(key.id), bytes(raw), str(changed) if changed is not None else None))
     return (envelope if items else _Envelope()), records

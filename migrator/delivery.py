@@ -13,7 +13,15 @@ from urllib.parse import quote
 
 from migrator.connector import Child, Native, Outcome, Promise, Raw, Unit, Written, at_path, place
 from migrator.declarative import Declarative
-from migrator.errors import AbsentError, RefusedError, RetryError, UnknownOutcomeError, VendorError
+from migrator.errors import (
+    AbsentError,
+    MigratorError,
+    RefusedError,
+    RetryError,
+    StoppedError,
+    UnknownOutcomeError,
+    VendorError,
+)
 from migrator.manifest import Call, Embed, Find, Jobs, Write
 from migrator.mapping import word
 
@@ -23,6 +31,14 @@ UPLOAD_TRIES = 4  # bytes handed in twice harm nobody: what no record names is t
 
 class Deliverer(Declarative):
     """One account that is written too."""
+
+    def accounts(self) -> list[Deliverer]:
+        """Return the accounts that make the calls: this one, unless it is made of parts."""
+        return [self]
+
+    def part(self, kind: str) -> Deliverer:
+        """Return the account that holds the kind: this one, unless it is made of parts."""
+        return self
 
     def most(self, kind: str, variant: str, action: str = "create") -> int:
         """Return how many such units one call may carry."""
@@ -56,11 +72,28 @@ class Deliverer(Declarative):
                 return Promise(str(_need(at_path(answer, self._jobs().id))))
             inner = answer.get(call.wrap, answer) if call.wrap else answer
             inner = self._hook(call.answer)(answer) if call.answer else inner
-            return [self._written(write, call, units[0], inner)]
+            written = self._written(write, call, units[0], inner)
         except (ValueError, KeyError, TypeError, AttributeError) as err:
             raise UnknownOutcomeError(
                 f"{call.method} {path}: {response.status_code}, with an unreadable answer"
             ) from err
+        self._complete(write, units[0], written)
+        return [written]
+
+    def _complete(self, write: Write, unit: Unit, written: Written) -> None:
+        """Make the second call of a new record. It may be made again: where it fails, the record is looked up first."""
+        call = write.completes
+        if call is None or unit.action != "create":
+            return
+        body = {**write.constants, **unit.payload}
+        body = self._hook(call.body)(body) if call.body else body
+        try:
+            path = _filled(call.path, {**unit.refs, "id": written.id})
+            self.client.write(call.method, path, json={call.wrap: body} if call.wrap else body)
+        except (RefusedError, StoppedError):
+            raise
+        except MigratorError as err:
+            raise UnknownOutcomeError(f"{unit.kind} {unit.id} was made and is not complete: {err}") from err
 
     def activate(self, unit: Unit, switch: str) -> None:
         """Switch on a record that is there. May be called again: it is on or it is not."""
@@ -174,7 +207,8 @@ class Deliverer(Declarative):
                     if found[index] is None and named not in known and self._same(write, unit, payloads[index], native):
                         if spec.view and "{id}" in spec.view:
                             native = self.client.read(spec.view.replace("{id}", record.id)).json()
-                        found[index] = self._written(write, call, unit, native)
+                        found[index] = made = self._written(write, call, unit, native)
+                        self._complete(write, unit, made)
                         known = known | {named}
                         break
 

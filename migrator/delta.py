@@ -35,7 +35,8 @@ class Change:
     """How many records changed one field at the source since they were written, and what becomes of that.
 
     ``verdict``: written, edited (people changed the same at the destination, and theirs stays), overwritten (a policy
-    says so), or by hand (the destination takes no such change).
+    says so), by hand (the destination takes no such change), or left (to a plan of the other sort: the cut-over's, or
+    an ordinary one).
     """
 
     kind: str
@@ -71,6 +72,7 @@ class Delta:
     edited: Literal["keep", "overwrite"] = "keep"
     deleted: Literal["keep", "delete"] = "keep"
     since: str | None = None
+    left: str | None = None  # a relation of (kind, id): what is left to a plan of the other sort
 
     @property
     def stage(self) -> Stage:
@@ -106,6 +108,7 @@ class Delta:
         if not found:
             return
         edits = self._edits(kind_name, kind, variant, write, sorted({(row[0], row[1]) for row in found}), fields)
+        left = self._left(kind_name)
         by_record: dict[tuple[str, str], list[Row]] = defaultdict(list)
         lines = []
         for row in found:
@@ -113,6 +116,7 @@ class Delta:
             rule = kind.fields[row[2]].type == "rule" if row[2] in kind.fields else False
             verdict = "by hand" if write.update is None or edits is None or rule else "written"
             theirs = (edits or {}).get(key)
+            verdict = "left" if row[:2] in left else verdict
             if verdict == "written" and key in (edits or {}) and theirs != row[4]:
                 verdict = "overwritten" if self.edited == "overwrite" else "edited"
             lines.append([row[0], row[1], kind_name, row[2], row[3], row[4], theirs, verdict])
@@ -122,6 +126,12 @@ class Delta:
         for (of, id), rows in by_record.items():
             self._update(kind_name, kind, variant, of, id, {row[2] for row in rows})
         self._name_the_rest(kind_name, {(row[0], row[1]) for row in found} - set(by_record))
+
+    def _left(self, kind_name: str) -> set[tuple[str, str]]:
+        """Return the records (kind, id) that this plan does not touch."""
+        if not self.left:
+            return set()
+        return set(self.stage.rows(f"SELECT kind, id FROM {self.left} WHERE kind = ?", kind_name))
 
     @staticmethod
     def _changeable(label: str, spec: Field, variant: Variant, write: Write) -> bool:
@@ -292,9 +302,12 @@ class Delta:
             )
             fields = ", ".join(dict.fromkeys(field.partition(":")[0].replace("_", " ") for field, _ in rows))
             edited = any(verdict == "edited" for _, verdict in rows)
+            left = any(verdict == "left" for _, verdict in rows)
             why = (
                 f"changed at the source and at {title}, which keeps its own: {fields}"
                 if edited
+                else f"changed at the source; a plan of the other sort writes it: {fields}"
+                if left
                 else f"changed at the source; {title} does not take that from here: {fields}"
             )
             self.stage.run(
@@ -320,6 +333,8 @@ class Delta:
             f"AND (c.id IS NULL OR {deleted} OR COALESCE({of_owner}, FALSE)) ORDER BY 1, 2",
             kind_name,
         )
+        left = self._left(kind_name)
+        rows = [row for row in rows if row[:2] not in left]
         self.stage.insert("plan.gone", [[kind_name, row[1]] for row in rows])
         for of, id, variant, owner_id, with_owner in rows:
             if with_owner:

@@ -1,11 +1,14 @@
-"""The demo: a made-up help desk in one sandbox, moved into another through the real connectors over HTTP, verified."""
+"""The demos: a made-up help desk moved between sandboxes over HTTP, a hosting account between true servers."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from migrator import registry
@@ -42,17 +45,23 @@ overlay:
 """
 
 
-def run(
-    folder: Path, tickets: int, *, reading: Progress, loading: LoadProgress, say: Callable[[str], None]
-) -> tuple[Steps, Loaded, Verified, float]:
-    """Make, move and verify a help desk in ``folder``; return the steps, what was loaded and verified, the seconds."""
-    began = time.monotonic()
+def _made_anew(folder: Path) -> Path:
+    """Empty the folder of an earlier demo, and return its migration.yaml. Raises InputError where it holds another."""
     file = folder / "migration.yaml"
     if folder.exists() and any(folder.iterdir()):
         if not file.is_file() or not file.read_text(encoding="utf-8").startswith(MARK):
             raise InputError(f"{folder} holds something else", remedy="name another folder with --workspace")
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    return file
+
+
+def run(
+    folder: Path, tickets: int, *, reading: Progress, loading: LoadProgress, say: Callable[[str], None]
+) -> tuple[Steps, Loaded, Verified, float]:
+    """Make, move and verify a help desk in ``folder``; return the steps, what was loaded and verified, the seconds."""
+    began = time.monotonic()
+    file = _made_anew(folder)
     source, destination = registry.connector("zendesk"), registry.connector("freshdesk")
     old = source.sandbox.create(clock=Clock(real=True), limits=False)
     new = destination.sandbox.create(clock=Clock(real=True), limits=False)
@@ -73,4 +82,44 @@ def run(
         loaded = steps.load(plan.digest, progress=loading)
         say("4 of 4  reading everything back and comparing it with the plan")
         verified, _ = steps.verify(progress=lambda stream, n: reading(f"back: {stream}", n))
+    return steps, loaded, verified, time.monotonic() - began
+
+
+def run_hosting(
+    folder: Path, *, reading: Progress, loading: LoadProgress, say: Callable[[str], None]
+) -> tuple[Steps, Loaded, Verified, float]:
+    """Move a made-up hosting account between true servers, which run on this machine as long as that takes.
+
+    Mail, files and zones in one job, with addresses put right; the MX records by a cut-over of their own. Raises
+    InputError where a server cannot run here.
+    """
+    from migrator.testing import hosting
+    from migrator.testing.servers import Unavailable
+
+    began = time.monotonic()
+    file = _made_anew(folder)
+    with tempfile.TemporaryDirectory(prefix="migrator-demo-") as temporary:
+        say("1 of 6  starting Dovecot (old and new), PowerDNS and OpenSSH on this machine")
+        place = Path(temporary)
+        try:
+            hosts = hosting.started(place)
+        except Unavailable as why:
+            raise InputError(
+                f"the servers of the demo cannot run here: {why}", remedy="run it as root on Debian, or install these"
+            ) from why
+        with closing(hosts):
+            settings = {"name": "acme moves", **hosts.sides(), "rewrite": hosting.REWRITE, "cutover": hosting.CUTOVER}
+            file.write_text(MARK + json.dumps(settings, indent=1), encoding="utf-8")
+            steps = Steps(open_project(folder))
+            say("2 of 6  reading mailboxes, files and zones of the old host")
+            steps.extract(reading)
+            say("3 of 6  planning every write and every loss, and what the new addresses change")
+            plan = steps.plan(progress=reading)
+            say(f"4 of 6  loading plan {plan.digest[:12]}: mail, files and zones in one job")
+            steps.load(plan.digest, accept_losses=True, progress=loading)
+            say("5 of 6  the cut-over: where mail goes, by a plan of its own")
+            switch = steps.plan(cutover=True, progress=reading)
+            loaded = steps.load(switch.digest, cutover=True, accept_losses=True, progress=loading)
+            say("6 of 6  reading everything back: the mailboxes by IMAP, the files by SFTP, the zones from port 53")
+            verified, _ = steps.verify(progress=lambda stream, n: reading(f"back: {stream}", n))
     return steps, loaded, verified, time.monotonic() - began

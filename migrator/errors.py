@@ -2,6 +2,7 @@
 
 MigratorError                 shown to the person, without a traceback; ``exit_code`` says which kind it was
 ├── StoppedError              1  a person stopped the run: run it again to go on
+├── HeldError                 1  the quota keeps a call that need not wait: do something else meanwhile
 ├── InputError                2  a file or an option is wrong: correct it (names file, line, remedy)
 ├── AccessError               3  credentials or rights are missing
 │   └── ForbiddenError           403 to a reading call: a right is missing, or the plan lacks the feature
@@ -39,6 +40,10 @@ class MigratorError(Exception):
 
 class StoppedError(MigratorError):
     """A person stopped the run; what was done is noted, and the next run goes on from there."""
+
+
+class HeldError(MigratorError):
+    """The quota keeps a call that said it need not wait; nothing was sent."""
 
 
 class InputError(MigratorError):

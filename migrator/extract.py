@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.blobs import stops
+from migrator.blobs import stops, waits
 from migrator.compile import canonical_sql, name
 from migrator.connector import Raw, Source
 from migrator.errors import (
@@ -65,6 +65,7 @@ class Extracted:
     counted: Mapping[str, int]
     bytes_failed: int = 0
     refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    mended: int = 0  # answers of this run with something in them that is no text
 
 
 class Arrivals:
@@ -141,7 +142,8 @@ def extract(
         rows = {s: stage.count(dataset, s) for s in wanted if not _into(source, s)}
         states = _states(pipeline)
     refused = {s: str(said["refused"]) for s, said in states.items() if s in wanted and said.get("refused")}
-    return Extracted(rows, counted, refused=refused)
+    client = getattr(source, "client", None)
+    return Extracted(rows, counted, refused=refused, mended=client.mended if client else 0)
 
 
 @contextmanager
@@ -179,6 +181,7 @@ def _round(
     if min(rounds.values()) == current and all(begun.get(stream, {}).get("done") for stream in wanted):
         current += 1
     current = max(1, current)
+    arrivals.reached(begun, current)  # what a round that was cut off has brought is here
     restart = {stream for stream in wanted if rounds[stream] != current}
     follows = {s for s in wanted if _goes_on(begun.get(_parent(source, s) or "", {}))}
     _empty(stage, dataset, [s for s in restart - follows if begun.get(s) and not _goes_on(begun[s])])
@@ -339,7 +342,7 @@ def _resource(
                 progress(stream, seen[stream])
                 yield landing.arrow(page.records)
                 size += sum(len(record.body) for record in page.records)
-                full = chunk.full(number, time.monotonic() - began, size) or (chunk.eager and _waits(source))
+                full = chunk.full(number, time.monotonic() - began, size) or (chunk.eager and waits(source))
                 if full or stops(source):
                     return
         except StoppedError:
@@ -352,12 +355,6 @@ def _resource(
             yield landing.arrow([])
 
     return landing.resource(stream, (spec.into if spec else None) or stream, pages)
-
-
-def _waits(source: Source) -> bool:
-    """Tell whether the source's quota keeps the next call waiting."""
-    client = getattr(source, "client", None)
-    return client is not None and not client.pacer.fits()
 
 
 def _cause(err: BaseException | None) -> MigratorError | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import re
 import socket
 import threading
 import time
@@ -39,6 +40,10 @@ log = logging.getLogger(__name__)
 TIMEOUT_SECONDS = (10, 60)  # to connect, between bytes
 ATTEMPTS = 8
 LONGEST_PAUSE_SECONDS = 60.0
+# A pair of surrogates, one alone, or any other escape: read from the left, so that an escaped backslash begins nothing.
+ESCAPES = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
 POOL = 64  # connections kept open to a host: more than an account may have workers (project.Account)
 
 
@@ -71,7 +76,8 @@ def pooled() -> requests.Session:
 class Client:
     """Talks to one account. ``sleep``, ``session`` and ``now`` are arguments: tests neither wait nor leave the machine.
 
-    ``heard``: the vendor's time in its last answer, and when that came by the pacer's ``monotonic``.
+    ``heard``: the vendor's time in its last answer, and when that came by the pacer's ``monotonic``. ``mended``: how
+    many answers held what is no text.
     """
 
     base_url: str
@@ -83,6 +89,7 @@ class Client:
     calls: int = 0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     heard: tuple[datetime, float] | None = None
+    mended: int = 0
     _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def read(self, path: str, params: Mapping[str, Any] | None = None) -> requests.Response:
@@ -90,7 +97,25 @@ class Client:
 
         Raises AccessError, AbsentError, RefusedError, or VendorError when the vendor stays out of reach.
         """
-        return self._again(lambda: _whole(self._once("GET", path, params=params)))
+        return self._again(lambda: self._whole(self._once("GET", path, params=params)))
+
+    def ask(self, path: str, question: Any) -> requests.Response:
+        """POST a question, a search that the vendor takes no other way: it changes nothing and is repeated as a read is.
+
+        Raises what ``read`` raises.
+        """
+
+        def once() -> requests.Response:
+            try:
+                return self._whole(self._once("POST", path, json=question))
+            except UnknownOutcomeError as err:
+                raise RetryError(str(err)) from err
+            except RefusedError as err:
+                if err.status == 403:
+                    raise ForbiddenError(str(err), answer=err.answer) from err
+                raise
+
+        return self._again(once)
 
     def write(self, method: str, path: str, **how: Any) -> requests.Response:
         """Carry out one write. Repeated only where the vendor says that nothing was done (429).
@@ -240,6 +265,22 @@ class Client:
         self._judge(response, method, name, call)
         return response
 
+    def _whole(self, response: requests.Response) -> requests.Response:
+        """Return an answer that is as whole as it says. Raises RetryError for JSON that somebody on the way cut off."""
+        if "json" in response.headers.get("Content-Type", "") and response.content:
+            path = urlsplit(response.url).path
+            content = mended(response.content)
+            try:
+                msgspec.json.decode(content, type=msgspec.Raw)
+            except msgspec.MsgspecError as err:
+                raise RetryError(f"GET {path}: the answer is not the JSON it should be ({err})") from err
+            if content != response.content:
+                log.warning("answer mended", extra={"call": f"GET {path}"})
+                response._content = content
+                with self._counting:
+                    self.mended += 1
+        return response
+
     def _judge(self, response: requests.Response, method: str, name: str, call: Call | None) -> None:
         status = response.status_code
         after = self.pacer.retry_after(response.headers) if status in (429, 503) else None
@@ -287,15 +328,18 @@ class Client:
         raise VendorError("no attempt was made")  # unreachable: tenacity re-raises the last error
 
 
-def _whole(response: requests.Response) -> requests.Response:
-    """Return an answer that is as whole as it says. Raises RetryError for JSON that somebody on the way cut off."""
-    if "json" in response.headers.get("Content-Type", "") and response.content:
-        try:
-            msgspec.json.decode(response.content, type=msgspec.Raw)
-        except msgspec.MsgspecError as err:
-            path = urlsplit(response.url).path
-            raise RetryError(f"GET {path}: the answer is not the JSON it should be ({err})") from err
-    return response
+def mended(content: bytes) -> bytes:
+    """Return JSON with U+FFFD in place of what is no text: halves of a surrogate pair alone, bytes that are no UTF-8.
+
+    Who cuts a text off after so many UTF-16 units leaves half an emoji, ``\\ud83d``, which no database takes for text.
+    """
+    if b"\\ud" in content or b"\\uD" in content:
+        content = ESCAPES.sub(lambda found: rb"\ufffd" if found[1] else found[0], content)
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return content.decode(errors="replace").encode()
+    return content
 
 
 def _pause(state: RetryCallState) -> float:

@@ -33,10 +33,15 @@ COLUMN: Mapping[str, str] = {  # DuckDB's type for each of ours
 
 
 class Skip(Document):
-    """Records with a true ``when`` are not written: ``because`` is why, ``unless_referenced`` keeps the needed ones."""
+    """Records with a true ``when`` are not written: ``because`` is why, ``unless_referenced`` keeps the needed ones.
+
+    ``unless_written``: only where the destination writes none of the kind, so that nobody is asked to make by hand what
+    every account has.
+    """
 
     because: str
     unless_referenced: Flag = False
+    unless_written: Flag = False
 
 
 class Field(Document):
@@ -50,7 +55,7 @@ class Field(Document):
     before it. ``exact``: half a rule is worse than none: where its condition would only be nearly the same, and
     what it does cannot be taken back, the record is left to a person. ``switch``: it says whether the record acts; what
     is written is off, and switched on later (``activate``). ``versioned``: bytes that change under the same id, fetched
-    anew when their address does.
+    anew when their address does. ``rewrite``: addresses that change on the way are put right in it.
     """
 
     type: Type = "text"
@@ -69,6 +74,7 @@ class Field(Document):
     exact: Flag = False
     switch: Flag = False
     versioned: Flag = False
+    rewrite: Flag = False
 
     @model_validator(mode="before")
     @classmethod
@@ -96,7 +102,7 @@ class Kind(Document):
     destination cannot take it (a person without a seat). ``label``: the field a person knows the record by. ``after``:
     kinds that are written before, though none of them is named. ``apart``: a text that another record must not have:
     ours gets another, and is never joined with that one. ``by_itself``: the vendor adds such records by itself (lines
-    of a history): more of them are nobody's work.
+    of a history): more of them are nobody's work. ``cutover``: live at once, so that only a plan of its own writes it.
     """
 
     doc: str = ""
@@ -109,6 +115,7 @@ class Kind(Document):
     after: tuple[str, ...] = ()
     apart: str | None = None
     by_itself: Flag = False
+    cutover: Flag = False
     fields: dict[str, Field]
 
     @property

@@ -35,6 +35,7 @@ from migrator.mapping import Mapping
 from migrator.plan import digest
 from migrator.project import Workspace
 from migrator.stage import Stage
+from migrator.translate import KEYED
 from migrator.units import Builder, Row, shown
 
 log = logging.getLogger(__name__)
@@ -176,6 +177,7 @@ class Loader:
             "SELECT kind, id, as_kind, target FROM plan.planned WHERE action = 'keep' AND target IS NOT NULL"
         )
         keyed = {spec.keyed_by for kind in self.kinds.kinds.values() for spec in kind.fields.values() if spec.keyed_by}
+        keyed |= KEYED.keys() & self.kinds.kinds.keys()
         known = []
         for kind_name, id, as_kind, target in rows:
             key = None

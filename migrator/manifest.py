@@ -66,22 +66,27 @@ class Paging(Document):
     """How a list goes on: ``none``; ``link`` header; ``cursor`` (incremental export: ``after_cursor``,
     ``end_of_stream``); ``time`` (incremental by ``start_time``, repeats its last second); ``next`` (``next_page``
     address in the body); ``page`` (numbered pages, to the first that is empty: a vendor may give shorter ones than
-    asked for).
+    asked for); ``token`` (the answer tells a word that asks for the next page); ``offset`` (so many records are passed
+    over, to the first page that is empty).
 
-    ``size`` records a page, asked for by ``size_param``. ``most``: pages after which the vendor stops; then
-    ``window`` goes on.
+    ``size`` records a page, asked for by ``size_param`` (empty: the vendor lets nobody choose). ``most``: pages after
+    which the vendor stops; then ``window`` goes on. ``told``: the dotted path in the answer to the word of a ``token``,
+    or to what says that a ``page`` (the number of pages) or an ``offset`` (true) is the last; ``param``: the parameter
+    that takes the word, or the number.
     """
 
-    style: Literal["none", "link", "cursor", "time", "next", "page"] = "none"
+    style: Literal["none", "link", "cursor", "time", "next", "page", "token", "offset"] = "none"
     size: int = 100
     size_param: str = "per_page"
     most: int | None = None
+    told: str | None = None
+    param: str = "page"
 
 
 class Stream(Document):
     """A list of native records.
 
-    ``items``: the key that holds the list (none: the answer is the list). ``parent``: one list for each record of that
+    ``items``: the key (dotted) that holds the list (none: the answer is it). ``parent``: one list for each record of that
     stream (only those where ``parent_has`` holds), ``{parent}`` in the path is its id. ``view``: each listed record is
     read again by its own address. ``each``: further fixed variants of the query, read one after another. ``window``:
     the record's field and the query's parameter by which a list that stops at ``paging.most`` pages goes on.
@@ -292,7 +297,8 @@ class Write(Document):
     none names is left behind, for this reason. ``ends``: a reference after which the record it names takes no other of
     this kind (a merged ticket has no links of its own): those are left to a person. ``tried``: a plan asks the
     destination whether it would take the record (its ``complaint``), and leaves what it would not to a person.
-    ``activate``: how a record that was written switched off is switched on.
+    ``activate``: how a record that was written switched off is switched on. ``completes``: a second call after
+    ``create``, which may be made again without harm, for what the first does not take; its ``body`` picks that.
     """
 
     kind: str
@@ -301,6 +307,7 @@ class Write(Document):
     update: Call | None = None
     delete: Call | None = None
     activate: Call | None = None
+    completes: Call | None = None
     find: Find | None = None
     embedded: Flag = False
     match_only: Flag = False
@@ -354,6 +361,7 @@ class Manifest(Document):
     settings: dict[str, str] = {}  # account setting to what it is
     secrets: dict[str, str] = {}  # secret to what it is
     auth: Auth
+    headers: dict[str, str] = {}  # sent with every call: which version of its API a vendor is to speak
     check: Stream
     rights: dict[str, str] = {}  # "METHOD /path" tried by `check` to what it is needed for
     quota: Quota

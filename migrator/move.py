@@ -23,14 +23,16 @@ from migrator.delivery import Deliverer
 from migrator.errors import InputError, PlanError, StoppedError
 from migrator.extract import Arrivals, Chunk, Extracted, canonicalize
 from migrator.ledger import Ledger
+from migrator.loading import Loading, loading
+from migrator.pacer import WINDOW_SECONDS
 from migrator.plan import Plan
 from migrator.stage import Stage
-from migrator.steps import Loading, LoadProgress, Progress, Steps
+from migrator.steps import LoadProgress, Progress, Steps
 from migrator.waves import ASIDE, WAITS, Wave
 
 LEAST = 10  # records at the top that make a wave worth its plan
 SHARE = 0.01  # of all of them, where these are many: the last wave, which nothing overlaps, is not larger
-EARLY = 1.5  # times what the last plan took: so long before a wave is written the next one is planned
+EARLY = 1.5  # times what the last plan took: so long before it is needed the next one is planned
 OFTEN = Chunk(pages=1, most_seconds=15.0, eager=True)  # what is durable sooner can be written sooner
 LOOK_SECONDS = 1.0  # between two looks for a wish, while nothing arrives
 FILE = "terms.json"
@@ -122,6 +124,7 @@ class _Waves:
         self.wave = Wave(arriving.arrivals, source, side.connector.manifest, side.mapping, side.connector.kinds)
         self.taken, self.begun = 0, False  # records at the top that were here when the last wave was planned
         self.took = 0.0  # seconds, the last plan
+        self.over, self.spent = 0, 0.0  # units that earlier waves wrote, and the seconds that took them
 
     def carry_out(self, terms: Terms | None, *, accept_losses: bool) -> Moved:
         """Plan and load wave after wave, until the last has everything; without terms, plan the first."""
@@ -135,9 +138,9 @@ class _Waves:
                 return Moved(0, 0, 0, 0, plan, None)
             while plan is not None:
                 self._agreed(plan, terms, accept_losses)
-                with self.steps.loading(plan.digest, self.loading) as loading:
-                    ahead = None if self.wave.last else self._ahead(loading)
-                loaded = loading.result()
+                with loading(self.steps, plan.digest, self.loading) as under_way:
+                    ahead = None if self.wave.last else self._ahead(under_way)
+                loaded = under_way.result()
                 waves, written, settled = waves + (plan.units > 0), written + loaded.written, settled + loaded.settled
                 if self.wave.last:
                     extracted = self.steps.brought(*self.arriving.result())
@@ -153,23 +156,33 @@ class _Waves:
         return plan
 
     def _ahead(self, loading: Loading) -> Plan | None:
-        """Plan the next wave while one is written, when that is nearly done, or waits for so long that a plan costs
-        it nothing; None where it must wait for the end.
+        """Plan the next wave while one is written, as late as is early enough; None where it must wait for the end.
 
-        The last plan is made when nothing is under way: it alone looks at what has changed since it was written.
+        Made too early, it may be made again while that costs the destination nothing: more has arrived by then. The
+        last plan is made when nothing is under way: it alone looks at what has changed since it was written.
         """
-        began, arrivals = time.monotonic(), self.arriving.arrivals
+        plan, began, arrivals = None, time.monotonic(), self.arriving.arrivals
         loading.future.add_done_callback(lambda _: arrivals.news.set())
         while not loading.ended and not loading.alone:
             arrivals.news.clear()
-            over, gone = loading.over(), time.monotonic() - began
-            left = (loading.units - over) * gone / over if over else math.inf
             self.arriving.ended()  # raises what ended the reading
-            due = left <= self.took * EARLY or loading.waits() >= self.took
-            if due and self._enough(at_once=False):
-                return self._plan(ahead=True)
+            if self._due(loading, time.monotonic() - began, again=plan is not None) and self._enough(at_once=False):
+                plan = self._plan(ahead=True)
+                continue
             arrivals.news.wait(LOOK_SECONDS)
-        return None
+        self.over, self.spent = self.over + loading.over(), self.spent + time.monotonic() - began
+        return plan
+
+    def _due(self, loading: Loading, gone: float, *, again: bool) -> bool:
+        """Tell whether the next wave is to be planned now: what is left lasts about as long as a plan takes, or the
+        quota keeps it for about as long and it ends soon after."""
+        lead, over, waits = self.took * EARLY, loading.over(), loading.waits()
+        rate = (self.over + over) / (self.spent + gone) if gone else 0.0
+        left = (loading.units - over) / rate if rate else math.inf
+        if not waits:
+            return left <= lead and not again
+        soon = left <= max(lead, WINDOW_SECONDS) or not rate
+        return soon and waits <= lead and (waits >= self.took or not again)
 
     def _await(self, *, at_once: bool) -> None:
         """Wait until a wave is worth its plan, or is the last one. Raises what ended the reading."""
@@ -302,10 +315,11 @@ def _reading(steps: Steps, source: Deliverer, progress: Progress) -> Iterator[_A
     arriving = _Arriving(steps, source, progress)
     with Stage(steps.workspace.stage) as stage:
         begin_download(stage, "raw")
-    client, pacer = source.client, source.client.pacer
-    asked, waits, held = pacer.cancelled, pacer.sleep, client.sleep
-    pacer.cancelled = lambda: arriving.stop.is_set() or (steps.run.gate() if steps.run else asked())
-    pacer.sleep, client.sleep = _heeding(waits, arriving.stop), _heeding(held, arriving.stop)
+    for account in source.accounts():
+        client, pacer = account.client, account.client.pacer
+        asked = pacer.cancelled
+        pacer.cancelled = lambda asked=asked: arriving.stop.is_set() or (steps.run.gate() if steps.run else asked())  # type: ignore[misc]
+        pacer.sleep, client.sleep = _heeding(pacer.sleep, arriving.stop), _heeding(client.sleep, arriving.stop)
     for thread in arriving.threads:
         thread.start()
     try:

@@ -7,12 +7,13 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
-from migrator.errors import StoppedError
+from migrator.errors import HeldError, StoppedError
 
 WINDOW_SECONDS = 60.0
 # A vendor counts a call when it arrives, at the latest when it answers. Of a slow answer we take the rest for work done
@@ -245,6 +246,7 @@ class Pacer:
     wall: Callable[[], float] = time.time
     _waiters: list[_Waiter] = field(default_factory=list, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _hasty: threading.local = field(default_factory=threading.local, repr=False)
 
     def __post_init__(self) -> None:
         if self.used_header and self.limits and not self.counts_credits:
@@ -271,6 +273,18 @@ class Pacer:
             whole = [limit for limit in self.limits if not limit.matching]
             return self.held_until <= now and all(limit.free_at(now, calls) <= now for limit in whole)
 
+    @contextmanager
+    def hasty(self) -> Iterator[None]:
+        """Let this thread's next call go at once or not at all: ``acquire`` raises HeldError in place of a long wait.
+
+        Those after it wait as ever, so that nothing which was begun is given up.
+        """
+        self._hasty.on = True
+        try:
+            yield
+        finally:
+            self._hasty.on = False
+
     @property
     def waiting_for(self) -> str:
         """Return what the workers wait for, such as "quota 'account', 12 s"; empty where nobody waits."""
@@ -281,7 +295,10 @@ class Pacer:
         return f"{why}, {max(0.0, first.at - self.monotonic()):.0f} s"
 
     def acquire(self, name: str, query: str = "") -> Call:
-        """Wait until the call ``"METHOD /path"`` may go, and count it. Raises StoppedError once ``cancelled``."""
+        """Wait until the call ``"METHOD /path"`` may go, and count it. Raises StoppedError once ``cancelled``.
+
+        Raises HeldError for a ``hasty`` call that would have to wait.
+        """
         waits = self.waits(name, query)
         while True:
             try:
@@ -308,7 +325,10 @@ class Pacer:
                     now = self.monotonic()
                     at, blocker = self._next(wanted, waiter, now)
                     if at <= now:
+                        self._hasty.on = False
                         return Call(whole, [(limit, limit.spend(now, cost)) for limit, cost in wanted])
+                    if at > now + SLICE_SECONDS and getattr(self._hasty, "on", False):
+                        raise HeldError(f"{name}: kept by the quota for {at - now:.0f} s")
                     if waiter is None:
                         waiter = _Waiter(wanted)
                         self._waiters.append(waiter)

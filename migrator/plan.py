@@ -21,6 +21,7 @@ from migrator.decide import DECIDED, WRITES, Decider
 from migrator.delta import Change, Delta, Look, changes, prepare
 from migrator.errors import PlanError
 from migrator.kinds import Kinds
+from migrator.live import LEFT, Live
 from migrator.losses import Loss, measure_losses
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping
@@ -108,6 +109,7 @@ class Planner:
     selection: Selection | None = None
     complaint: Callable[[str, dict[str, Any]], str | None] | None = None  # what the destination has against a payload
     waiting: str | None = None  # a relation of (kind, id, reason): records that a later plan will take
+    live: Live | None = None  # what is live at once, and whether this plan writes it
     ahead: bool = False  # made while another plan is carried out: what was written before is left to a later one
 
     def make(self, *, quota_plan: str | None = None, files: dict[str, str] | None = None) -> Plan:
@@ -131,18 +133,23 @@ class Planner:
         stage.run(f"CREATE TABLE plan.unselected ({UNSELECTED})")
         if self.selection:
             self.selection.apply(stage)
-        if self.waiting:
+        prepare(stage, self.identities)
+        left = LEFT if self.live and self.live.leave(stage) else None
+        for waiting in filter(None, (left, self.waiting)):
+            # What was matched before is matched again, and stays what others refer to.
             stage.run(
-                f"INSERT INTO plan.unselected SELECT w.kind, w.id, w.kind, w.reason FROM {self.waiting} w "
+                f"INSERT INTO plan.unselected SELECT w.kind, w.id, w.kind, w.reason FROM {waiting} w "
                 "WHERE (w.kind, w.id) NOT IN (SELECT (kind, id) FROM plan.known) "
                 "AND (w.kind, w.id) NOT IN (SELECT (kind, id) FROM plan.unselected)"
+                + (" AND (w.kind, w.id) NOT IN (SELECT (kind, source) FROM edited.identity)" if waiting == LEFT else "")
             )
-        prepare(stage, self.identities)
         stage.run("CREATE TABLE anew.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
         self._labels()
-        decider = Decider(stage, self.kinds, self.manifest, self.mapping, self.source, self.found, self.without_seat)
+        needed = translate.Translator(stage, self.kinds, self.manifest, self.mapping).needed()
+        manifest = self.manifest.model_copy(update={"setup": (*self.manifest.setup, *needed)})
+        decider = Decider(stage, self.kinds, manifest, self.mapping, self.source, self.found, self.without_seat)
         predictor = Predictor(decider, anew=not self.ahead)
-        delta = Delta(decider, self.look, self.edited, self.deleted, self.since)
+        delta = Delta(decider, self.look, self.edited, self.deleted, self.since, left)
         for kind_name in self.kinds.in_order():
             decider.decide(kind_name)
             predictor.predict(kind_name)
@@ -174,15 +181,18 @@ class Planner:
             said = self.complaint(kind_name, json.loads(payload))
             if said is None:
                 continue
+            whole = id.partition("~")[0]  # of a rule that becomes several, none is written without the others
+            these = "(id = ? OR id LIKE ? ESCAPE '!')"
+            parts = (whole, whole.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "~%")
             self.stage.run(
-                "UPDATE plan.decided SET action = 'manual', reason = ? WHERE kind = ? AND id = ? AND as_kind = ?",
+                f"UPDATE plan.decided SET action = 'manual', reason = ? WHERE kind = ? AND as_kind = ? AND {these}",
                 f"{self.manifest.title} does not take it: {said}",
                 of,
-                id,
                 kind_name,
+                *parts,
             )
-            self.stage.run("DELETE FROM plan.payload WHERE as_kind = ? AND id = ?", kind_name, id)
-            self.stage.run(f"DELETE FROM predicted.{name(kind_name)} WHERE id = ? AND _kind = ?", id, of)
+            self.stage.run(f"DELETE FROM plan.payload WHERE as_kind = ? AND {these}", kind_name, *parts)
+            self.stage.run(f"DELETE FROM predicted.{name(kind_name)} WHERE _kind = ? AND {these}", of, *parts)
 
     def summarize(self, counts: dict[str, int], quota_plan: str | None, files: dict[str, str]) -> Plan:
         """Return the summary of the plan that lies in the stage."""

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import requests
 from pydantic import Field as Option
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from migrator import documents, registry
+from migrator.addresses import Change
 from migrator.delivery import Deliverer
 from migrator.documents import Document, Flag, did_you_mean
 from migrator.errors import AccessError, InputError
 from migrator.http import Bearer, Client
+from migrator.live import Live
 from migrator.mapping import Mapping, overlay
 from migrator.pacer import Limit, Pacer
+from migrator.parts import Composite, Part, is_name, routes, whole_manifest, whole_mapping
 from migrator.registry import Connector
 from migrator.select import Select, Selection
 
@@ -32,9 +35,11 @@ class Account(Document):
     ``url`` replaces the vendor's address (a sandbox, a proxy). ``plan``: the vendor's plan, for its quota; ``share``:
     the part of the quota migrator may use; ``per_minute``: a quota the vendor granted. ``options``: the
     connector's own. ``channels``: ways to write beside the vendor's API, which its page describes.
+    ``parts``: in place of a vendor, accounts by a name of yours that make up this side together; a kind belongs to the
+    first part that has it, or to the one whose ``kinds`` name it.
     """
 
-    vendor: str
+    vendor: str = ""
     settings: dict[str, str] = {}
     secrets: dict[str, str] = {}
     url: str | None = None
@@ -44,6 +49,27 @@ class Account(Document):
     workers: int = Option(default=4, ge=1, le=32)
     options: dict[str, str] = {}
     channels: tuple[str, ...] = ()
+    parts: dict[str, Account] = {}
+    kinds: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        """Name an account that is made of parts after their vendors."""
+        if not isinstance(value, dict) or not value.get("parts"):
+            if isinstance(value, dict) and not value.get("vendor"):
+                raise ValueError("an account names its vendor, or its parts")
+            return value
+        if set(value) != {"parts"}:
+            raise ValueError("an account made of parts has nothing beside them: what is said, is said of a part")
+        parts = value["parts"]
+        if not isinstance(parts, dict) or any(isinstance(one, dict) and one.get("parts") for one in parts.values()):
+            raise ValueError("parts are accounts by name, and have no parts themselves")
+        wrong = next((name for name in parts if not is_name(str(name))), None)
+        if wrong is not None:
+            raise ValueError(f"the part '{wrong}' is called by small letters and digits, a letter first")
+        vendors = dict.fromkeys(str(one.get("vendor")) for one in parts.values() if isinstance(one, dict))
+        return {"vendor": "+".join(vendors), **value}
 
     @field_validator("url")
     @classmethod
@@ -74,7 +100,9 @@ class Thresholds(Document):
 
 
 class Migration(Document):
-    """``migration.yaml``."""
+    """``migration.yaml``. ``cutover``: kind to field to values: what is live at once, which has a plan of its own.
+    ``rewrite``: addresses that change on the way.
+    """
 
     name: str
     source: Account
@@ -83,6 +111,8 @@ class Migration(Document):
     thresholds: Thresholds = Thresholds()
     select: Select = Select()
     overlay: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    cutover: dict[str, dict[str, tuple[str, ...]]] = {}
+    rewrite: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,12 +155,17 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Side:
-    """One side, ready: the connector with the customer's overlay, and the account."""
+    """One side, ready: the connector with the customer's overlay, and the account. ``parts``: what it is made of.
+
+    ``to``: each kind's part.
+    """
 
     connector: Connector
     mapping: Mapping
     account: Account
     file: str
+    parts: dict[str, Side] = field(default_factory=dict)
+    to: dict[str, str] = field(default_factory=dict)
 
     def open(
         self,
@@ -142,6 +177,15 @@ class Side:
     ) -> Deliverer:
         """Return the account, ready to be read or written. Raises AccessError where a secret is missing."""
         manifest = self.connector.manifest
+        if self.parts:
+            opened = {
+                name: part.open(session=session, sleep=sleep, monotonic=monotonic, now=now)
+                for name, part in self.parts.items()
+            }
+            first = next(iter(opened.values())).client
+            nobody = Client("", None, Pacer([]), first.session, first.sleep, now=first.now)
+            nobody.pacer.sleep, nobody.pacer.monotonic = first.pacer.sleep, first.pacer.monotonic
+            return Composite(manifest, self.mapping, nobody, parts=opened, to=self.to)
         quota, account = manifest.quota, self.account
         plan = account.plan or quota.default_plan
         limits = []
@@ -168,6 +212,7 @@ class Side:
         client = Client(self.base_url(), self._auth(), pacer)
         if session is not None:
             client.session = session
+        client.session.headers.update(self.connector.manifest.headers)
         if sleep is not None:
             client.sleep = pacer.sleep = sleep
         if monotonic is not None:
@@ -187,6 +232,8 @@ class Side:
 
     def base_url(self) -> str:
         """Return the account's address. Raises InputError where a setting is missing."""
+        if self.parts:
+            return ", ".join(f"{name}: {part.base_url()}" for name, part in self.parts.items())
         if self.account.url:
             url = self.account.url.rstrip("/")
             path = self._fill(re.sub(r"^([a-z]+://[^/]+|\{\w+\})", "", self.connector.manifest.base_url).rstrip("/"))
@@ -242,20 +289,17 @@ def open_project(folder: Path) -> Project:
     workspace = Workspace(folder)
     loaded = documents.tree(workspace.file)
     migration = documents.parse(loaded, Migration, str(workspace.file))
-    for account in (migration.source, migration.destination):
+    for where_it_is, account in _accounts(migration):
         for name, where in account.secrets.items():
             if not re.match(r"(env|keyring):.", where):
                 raise InputError(
                     f"{account.vendor}: the secret '{name}' is not a name",
                     file=str(workspace.file),
-                    line=documents.line_of(
-                        loaded, ("source" if account is migration.source else "destination", "secrets", name)
-                    ),
+                    line=documents.line_of(loaded, (*where_it_is, "secrets", name)),
                     remedy="write env:VARIABLE or keyring:SERVICE/USER; never the secret itself",
                 )
-    for part in ("source", "destination"):
-        _known(getattr(migration, part), str(workspace.file), _below(loaded, part))
-    vendors = (migration.source.vendor, migration.destination.vendor)
+        _known(account, str(workspace.file), _below(loaded, *where_it_is))
+    vendors = [account.vendor for _, account in _accounts(migration)]
     for vendor in migration.overlay:
         if vendor not in vendors:
             raise InputError(
@@ -264,8 +308,8 @@ def open_project(folder: Path) -> Project:
                 line=documents.line_of(loaded, ("overlay", vendor)),
             )
     source, destination = (
-        side(account, migration, str(workspace.file), _below(loaded, "overlay", account.vendor))
-        for account in (migration.source, migration.destination)
+        side(account, migration, str(workspace.file), _below(loaded, "overlay"), writing=writing)
+        for account, writing in ((migration.source, False), (migration.destination, True))
     )
     if source.mapping.canonical != destination.mapping.canonical:
         raise InputError(
@@ -278,7 +322,17 @@ def open_project(folder: Path) -> Project:
         migration.select, source.connector.kinds, source.mapping, str(workspace.file), _below(loaded, "select")
     )
     selection.check()
+    Live(source.connector.kinds, migration.cutover).check(str(workspace.file))
     return Project(workspace, migration, source, destination, selection)
+
+
+def _accounts(migration: Migration) -> Iterator[tuple[tuple[str, ...], Account]]:
+    """Yield every account that is opened, and where it stands in the document."""
+    for which, account in (("source", migration.source), ("destination", migration.destination)):
+        if not account.parts:
+            yield (which,), account
+        for name, part in account.parts.items():
+            yield (which, "parts", name), part
 
 
 def _below(loaded: Any, *keys: str) -> Callable[[Iterable[Any]], int | None]:
@@ -315,16 +369,60 @@ def side(
     migration: Migration | None,
     file: str,
     line: Callable[[Iterable[Any]], int | None] = lambda where: None,
+    *,
+    writing: bool = True,
 ) -> Side:
-    """Return one side with the customer's overlay applied."""
+    """Return one side with the customer's overlay applied; ``line`` finds the line of a place in the overlay.
+
+    Raises InputError where parts do not fit together.
+    """
+    if account.parts:
+        return _joined(account, migration, file, line, writing=writing)
     connector = _within_reach(registry.connector(account.vendor).through(account.channels), account)
     mapping = connector.mapping
     changes = (migration.overlay if migration else {}).get(account.vendor, {})
     if changes:
-        mapping = overlay(mapping, changes, file, line)
+        mapping = overlay(mapping, changes, file, lambda where: line((account.vendor, *where)))
     if migration and not migration.policies.preface:
         mapping = _without_preface(mapping)
     return Side(connector, mapping, account, file)
+
+
+def _joined(
+    account: Account,
+    migration: Migration | None,
+    file: str,
+    line: Callable[[Iterable[Any]], int | None],
+    *,
+    writing: bool,
+) -> Side:
+    """Return the side that several accounts make up together."""
+    sides = {name: side(part, migration, file, line) for name, part in account.parts.items()}
+    first = next(iter(sides.values())).connector
+    parts = []
+    for name, one in sides.items():
+        if one.mapping.canonical != first.mapping.canonical:
+            raise InputError(
+                f"the part '{name}' holds {one.mapping.canonical} records, others {first.mapping.canonical} records",
+                file=file,
+                remedy="choose parts of one trade",
+            )
+        for kind in one.account.kinds:
+            if kind not in one.mapping.kinds:
+                raise InputError(
+                    f"the part '{name}' ({one.account.vendor}) has no '{kind}'{did_you_mean(kind, one.mapping.kinds)}",
+                    file=file,
+                    remedy=f"it has {', '.join(one.mapping.kinds)}",
+                )
+        plan = one.account.plan or one.connector.manifest.quota.default_plan
+        manifest, granted = one.connector.manifest, one.account.per_minute
+        parts.append(Part(name, manifest, one.mapping, plan, granted, one.account.kinds))
+    to = routes(parts, writing=writing)
+    manifest, mapping = whole_manifest(parts, to), whole_mapping(parts, to)
+    workers = max(part.workers for part in account.parts.values())
+    whole = account.model_copy(update={"workers": workers})
+    connector = replace(first, vendor=whole.vendor, package="migrator.connectors", manifest=manifest, mapping=mapping)
+    return Side(connector, mapping, whole, file, sides, to)
 
 
 def _within_reach(connector: Connector, account: Account) -> Connector:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import duckdb
@@ -18,6 +18,7 @@ from migrator.compile import name
 from migrator.errors import WorkspaceError, disk_trouble
 from migrator.kinds import Kind
 
+T = TypeVar("T")
 RAW = "id VARCHAR, parent VARCHAR, updated_at VARCHAR, body JSON"
 MEMORY_MB = 512  # a million rows are joined and sorted within it, on disk where it must be
 MOST_MB = 4096  # what one statement that cannot work on disk may raise it to, step by step
@@ -78,12 +79,15 @@ class Stage:
 
     def run(self, sql: str, *values: Any) -> None:
         """Carry out one statement. Raises WorkspaceError where the disk is full or the file read-only."""
+        self._with_room(lambda: self.connection.execute(sql, list(values) or None))
+
+    def _with_room(self, statement: Callable[[], T]) -> T:
+        """Carry out a statement, with more memory where it can neither do with less nor work on disk."""
         limit = MEMORY_MB
         with _told(), self._turn:
             while True:
                 try:
-                    self.connection.execute(sql, list(values) or None)
-                    break
+                    return statement()
                 except duckdb.OutOfMemoryException:
                     limit *= 2
                     if limit > MOST_MB or self._at_once:
@@ -106,9 +110,8 @@ class Stage:
             self._at_once = False
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Return all rows."""
-        with _told(), self._turn:
-            return self.connection.execute(sql, list(values) or None).fetchall()
+        """Return all rows. Raises WorkspaceError as ``run`` does."""
+        return self._with_room(lambda: self.connection.execute(sql, list(values) or None).fetchall())
 
     def stream(self, sql: str, *values: Any, size: int = 10_000) -> Iterator[tuple[Any, ...]]:
         """Yield rows, ``size`` at a time, on a cursor of their own."""

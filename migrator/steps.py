@@ -6,9 +6,8 @@ import functools
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,9 +25,11 @@ from migrator.documents import Document
 from migrator.errors import InputError, PlanError, WorkspaceError
 from migrator.extract import CHUNK, Arrivals, Chunk, Extracted, canonicalize, extract
 from migrator.ledger import Ledger
+from migrator.live import Live
 from migrator.load import Loaded, Loader
 from migrator.plan import Plan, Planner, is_whole
 from migrator.project import Project, Side, Workspace
+from migrator.rewrite import register, rewrite, rules_digest, totals
 from migrator.stage import Stage
 from migrator.switches import put_back, quiet
 from migrator.undo import READ, SWITCHED_OFF, Restored, Undo, removed
@@ -65,27 +66,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-@dataclass(frozen=True)
-class Loading:
-    """A load in a thread of its own. ``alone``: no plan may be made meanwhile. ``waits``: for how many seconds yet the
-    destination's quota keeps it."""
-
-    future: Future[Loaded]
-    units: int
-    over: Callable[[], int]  # units written or put aside
-    waits: Callable[[], float]
-    alone: bool
-
-    @property
-    def ended(self) -> bool:
-        """Tell whether it has come to its end, whichever."""
-        return self.future.done()
-
-    def result(self) -> Loaded:
-        """Return what it did, once it has ended. Raises what ended it."""
-        return self.future.result()
-
-
 @dataclass
 class Steps:
     """One project and the ways to its two accounts; tests hand in sessions that stay on this machine."""
@@ -107,7 +87,9 @@ class Steps:
     def waits(self) -> tuple[str, float | None]:
         """Return what is waited for, and how many seconds yet; empty where the run goes on."""
         own = self.run.waits if self.run else ("", None)
-        pacer = list(self._opened.values())[-1].client.pacer if self._opened else None
+        accounts = list(self._opened.values())[-1].accounts() if self._opened else []
+        pacers = [account.client.pacer for account in accounts]
+        pacer = max(pacers, key=lambda p: (bool(p.waiting_for), p.held_until - p.monotonic()), default=None)
         if pacer is None or (own[0] and own[1] is None):
             return own
         if pacer.waiting_for:
@@ -145,9 +127,12 @@ class Steps:
     def steered(self, which: str, account: Deliverer) -> Deliverer:
         """Let the run that holds the workspace stop the account's calls and waits, and show what it waits for."""
         if self.run:
-            client, pacer = account.client, account.client.pacer
-            pacer.cancelled, pacer.sleep = self.run.stops_reading, self.run.sleeper(pacer.sleep)
-            client.sleep = self.run.sleeper(client.sleep, "the vendor")
+            for client in (one.client for one in account.accounts()):
+                client.pacer.cancelled, client.pacer.sleep = (
+                    self.run.stops_reading,
+                    self.run.sleeper(client.pacer.sleep),
+                )
+                client.sleep = self.run.sleeper(client.sleep, "the vendor")
         self._opened[which] = account
         return account
 
@@ -212,6 +197,7 @@ class Steps:
                 "counted": dict(extracted.counted),
                 "bytes_failed": failed,
                 "refused": dict(extracted.refused),
+                "mended": extracted.mended,
             },
         )
         self.note("", "extract", f"{sum(extracted.rows.values())} records")
@@ -230,11 +216,13 @@ class Steps:
         progress: Progress = silent,
         wave: Wave | None = None,
         ahead: bool = False,
+        cutover: bool = False,
     ) -> Plan:
         """Decide every write and every loss. Looks at the destination for what is there already, unless ``offline``.
 
         ``sample`` and ``since`` stand in for those of the selection, this time. ``wave``: only what has arrived by now.
-        ``ahead``: while another plan is carried out, whose records count as written.
+        ``ahead``: while another plan is carried out, whose records count as written. ``cutover``: plan what is live at
+        once, and nothing else.
         """
         selection = self.project.selection.narrowed(sample=sample, since=since)
         side, kinds = self.project.destination, self.project.destination.connector.kinds
@@ -248,6 +236,7 @@ class Steps:
             source = self.project.source
             with wave.arrivals.turn if wave else nullcontext():
                 canonicalize(stage, kinds, source.mapping, raw="raw", into="canonical")
+                rewrite(stage, kinds, self.project.migration.rewrite, self.workspace)
                 waiting = wave.wait(stage) if wave else None
             if offline:
                 stage.schema("there", fresh=True)
@@ -270,11 +259,15 @@ class Steps:
                 selection,
                 waiting=waiting,
                 complaint=None if offline else self._complaint(),
+                live=Live(kinds, self.project.migration.cutover, cutover),
                 ahead=ahead,
             )
             self.workspace.plan.unlink(missing_ok=True)  # a plan cut off from here on is none
             plan = planner.make(quota_plan=side.account.plan, files=self.files())
             covered = coverage.measure(stage, source.mapping)
+            rewrites = totals(stage)
+            if self.project.migration.rewrite:
+                self.write("rewrites.json", list(register(stage)))
             unreadable = stage.rows(
                 "SELECT kind, field, raw, count(*) FROM canonical.problem GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3"
             )
@@ -283,7 +276,9 @@ class Steps:
                 f"records are unaccounted for: {plan.unaccounted}; this is a fault of migrator, please report it"
             )
         selected = selection.select.model_dump(mode="json", exclude_defaults=True)
-        self.write("plan.json", plan.as_json() | {"at": now(), "account": self._accounts(), "select": selected})
+        extra: dict[str, Any] = {"at": now(), "account": self._accounts(), "select": selected, "rewrites": rewrites}
+        extra |= {"cutover": True} if cutover else {}
+        self.write("plan.json", plan.as_json() | extra)
         self.write(
             "coverage.json",
             asdict(covered)
@@ -371,7 +366,12 @@ class Steps:
             return hashlib.sha256(document.model_dump_json().encode()).hexdigest()
 
         source, destination = self.project.source, self.project.destination
+        cutover = json.dumps(self.project.migration.cutover, sort_keys=True)
+        beside = {"rewrite": rules_digest(self.project.migration.rewrite)} if self.project.migration.rewrite else {}
+        live = {"cutover": hashlib.sha256(cutover.encode()).hexdigest()} if self.project.migration.cutover else {}
         return {
+            **live,
+            **beside,
             "kinds": of(source.connector.kinds),
             "source mapping": of(source.mapping),
             "destination mapping": of(destination.mapping),
@@ -389,52 +389,37 @@ class Steps:
 
     @holds("load")
     @keeps_stage
-    def load(self, digest: str, *, accept_losses: bool = False, progress: LoadProgress = silent_load) -> Loaded:
-        """Carry out the plan with this digest, from wherever an earlier load stopped."""
+    def load(
+        self,
+        digest: str,
+        *,
+        accept_losses: bool = False,
+        cutover: bool = False,
+        progress: LoadProgress = silent_load,
+    ) -> Loaded:
+        """Carry out the plan with this digest, from wherever an earlier load stopped.
+
+        ``cutover``: it is the one that writes what is live at once. Raises PlanError where it is of the other sort.
+        """
         plan = self.saved_plan()
         if not accept_losses:
             self.within_thresholds(plan)
         with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
             self._nothing_apart(stage, ledger, plan["digest"])
             files = self.files() | ({"undo": plan["undo"]} if plan.get("undo") else {})
+            if not plan.get("undo"):
+                live = Live(self.project.destination.connector.kinds, self.project.migration.cutover)
+                live.refuse(stage, switching=cutover)
             destination = self.destination()
             with quiet(destination, ledger, self.clock()):
                 loaded = self.loader(stage, ledger, destination, progress).load(digest, files)
             if plan.get("undo"):
                 ledger.deactivate(stage.rows("SELECT kind, id FROM plan.planned WHERE reason = ?", SWITCHED_OFF))
-            self._loaded(ledger, plan["digest"], loaded)
+            self.loaded(ledger, plan["digest"], loaded)
         return loaded
 
-    @contextmanager
-    def loading(self, digest: str, progress: LoadProgress = silent_load) -> Iterator[Loading]:
-        """Carry out the plan with this digest in a thread of its own, its calls set apart: the next can be planned.
-
-        Leaving the ``with`` waits for the end; leaving it by an error ends the load after the calls under way.
-        """
-        with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
-            destination = self.destination()
-            loader = self.loader(stage, ledger, destination, progress, orders.PLANNED)
-            loader.begin(digest, self.files())
-            orders.set_apart(stage, loader.plan)
-
-            def carry_out() -> Loaded:
-                with quiet(destination, ledger, self.clock()):
-                    return loader.carry_out()
-
-            units, alone = orders.units(stage), not orders.creates_only(stage)
-            with ThreadPoolExecutor(1, "load") as pool:
-                future = pool.submit(carry_out)  # from here on the stage is the loader's
-                try:
-                    over = functools.partial(orders.over, ledger, loader.plan)
-                    yield Loading(future, units, over, destination.client.pacer.waits_seconds, alone)
-                    loaded = future.result()
-                except BaseException:
-                    loader.stop()
-                    raise
-            orders.let_go(stage)
-            self._loaded(ledger, loader.plan, loaded)
-
-    def _loaded(self, ledger: Ledger, digest: str, loaded: Loaded) -> None:
+    def loaded(self, ledger: Ledger, digest: str, loaded: Loaded) -> None:
+        """Note what a load came to."""
         ledger.note(digest, "load", now(), f"{loaded.written} units written, {loaded.quarantined} in quarantine")
 
     def _nothing_apart(self, stage: Stage, ledger: Ledger, digest: str) -> None:
@@ -599,7 +584,7 @@ class Steps:
             planner = Planner(stage, kinds, side.connector.manifest, side.mapping, self.project.source.account.vendor)
             files = self.files() | {"undo": plan if last else "all"}
             made = planner.summarize(counts, side.account.plan, files)
-        extra = {"at": now(), "account": self._accounts(), "undo": files["undo"]}
+        extra: dict[str, Any] = {"at": now(), "account": self._accounts(), "undo": files["undo"]}
         self.write("plan.json", made.as_json() | extra)
         self.note(made.digest, "undo", f"{made.units} units planned to be taken back")
         return made

@@ -7,10 +7,13 @@ from typing import Any
 
 from migrator.compile import name
 from migrator.ledger import Ledger
+from migrator.live import WAITS
+from migrator.passport import passport
 from migrator.stage import Stage
 from migrator.steps import Steps, now
 
 COLUMNS = ("created", "kept", "updated", "merged", "skipped", "manual", "quarantined", "pending")
+PLACES = 500  # of the rewrite register, in the report; rewrites.json holds all
 SHOWN = {"skip": "skipped", "merge": "merged", "manual": "manual", "keep": "kept"}
 
 
@@ -32,6 +35,7 @@ def summarize(steps: Steps) -> dict[str, Any]:
     with Stage(steps.workspace.stage) as stage:
         written = _written(stage, begun, identities, {unit for unit, *_ in quarantined})
         labels = {unit: _label(stage, steps, unit) for unit, *_ in quarantined}
+        logins = [one for one in passport(stage, kinds, destination.connector.manifest) if one.verdict == "set again"]
     counts: dict[str, dict[str, int]] = {}
     for line in plan["dispositions"]:
         row = counts.setdefault(line["kind"], dict.fromkeys(COLUMNS, 0))
@@ -92,13 +96,14 @@ def summarize(steps: Steps) -> dict[str, Any]:
             for loss in plan["losses"]
         ],
         "coverage": coverage,
+        "rewrites": {"changes": plan.get("rewrites") or [], "places": _places(folder, plan)},
         "calls": [{"endpoint": e, "calls": n} for e, n in plan["calls"]["endpoints"].items()],
         "quota": [
             dict(zip(("name", "per_minute", "calls", "minutes"), q, strict=True)) for q in plan["calls"]["quota"]
         ],
         "hours": plan["hours"],
         "bottleneck": plan["bottleneck"],
-        "todo": _todo(plan, quarantined, coverage),
+        "todo": _todo(plan, quarantined, coverage) + _again(len(logins)),
         "verification": _verification(verification) if stage_name == "verified" else None,
         "quarantine": [
             {
@@ -144,6 +149,12 @@ def _label(stage: Stage, steps: Steps, unit: str) -> str:
     )
 
 
+def _places(folder: Any, plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the places of the rewrite register, those that were left first."""
+    found = (_read(folder / "rewrites.json") or []) if plan.get("rewrites") else []
+    return sorted(found, key=lambda place: not place["why"])[:PLACES]
+
+
 def _side(side: Any, plan: dict[str, Any], which: str) -> dict[str, str]:
     return {"vendor": side.account.vendor, "title": side.connector.manifest.title, "account": plan["account"][which]}
 
@@ -160,6 +171,15 @@ def _todo(plan: dict[str, Any], quarantined: list[Any], coverage: dict[str, Any]
         }
         for d in plan["dispositions"]
         if d["action"] == "manual"
+    ]
+    todo += [
+        {
+            "what": f"{d['kind'].replace('_', ' ')}: left for the cut-over",
+            "count": d["count"],
+            "how": "`migrator plan --cutover` when the time has come, then `migrator load --cutover`",
+        }
+        for d in plan["dispositions"]
+        if d["reason"] == WAITS
     ]
     seats = sum(d["count"] for d in plan["dispositions"] if d["action"] == "stand_in")
     if seats:
@@ -205,6 +225,11 @@ def _todo(plan: dict[str, Any], quarantined: list[Any], coverage: dict[str, Any]
                 }
             )
     return todo
+
+
+def _again(logins: int) -> list[dict[str, Any]]:
+    how = "`migrator passport` names them; each sets one of his own, by the new host's way"
+    return [{"what": "logins whose password is set again", "count": logins, "how": how}] if logins else []
 
 
 def _verification(found: dict[str, Any] | None) -> dict[str, Any] | None:

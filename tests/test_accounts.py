@@ -400,7 +400,7 @@ def test_what_cannot_be_deleted_is_switched_off_again_by_undo(small_to_freshdesk
     run, new = small_to_freshdesk
     (policy,) = new.store["sla_policies"].values()
     assert policy["active"] is False
-    assert [one.as_kind for one in run.due()[1]] == ["trigger", "sla_policy"]  # without a switch a policy acts
+    assert [one.as_kind for one in run.due()[1]] == ["sla_policy", "trigger"]  # without a switch a policy acts
     run.activate(run.saved_plan()["digest"])
     assert policy["active"] is True
     (rule,) = (rule for rule in new.store["creation_rules"].values() if rule["name"] == "Tell the other system")

@@ -15,9 +15,9 @@ from migrator import registry
 from migrator.errors import InputError, PlanError, VendorError
 from migrator.extract import Arrivals
 from migrator.ledger import Ledger
-from migrator.move import Moved, Terms, move
+from migrator.move import OFTEN, Moved, Terms, move
 from migrator.stage import Stage
-from migrator.steps import Steps
+from migrator.steps import Steps, silent
 from migrator.testing.sandbox import Clock, Sandbox
 from migrator.waves import ASIDE, WAITS, Wave
 from tests.support.desks import small_desk, steps, tiny_desk
@@ -90,6 +90,27 @@ def test_writing_begins_while_the_source_is_still_being_read(tmp_path: Path, mon
     assert all(reached)
 
 
+@pytest.mark.parametrize(("quota", "workers"), [(3, 1), (7, 4), (50, 8)])
+def test_what_came_before_the_quota_waits_is_handed_over_before_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: int, workers: int
+) -> None:
+    old, new = small_desk(tickets=20)
+    account = {"per_minute": quota, "workers": workers, "options": {"comments": "ticket"}}
+    source = steps(tmp_path, old, new, monkeypatch, source=account).source()
+    asked: list[tuple[float, str]] = []
+    old.watchers.append(
+        lambda moment, name: asked.append((old.clock.monotonic(), name)) if moment == "before" else None
+    )
+    wanted, handed = [str(id) for id in sorted(old.store["tickets"])], list[str]()
+    for page in source.pages("ticket_comments", None, lambda _: wanted):
+        (lists,) = page.whole.values()
+        times = [at for at, name in asked if name.split("/")[4] in lists]
+        assert max(times) - min(times) < 2, "none of them waited a minute for another"
+        handed += lists
+    assert (handed, page.done) == (wanted, True)
+    assert sorted(name.split("/")[4] for _, name in asked) == sorted(wanted), "each list is asked for once"
+
+
 class Held:
     """Holds the last write of the first wave until the next is planned, and threads until there was a write."""
 
@@ -132,6 +153,29 @@ def all_read(run: Steps, old: Sandbox) -> Moved:
     for ticket in old.store["tickets"].values():
         ticket.update(updated_at="2026-10-31T00:00:00Z", generated_timestamp=1793404800)
     return first
+
+
+def test_what_a_run_that_was_cut_off_brought_is_written_before_anything_more_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = small_desk(tickets=6)
+    run = steps(tmp_path, old, new, monkeypatch, source={"options": {"comments": "ticket"}, "per_minute": 3})
+    first = all_read(run, old)
+    last, answered, written = f"/api/v2/tickets/{max(old.store['tickets'])}/comments.json", old.admit, threading.Event()
+    old.admit = lambda box, request: Response("down", 502) if request.path == last else answered(box, request)
+    with pytest.raises(VendorError):
+        run.bring(run.source(), silent, chunk=OFTEN)
+    old.admit, reached = answered, list[bool]()
+    new.watchers.append(lambda moment, name: written.set() if name == "POST /api/v2/tickets" else None)
+
+    def wait(moment: str, name: str) -> None:
+        if (moment, name) == ("before", f"GET {last}"):
+            reached.append(written.wait(60))
+
+    old.watchers.append(wait)
+    assert move(run, first.plan.digest, accept_losses=True, least=1).quarantined == 0
+    assert reached
+    assert all(reached), "the last thread is read when the first ticket is written"
 
 
 def test_the_next_wave_is_planned_while_one_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,6 +171,14 @@ class Connection(Deliverer):
                 return None
         raise VendorError(f"Chatwoot finds no end of contacts like {identifier[:40]!r}")
 
+    def complaint(self, kind: str, payload: Native) -> str | None:
+        """Return what this Chatwoot has against a record: only the enterprise edition knows SLA policies."""
+        try:
+            self.client.read("/sla_policies")
+        except (AbsentError, RefusedError):
+            return "this Chatwoot has no SLA policies, which are of the enterprise edition (Settings, SLA)"
+        return None
+
     def before(self, unit: Unit) -> Native:
         """Return what a record that is about to change holds in those places."""
         return super().before(_plain(unit))

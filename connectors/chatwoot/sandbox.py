@@ -3,7 +3,8 @@
 
 ``create`` builds one, ``seed`` fills it, ``furnish`` gives a new account its agents. Settings in ``box.state``: ``me``
 (whom the token belongs to), ``most_a_minute`` (messages of one conversation), ``features`` of the account, ``online``
-(agents a team may pick), ``my_inboxes`` (those an agent sees). Kept there: ``mails``.
+(agents a team may pick), ``my_inboxes`` (those an agent sees), ``enterprise`` (whether there are SLA policies). Kept
+there: ``mails``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from werkzeug.wrappers import Request, Response
 
 from migrator.testing.sandbox import Clock, Native, Quota, Routes, Sandbox
 
-from . import sandbox_conversations, sandbox_messages, sandbox_people, sandbox_rules, sandbox_settings
+from . import (
+    sandbox_automations,
+    sandbox_conversations,
+    sandbox_messages,
+    sandbox_people,
+    sandbox_rules,
+    sandbox_settings,
+)
 from .sandbox_rules import ACCOUNT, API, answer, routes
 
 __all__ = ["SETTINGS", "TOKEN", "create", "furnish", "seed"]
@@ -23,7 +31,13 @@ __all__ = ["SETTINGS", "TOKEN", "create", "furnish", "seed"]
 TOKEN = "sandbox-chatwoot-token"
 SETTINGS = {"account": str(ACCOUNT)}
 A_MINUTE, SEARCHES_A_MINUTE, MESSAGES_A_MINUTE = 3000, 100, 200
-_MODULES = (sandbox_conversations, sandbox_messages, sandbox_people, sandbox_settings)  # each adds its endpoints
+_MODULES = (
+    sandbox_automations,
+    sandbox_conversations,
+    sandbox_messages,
+    sandbox_people,
+    sandbox_settings,
+)  # each adds its endpoints
 
 
 class _Routes(Routes):
@@ -50,6 +64,7 @@ def create(
         "features": {},
         "online": set(),
         "my_inboxes": set(),
+        "enterprise": True,
         "most_a_minute": MESSAGES_A_MINUTE,
     }
     box.state["me"] = sandbox_people.new_agent(box, "Sandbox Admin", f"admin@{box.host}", "administrator")
@@ -98,8 +113,8 @@ def seed(box: Sandbox, stream: str, bodies: Iterable[Native]) -> None:
     if stream not in sandbox_rules.STREAMS:
         raise ValueError(f"chatwoot has no stream {stream!r}; it has {', '.join(sandbox_rules.STREAMS)}")
     for body in map(copy.deepcopy, bodies):
-        if stream == "companies":
-            continue  # a word in the contacts that name them
+        if stream in ("companies", "hours"):
+            continue  # a word in the contacts that name them; a part of the inbox
         if stream == "teams":
             box.state["members"][body["id"]] = body.pop("_member_ids", [])
             body.pop("is_member", None)

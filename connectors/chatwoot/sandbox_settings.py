@@ -1,4 +1,4 @@
-"""Chatwoot's settings: inboxes, labels, custom attributes, canned responses, automation rules."""
+"""Chatwoot's settings: inboxes, labels, custom attributes, canned responses."""
 
 from __future__ import annotations
 
@@ -36,6 +36,14 @@ def inboxes(box: Sandbox, request: Request) -> Response:
     return rules.answer({"payload": list(box.store["inboxes"].values())})
 
 
+def _day(day: int) -> Native:
+    """Return a day of a new inbox's week: Monday to Friday from nine to five, which nothing asks for until it is on."""
+    closed = day in (0, 6)
+    hours = dict.fromkeys(("open_hour", "open_minutes", "close_hour", "close_minutes")) if closed else {}
+    hours = hours or {"open_hour": 9, "open_minutes": 0, "close_hour": 17, "close_minutes": 0}
+    return {"day_of_week": day, "closed_all_day": closed, **hours, "open_all_day": False}
+
+
 @routes("POST", f"{API}/inboxes")
 def create_inbox(box: Sandbox, request: Request) -> Response:
     """Make an inbox; its channel decides who can speak in it."""
@@ -67,7 +75,7 @@ def create_inbox(box: Sandbox, request: Request) -> Response:
         "allow_messages_after_resolved": True,
         "timezone": "UTC",
         "out_of_office_message": None,
-        "working_hours": [],
+        "working_hours": [_day(day) for day in range(7)],
     }
     return rules.answer(box.store["inboxes"][id])
 
@@ -265,27 +273,3 @@ def delete_canned_response(box: Sandbox, request: Request, id: int) -> Response:
     rules.one(box, "canned_responses", id)
     del box.store["canned_responses"][id]
     return Response(status=200)
-
-
-# ---- automation rules ------------------------------------------------------------------------------------------------
-
-
-@routes("GET", f"{API}/automation_rules")
-def automation_rules(box: Sandbox, request: Request) -> Response:
-    """List the rules, active or not: administrators only."""
-    rules.need_admin(box)
-    return rules.answer({"payload": list(box.store["automation_rules"].values())})
-
-
-@routes("PATCH", f"{API}/automation_rules/<int:id>")
-@routes("PUT", f"{API}/automation_rules/<int:id>")
-def update_automation_rule(box: Sandbox, request: Request, id: int) -> Response:
-    """Change a rule."""
-    rules.need_admin(box)
-    record, params = rules.one(box, "automation_rules", id), Params(request, "automation_rule")
-    for name in ("name", "description", "event_name", "conditions", "actions"):
-        if name in params:
-            record[name] = params.get(name)
-    if "active" in params:
-        record["active"] = params.flag("active")
-    return rules.answer({"payload": record})

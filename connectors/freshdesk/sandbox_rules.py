@@ -37,6 +37,7 @@ STREAMS = (
     "surveys",
     "roles",
     "products",
+    "email_configs",
     "creation_rules",
     "update_rules",
     "hourly_rules",

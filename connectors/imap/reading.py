@@ -370,15 +370,15 @@ def _message(place: Place, address: str, row: dict[bytes, Any]) -> Raw:
         "keywords": sorted(flag for flag in said if not flag.startswith("\\")),
         "internaldate": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else None,
         "size": size,
-        "message_id": _field(head, "message-id"),
-        "subject": _field(head, "subject"),
+        "message_id": head_field(head, "message-id"),
+        "subject": head_field(head, "subject"),
         "url": f"{place.id}?{size}",
     }
     whole = _raw(place.id, body, changed)
     return Raw(whole.id, whole.body, changed, place.folder)
 
 
-def _field(head: bytes, name: str) -> str | None:
+def head_field(head: bytes, name: str) -> str | None:
     """Return a field of a head for people to read: its beginning, without what no text may hold."""
     found = re.search(rb"(?im)^" + name.encode() + rb":[ \t]*((?:.*(?:\r?\n[ \t].*)*))", head)
     if not found:
@@ -389,7 +389,7 @@ def _field(head: bytes, name: str) -> str | None:
             text = str(email.header.make_header(email.header.decode_header(text)))
         except (ValueError, LookupError, UnicodeError, email.errors.HeaderParseError):
             pass
-    return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "\ufffd", text).strip()[:200] or None
+    return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "\ufffd", text.strip())[:200] or None
 
 
 def _batches(wanted: list[tuple[int, int, str]]) -> Iterator[list[tuple[int, int, str]]]:

@@ -15,10 +15,13 @@ from migrator.manifest import Call, Write
 
 from .fields import KEY, attribute
 from .reading import OURS, Reader, as_html, full_name
+from .rule_words import in_ids, names_in
+from .rules.names import AROUND_THE_CLOCK
 
 PENDING_DAYS = 7
 SWITCH = "on the server: zammad run rails r \"Setting.set('import_mode', true)\"; or leave the channel out"
 FIRED = ("triggers", "jobs")  # what acts on tickets by itself
+RULE_KINDS = ("trigger", "automation", "macro", "view", "sla_policy")
 HOW_BACK = {"normal": "normal", "parent": "child", "child": "parent"}  # the same link, told at its other end
 
 
@@ -41,9 +44,28 @@ class Connection(Reader):
             return _person(unit, body)
         if unit.kind == "ticket":
             return self._ticket_body(unit, body)
+        if unit.kind in RULE_KINDS and send:
+            return self._in_ids(body)
         if unit.kind == "message" and unit.action == "create":
             return {**self._article(body, unit.children), "ticket_id": int(unit.refs["ticket"])}
         return body
+
+    def _in_ids(self, body: Native) -> Native:
+        """Return a rule with the account's own numbers. Raises RefusedError where it names what is not there."""
+        try:
+            return in_ids(body, self.table)  # type: ignore[no-any-return]
+        except KeyError as err:
+            kind, name = err.args
+            raise RefusedError(f"Zammad has no {kind.replace('_', ' ')} '{name}'", status=404) from None
+
+    def complaint(self, kind: str, payload: Native) -> str | None:
+        """Return what a rule names that is not there and that no plan makes; asked while planning."""
+        missing = [
+            f"no {of.replace('_', ' ')} '{name}' there"
+            for of, name in dict.fromkeys(names_in(payload))
+            if name != AROUND_THE_CLOCK and name not in self.table(of).values()
+        ]
+        return "; ".join(missing) + ": add it and plan again" if missing else None
 
     def _embed(self, write: Write, unit: Unit, owner: str | None, body: Native, send: bool) -> None:
         for child in unit.children:
@@ -98,6 +120,8 @@ class Connection(Reader):
         if unit.kind == "ticket" and unit.action == "update":
             return self._ticket_changed(units)
         done = super().write(units)
+        if unit.kind == "schedule":
+            self.__dict__.pop("_listed_names", None)  # rules name it
         if unit.kind == "group" and unit.action == "create":
             with after("a group"):
                 self._let_in(done)  # type: ignore[arg-type]

@@ -6,6 +6,9 @@ import re
 import unicodedata
 
 from migrator.connector import Native, Unit
+from migrator.rules.verdicts import NEEDED
+
+from .rules.names import LONGEST
 
 KEY = "migrator_key"  # the name of our own field; its id in the manifest's setup is migrator-key
 COLUMN_MAX = 50  # characters of a field's name: it becomes a column
@@ -31,6 +34,12 @@ def attribute(unit: Unit, payload: Native) -> Native:
         "multiselect": {"options": {label: label for label in labels}, "nulloption": True, "maxlength": 255},
     }
     name = KEY if unit.id == "migrator-key" else column(str(payload["display"]), unit.id)
+    if unit.id.startswith(NEEDED):
+        name = unit.id.removeprefix(NEEDED)  # as rules know it
+        if name.startswith("since_"):
+            kind, details["datetime"] = "datetime", {"diff": 0, "future": True, "past": True}
+        elif name.startswith("comments_"):
+            details["textarea"]["maxlength"] = LONGEST
     option = {**common, **details[kind], **(payload.pop("data_option", None) or {})}
     more = {"name": name, "position": 1550, "active": True, "data_option": option, "screens": screens}
     return {**payload, "object": object, "data_type": kind, **more}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +18,8 @@ from migrator.connector import Cursor, Finding, Native, Page, Raw
 from migrator.delivery import Deliverer
 from migrator.errors import AbsentError, AccessError, MigratorError, VendorError
 from migrator.manifest import Stream
+
+from .rule_words import DEFAULT, FIXED, in_words
 
 OBJECTS = {"tickets": "Ticket", "users": "User", "organizations": "Organization"}
 BELONGS = ("ticket_articles", "links")  # to a ticket, and told with it
@@ -60,6 +62,22 @@ class Reader(Deliverer):
         """Return the names of the priorities."""
         return {int(one["id"]): str(one["name"]) for one in self._read("/ticket_priorities")}
 
+    def table(self, kind: str) -> Mapping[int, str]:
+        """Return the names of what rules name without a record of its own, by id; of roles and calendars too."""
+        if kind in FIXED:
+            return FIXED[kind]
+        if kind not in ("state", "priority", "role", "calendar"):
+            return {}
+        return {"state": self.states, "priority": self.priorities}.get(kind) or self._listed_names[kind]
+
+    @cached_property
+    def _listed_names(self) -> dict[str, dict[int, str]]:
+        roles = {int(one["id"]): str(one["name"]) for one in self._read("/roles")}
+        calendars = {
+            int(one["id"]): DEFAULT if one.get("default") else str(one["name"]) for one in self._read("/calendars")
+        }
+        return {"role": roles, "calendar": calendars}
+
     @cached_property
     def own_fields(self) -> dict[str, set[str]]:
         """Return the names of the customer's own fields, by object."""
@@ -93,7 +111,8 @@ class Reader(Deliverer):
                 members = [one for group in page.records for one in _members(group)]
                 yield replace(page, records=[one for one in members if one.id not in hidden])
         elif stream in RULES:
-            every = [one for page in super().pages(stream, start, parents, view=view) for one in page.records]
+            pages = super().pages(stream, start, parents, view=view)
+            every = [self._shaped(stream, one) for page in pages for one in page.records]
             yield Page(_in_order(every), {"done": True}, done=True)
         else:
             for page in super().pages(stream, start, parents, view=view):
@@ -197,6 +216,8 @@ class Reader(Deliverer):
     def _shaped(self, stream: str, record: Raw) -> Raw:
         """Return a record with what its mapping reads beside the vendor's own words."""
         shape = getattr(self, f"_shape_{stream}", None)
+        if shape is None and stream in RULES:
+            shape = self._shape_rules
         if shape is None:
             return record
         native = json.loads(record.body)
@@ -212,6 +233,12 @@ class Reader(Deliverer):
         told: Native = {"_is": "agent" if staff else "contact", "_role": "admin" if boss else "agent"}
         told |= {"_details": as_text(native.get("note")), "_nobody": str(native.get("id")) == NOBODY}
         return {**native, **told, "_name": full_name(native)}
+
+    def _shape_rules(self, native: Native) -> Native:
+        return {**in_words(native, self.table), "_details": as_text(native.get("note"))}
+
+    def _shape_webhooks(self, native: Native) -> Native:
+        return {**native, "_details": as_text(native.get("note"))}
 
     def _shape_organizations(self, native: Native) -> Native:
         return {**native, "_details": as_text(native.get("note"))}

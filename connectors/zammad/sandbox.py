@@ -100,6 +100,7 @@ def create(
     box.state["access"][ADMIN, 1] = ["full"]
     sandbox_tickets.furnish(box)
     sandbox_fields.furnish(box)
+    sandbox_settings.furnish(box)
     return box
 
 

@@ -3,6 +3,9 @@ rules are written in another shape than they are read."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,7 +14,10 @@ from typing import Any
 import msgspec
 
 from migrator.connector import Cursor, Native, Page, Raw
-from migrator.declarative import Declarative, noted, split
+from migrator.declarative import Declarative, noted
+from migrator.errors import AbsentError, ForbiddenError
+
+from .rules.reading import TEXTS
 
 EVENTS_A_TICKET = 15  # assumed where nothing is known; the facts reckon with 5 to 24
 EVENTS_A_CALL = 1000
@@ -120,18 +126,152 @@ def commented(answer: Native) -> Native:
 # ---- rules -----------------------------------------------------------------------------------------------------------
 
 
-def schedules(
+def form_conditions(
     source: Declarative, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]]
 ) -> Iterator[Page]:
-    """Yield the schedules, with the days off that a list of their own holds."""
-    spec = source.manifest.streams[stream]
-    _, records = split(source.client.read(spec.path).content, spec.items, spec.id, spec.updated_at)
-    held = []
-    for record in records:
-        path = f"/api/v2/business_hours/schedules/{record.id}/holidays.json"
-        holidays = source.client.read(path).json().get("holidays") or []
-        held.append(replace(record, body=noted(record.body, "holidays", holidays)))
-    yield Page(held, {"done": True}, done=True)
+    """Yield the forms once more, each with a word on whether any of its fields depends on another."""
+    for page in source.list_of(stream, start):
+        held = []
+        for record in page.records:
+            form = json.loads(record.body)
+            plain = not (form.get("agent_conditions") or form.get("end_user_conditions"))
+            held.append(replace(record, body=noted(record.body, "plain", plain)))
+        yield replace(page, records=held)
+
+
+def custom_roles(
+    source: Declarative, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]]
+) -> Iterator[Page]:
+    """Yield the roles, each with its rights as a list of lines ``name: value``."""
+    for page in source.list_of(stream, start):
+        held = []
+        for record in page.records:
+            rights = json.loads(record.body).get("configuration") or {}
+            lines = sorted(f"{name}: {json.dumps(value)}" for name, value in rights.items())
+            held.append(replace(record, body=noted(record.body, "rights", lines)))
+        yield replace(page, records=held)
+
+
+def dynamic_content(
+    source: Declarative, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]]
+) -> Iterator[Page]:
+    """Yield the items, each with the name its placeholder has, and whether a text names fields by their numbers."""
+    for page in source.list_of(stream, start):
+        held = []
+        for record in page.records:
+            item = json.loads(record.body)
+            numbers = any(NUMBERED.search(str(one.get("content"))) for one in item.get("variants") or ())
+            body = noted(record.body, "key", _placeholder_name(item))
+            held.append(
+                replace(record, body=noted(body, "fields_named", "by their old numbers" if numbers else "none"))
+            )
+        yield replace(page, records=held)
+
+
+def support_addresses(
+    source: Declarative, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]]
+) -> Iterator[Page]:
+    """Yield the support addresses, each with a word on whether it is one of the vendor's own domain."""
+    for page in source.list_of(stream, start):
+        held = []
+        for record in page.records:
+            own = str(json.loads(record.body).get("email") or "").lower().endswith(".zendesk.com")
+            held.append(replace(record, body=noted(record.body, "built_in", own)))
+        yield replace(page, records=held)
+
+
+def with_texts(
+    source: Declarative, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]]
+) -> Iterator[Page]:
+    """Yield rules, each with the dynamic content that its texts name: others are given the texts themselves."""
+    items: dict[str, Any] | None = None
+    for page in source.list_of(stream, start):
+        held = []
+        for record in page.records:
+            used = set(NAMED_TEXT.findall(record.body.decode("utf-8", "replace")))
+            if used and items is None:
+                items = _items(source)
+            texts = {f"dc.{name}": items[name] for name in sorted(used) if items and name in items}
+            held.append(replace(record, body=noted(record.body, TEXTS, texts)) if texts else record)
+        yield replace(page, records=held)
+
+
+NUMBERED = re.compile(r"ticket_field_(?:option_title_)?\d|custom_fields_\d")
+NAMED_TEXT = re.compile(r"\bdc\.([\w-]+)")
+
+
+def _placeholder_name(item: Native) -> str:
+    return str(item.get("placeholder") or "").strip("{} ").removeprefix("dc.")
+
+
+def _items(source: Declarative) -> dict[str, Any]:
+    """Return the dynamic content by the names of its placeholders; none where the plan has none."""
+    try:
+        pages = list(source.list_of("dynamic_content_items", None))
+    except (ForbiddenError, AbsentError):
+        return {}
+    items = [json.loads(record.body) for page in pages for record in page.records]
+    return {_placeholder_name(item): item for item in items}
+
+
+def schedule(payload: Native) -> Native:
+    """Return the body of ``POST schedules``, which takes no hours."""
+    return {key: value for key, value in payload.items() if key != "intervals"}
+
+
+def workweek(payload: Native) -> Native:
+    """Return the body of ``PUT schedules/{id}/workweek``."""
+    return {"intervals": payload.get("intervals") or []}
+
+
+def form_condition(payload: Native) -> Native:
+    """Return the body of ``PUT ticket_forms/{id}`` that sets both lists of conditions."""
+    sides = {key: payload.get(key) or [] for key in ("agent_conditions", "end_user_conditions")}
+    return {key: [_numbered(one) for one in some] for key, some in sides.items()}
+
+
+def _numbered(node: Any) -> Any:
+    """Return a condition with the ids in it as numbers."""
+    if isinstance(node, list):
+        return [_numbered(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    ids = {key: int(v) for key, v in node.items() if key in ("id", "parent_field_id") and str(v).isdecimal()}
+    return {key: _numbered(value) for key, value in node.items()} | ids
+
+
+def brand(payload: Native) -> Native:
+    """Return the body of ``POST /brands``: its subdomain is nobody else's in the world, the old account included."""
+    word = re.sub(r"[^a-z0-9]+", "-", str(payload.get("name")).lower()).strip("-")[:40].strip("-") or "brand"
+    told = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()[:8]
+    return {**payload, "subdomain": f"{word}-{told}"}
+
+
+def custom_role(payload: Native) -> Native:
+    """Return the body of ``POST /custom_roles``, with the rights under their names."""
+    body = dict(payload)
+    lines = (line.partition(": ") for line in body.pop("rights", None) or ())
+    return {**body, "configuration": {name: _value(text) for name, _, text in lines}}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def text_item(payload: Native) -> Native:
+    """Return the body of ``POST dynamic_content/items``: the languages as numbers, one of them the default."""
+    first = int(payload["default_locale_id"])
+    made = [{**one, "locale_id": int(one["locale_id"])} for one in payload.get("variants") or ()]
+    variants = [{**one, "default": one["locale_id"] == first} for one in made]
+    return {"name": payload["name"], "default_locale_id": first, "variants": variants}
+
+
+def text_made(answer: Native) -> Native:
+    """Return the item that was made, with the name its placeholder has."""
+    return {**answer["item"], "key": _placeholder_name(answer["item"])}
 
 
 def webhook(payload: Native) -> Native:

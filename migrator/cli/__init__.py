@@ -14,6 +14,7 @@ from migrator.cli import steer  # noqa: F401
 from migrator.cli import back  # noqa: F401
 from migrator.cli import certify  # noqa: F401
 from migrator.cli import cutover  # noqa: F401
+from migrator.cli import passport  # noqa: F401
 from migrator.cli import rules  # noqa: F401
 from migrator.cli import look  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""The calendar of a switch of name servers."""
+"""The calendar of a switch of name servers, and the tail of what arrives at the old servers after it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from migrator.cli.common import AsJson, Workspace, app, opened, say, show_json
+from migrator.cli.common import AsJson, Bars, Workspace, app, opened, say, show_json, write_report
 
 group = typer.Typer(
     help="The switch of name servers: when it is safe, reckoned from the TTLs.",
@@ -20,7 +20,7 @@ app.add_typer(group, name="cutover")
 
 @group.callback()
 def cutover() -> None:
-    """Reckon with a switch of name servers; nothing is switched by migrator."""
+    """Reckon when a switch of name servers is safe, and bring what arrives late."""
 
 
 @group.command()
@@ -57,3 +57,45 @@ def plan(
         show_json([one.as_json() for one in calendars])
     else:
         say(reckoning.as_text(calendars))
+
+
+@group.command()
+def tail(
+    within: Annotated[str, typer.Option(metavar="DIGEST", help="The plan you have read: its terms hold.")],
+    workspace: Workspace = Path("."),
+    ttl: Annotated[
+        int | None, typer.Option(metavar="SECONDS", help="The old MX's TTL, where no zone is among the records.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="TTLs without an arrival after which the tail is over.")] = 2,
+    once: Annotated[bool, typer.Option("--once", help="Look once, and tell how far it is.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Keep bringing what arrives at the old servers, until it has been quiet there for so many TTLs."""
+    import time
+
+    from migrator.tail import Round, ttl_of
+    from migrator.tail import tail as following
+
+    steps = opened(workspace)
+    with Bars(quiet=True, waiting=steps.waiting) as bars:
+
+        def told(one: Round) -> None:
+            if not as_json:
+                say(f"{one.at:%Y-%m-%d %H:%M:%S}  {one.arrived:,} arrived, {one.quarantined} in quarantine")
+
+        ended = following(
+            steps, within, ttl_seconds=ttl or ttl_of(steps), sleep=time.sleep, rounds=rounds, once=once,
+            reading=bars.reading, loading=bars.loading, told=told,
+        )  # fmt: skip
+    write_report(steps)
+    if as_json:
+        show_json(vars(ended))
+    elif ended.closed:
+        say(
+            f"closed: nothing arrived since {ended.quiet_since:%Y-%m-%d %H:%M:%S} UTC; "
+            f"next: `migrator verify -w {workspace}`"
+        )
+    else:
+        say(f"open: closes at {ended.closes:%Y-%m-%d %H:%M:%S} UTC if nothing arrives until then")
+    if ended.quarantined:
+        raise typer.Exit(1)

@@ -163,19 +163,25 @@ def sandbox(
 def demo(
     workspace: Workspace = Path("demo-workspace"),
     tickets: Annotated[int, typer.Option(help="How many tickets to make up.")] = 240,
+    hosting: Annotated[
+        bool, typer.Option("--hosting", help="Move a hosting account between true servers instead.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Move a made-up help desk from a Zendesk sandbox to a Freshdesk sandbox, over HTTP, and prove it."""
-    from migrator.demo import run
+    from migrator.demo import run, run_hosting
 
     with Bars(quiet=as_json) as bars:
-        steps, loaded, verified, seconds = run(
-            workspace,
-            tickets,
-            reading=bars.reading,
-            loading=bars.loading,
-            say=lambda text: bars.progress.console.print(text, markup=False) if not as_json else None,
-        )
+
+        def told(text: str) -> None:
+            if not as_json:
+                bars.progress.console.print(text, markup=False)
+
+        if hosting:
+            done = run_hosting(workspace, reading=bars.reading, loading=bars.loading, say=told)
+        else:
+            done = run(workspace, tickets, reading=bars.reading, loading=bars.loading, say=told)
+        steps, loaded, verified, seconds = done
         bars.end()
     file, data = write_report(steps)
     if as_json:

@@ -24,6 +24,8 @@ def extract(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
         f"{sum(brought.rows.values()):,} records staged in {steps.workspace.stage}; "
         f"next: `migrator plan -w {workspace}`"
     )
+    if brought.mended:
+        say(f"{brought.mended:,} answers held half an emoji, or what is no text at all; U+FFFD stands in its place")
     if brought.bytes_failed:
         say(f"{brought.bytes_failed:,} files could not be fetched; the plan names them")
 
@@ -38,17 +40,21 @@ def plan(
     since: Annotated[
         str | None, typer.Option(metavar="DATE", help="Plan for tickets made on this day or later: 2024-01-31.")
     ] = None,
+    cutover: Annotated[
+        bool, typer.Option("--cutover", help="Plan what is live at once (mail routing, a switch), and nothing else.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Decide every write and every loss, and sign them with a digest. Nothing is written anywhere."""
     steps = opened(workspace)
     with Bars(quiet=as_json, waiting=steps.waiting) as bars:
-        made = steps.plan(offline=offline, sample=sample, since=since, progress=bars.reading)
+        made = steps.plan(offline=offline, sample=sample, since=since, progress=bars.reading, cutover=cutover)
         bars.end()
     report_file = show_plan(steps, made, as_json=as_json)
     if report_file is None:
         return
-    say(f"\nreport: {report_file}\nnext: read it, then `migrator load -w {workspace} --plan {made.digest[:12]}`")
+    carry_out = f"migrator load -w {workspace} --plan {made.digest[:12]}{' --cutover' * cutover}"
+    say(f"\nreport: {report_file}\nnext: read it, then `{carry_out}`")
 
 
 @app.command()
@@ -79,12 +85,15 @@ def load(
     ],
     workspace: Workspace = Path("."),
     accept_losses: Annotated[bool, typer.Option(help="Load although more is lost than migration.yaml allows.")] = False,
+    cutover: Annotated[
+        bool, typer.Option("--cutover", help="It is the plan that writes what is live at once.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Carry out one approved plan. Stopped or killed, the same command goes on; nothing is written twice."""
     steps = opened(workspace)
     with Bars(quiet=as_json, waiting=steps.waiting) as bars:
-        loaded = steps.load(plan_digest, accept_losses=accept_losses, progress=bars.loading)
+        loaded = steps.load(plan_digest, accept_losses=accept_losses, cutover=cutover, progress=bars.loading)
     report_file, _ = write_report(steps)
     if as_json:
         show_json(vars(loaded))

@@ -6,6 +6,7 @@ import html
 from collections.abc import Callable, Mapping
 
 from migrator.rules.notebook import Notebook
+from migrator.rules.references import bare
 from migrator.rules.rule import Comment, Mail
 from migrator.rules.template import Block, Part, Said, Template, Var
 
@@ -50,7 +51,7 @@ def translated(
         if isinstance(part, Said):
             return said(part.text)
         if isinstance(part, Var):
-            texts = book.rule.texts_of(part.meaning.removeprefix(ITEM)) if part.meaning.startswith(ITEM) else ()
+            texts = book.rule.texts_of(bare(part.meaning.removeprefix(ITEM))) if part.meaning.startswith(ITEM) else ()
             return _item(book, at, part, texts, written) if texts else _value(book, at, part, placeholder, liquid)
         return _block(book, at, part, written, liquid)
 

@@ -6,6 +6,7 @@ What a record has fields of its own for (its name, whether it is on, its place) 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from migrator.rules.rule import Kind, Rule, Unread
 from migrator.rules.verdicts import Finding, Translation
 from migrator.rules.words import leaf_words
 
-BESIDE = ("id", "name", "description", "active", "position", "category", "kept")
+BESIDE = ("id", "name", "description", "active", "position", "category", "kept", "holidays")
 Native = dict[str, Any]
 
 
@@ -47,9 +48,12 @@ def native_rule(of: Dialect, vendor: str, native: Native, kind: Kind) -> Rule:
         return Rule(vendor=vendor, kind=kind, name=str(label or ""), when=All(of=(broken,)))
 
 
-def translated(to: Dialect, rule: Rule) -> Translation:
-    """Return the translation; a rule of which a condition could not be read is unreadable."""
-    made = to.write(rule)
+def translated(to: Dialect, rule: Rule, write: Callable[[Rule], Translation] | None = None) -> Translation:
+    """Return the translation; a rule of which a condition could not be read is unreadable.
+
+    ``write``: in place of the dialect's own, which writes for an account that has all it wishes for.
+    """
+    made = (write or to.write)(rule)
     lost = [leaf for leaf in leaves(rule.when) if isinstance(leaf, Opaque)]
     notes = tuple(Finding("when", leaf_words(leaf), "unreadable", leaf.why) for leaf in lost)
     hidden = [(at, one) for at, one in enumerate(rule.do) if isinstance(one, Unread) and one.hidden]

@@ -20,12 +20,16 @@ REFERS: Mapping[str, tuple[str, ...]] = {
     "form": ("ticket_form",),
     "schedule": ("schedule",),
     "webhook": ("webhook",),
+    "inbox": ("inbox",),
+    "sla_policy": ("sla_policy",),
     "custom_field": ("custom_field",),  # its id is what it belongs to, and the name rules know it by: ``ticket:123``
-    "brand": (),
-    "custom_status": (),
-    "dynamic_content": (),
-    "role": (),
+    "brand": ("brand",),
+    "custom_status": ("status",),
+    "dynamic_content": ("dynamic_content",),  # its id is the name its placeholder has
+    "role": ("role",),
     "target": (),
+    "campaign": (),
+    "file": (),
 }
 FIELDS_OF = {"ticket": "ticket", "requester": "contact", "assignee": "contact", "organization": "organization"}
 _CUSTOM = re.compile(r"\b(ticket|requester|assignee|organization)\.cf(?:_label)?:(.+)", re.DOTALL)

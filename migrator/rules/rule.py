@@ -143,6 +143,21 @@ class Holiday(Node):
     last: str
 
 
+class Shown(Node):
+    """A field of a form that is there only where another has a value; ``to``: agents or customers read that form.
+
+    ``required``: customers must fill it in; ``needed``: when agents must, in the statuses ``statuses`` or in all.
+    """
+
+    to: Literal["agents", "customers"]
+    parent: Path
+    value: Value | None
+    child: Path
+    required: bool = False
+    needed: Literal["", "always", "never", "some"] = ""
+    statuses: tuple[str, ...] = ()
+
+
 class PassPolicy(Node):
     """How a vendor runs its rules over one update."""
 
@@ -155,7 +170,7 @@ class PassPolicy(Node):
     action_order: Literal["author", "phases"] = "author"
 
 
-Kind = Literal["trigger", "timed", "macro", "view", "sla", "schedule"]
+Kind = Literal["trigger", "timed", "macro", "view", "sla", "schedule", "form"]
 
 
 class Rule(Node):
@@ -180,6 +195,7 @@ class Rule(Node):
     view: View | None = None
     shifts: tuple[Shift, ...] = ()
     holidays: tuple[Holiday, ...] = ()
+    shown: tuple[Shown, ...] = ()
     audience: tuple[Ref, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from migrator.rules.rule import Hook, Mail, Rule, SetField, Verb
 
+NEEDED = "needed:"  # begins the ids of records that nobody had and rules need at the destination
 Verdict = Literal["exact", "equivalent", "approximated", "untranslatable", "unreadable", "obsolete"]
 WORST: tuple[Verdict, ...] = ("exact", "equivalent", "approximated", "untranslatable", "unreadable")
 MEANINGS: dict[Verdict, str] = {

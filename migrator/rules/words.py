@@ -22,6 +22,7 @@ from migrator.rules.conditions import (
     Text,
     Value,
 )
+from migrator.rules.references import MARK
 from migrator.rules.rule import (
     Comment,
     Follow,
@@ -183,7 +184,8 @@ def _part_words(part: Part, html: bool) -> str:
         return part.text.replace("<br>\n", "\n") if html else part.text
     if isinstance(part, Block):
         return part.written + "".join(_part_words(each, html) for each in part.parts) + part.end
-    return f"«{'|'.join((part.meaning or part.name, *part.filters))}»"
+    kept = MARK.search(part.meaning) if part.meaning.startswith("dynamic_content:") else None  # named as it is called
+    return f"«{'|'.join((kept[0] if kept else part.meaning or part.name, *part.filters))}»"
 
 
 def recipient_words(to: Recipient) -> str:

@@ -7,7 +7,7 @@ Two texts of the same record are equal in it, whichever server, panel or file wr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import dns.rdtypes.txtbase
+import dns.zone
 
 from migrator.connector import Native
 from migrator.errors import RefusedError, VendorError
@@ -220,6 +221,17 @@ def _readable(type: str, text: str) -> tuple[str, str | None]:
 def of_rdatas(zone: str, name: dns.name.Name, type: str, ttl: int, rdatas: Iterable[dns.rdata.Rdata]) -> RecordSet:
     """Return a record set that came over the wire, or out of a file."""
     return _made(zone, name.canonicalize().to_text(), type, ttl, [of_rdata(rdata) for rdata in rdatas], None)
+
+
+def of_zone_text(zone: str, text: str) -> Iterator[RecordSet]:
+    """Yield the record sets of a master file. Raises VendorError for what is none."""
+    try:
+        # $INCLUDE would read any file of this machine.
+        parsed = dns.zone.from_text(text, zone, relativize=False, check_origin=False, allow_include=False)
+    except (dns.exception.DNSException, UnicodeError, ValueError) as err:
+        raise VendorError(f"the zone {zone}: {err}") from err
+    for name, rdataset in parsed.iterate_rdatasets():
+        yield of_rdatas(zone, name, dns.rdatatype.to_text(rdataset.rdtype), rdataset.ttl, rdataset)
 
 
 def _made(

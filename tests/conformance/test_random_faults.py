@@ -27,7 +27,7 @@ def calm(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     run.close()
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(faults=FAULTS, deaths=DEATHS)
 def test_faults_and_deaths_double_and_lose_nothing(
     calm: tuple[Run, dict[str, int]], faults: Faults, deaths: Deaths

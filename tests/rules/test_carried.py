@@ -18,6 +18,7 @@ ZENDESK: Any = connector("zendesk.rules")
 TO: dict[str, Any] = {
     name: connector(f"{name}.rules") for name in ("zammad", "freshdesk", "request_tracker", "chatwoot")
 }
+NEW_TICKET = ("update_type", "is", "Create")
 GOOD = ("exact", "equivalent")
 
 
@@ -54,6 +55,29 @@ def test_statuses_that_would_become_one_are_told_apart_by_one_that_is_added(to: 
     (need,) = [need for need in found.needs if need.kind == "status"]
     assert "overlay" in need.because
     assert "added there" in json.dumps([one.note for one in found.findings])
+
+
+def test_a_mail_to_all_agents_goes_to_a_group_of_them_in_freshdesk() -> None:
+    found = made("freshdesk", ("update_type", "is", "Create"), do=mail("Hello", "all_agents"))
+    assert found.verdict == "equivalent"
+    assert ("group", "All agents") in needs(found)
+    assert TO["freshdesk"].read(found.native[0], "trigger").do[0].to[0].who == "group"
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict"),
+    [(("status", "less_than", "solved"), "equivalent"), (("status", "is", "hold"), "approximated")],
+)
+def test_a_status_that_is_not_there_is_what_its_tickets_become_in_freshdesk(
+    asked: tuple[str, str, Any], verdict: str
+) -> None:
+    listed = [dict(zip(("field", "operator", "value"), one, strict=True)) for one in (NEW_TICKET, asked)]
+    native = {"title": "x", "conditions": {"all": listed, "any": []}, "actions": mail("Hello")}
+    found = TO["freshdesk"].write_with(())(ZENDESK.read(native, "trigger"))
+    assert found.verdict == verdict
+    assert "<status:" not in json.dumps(found.native)
+    assert "status" not in {kind for kind, _ in needs(found)}
+    assert found.waits is (verdict == "approximated")
 
 
 def test_hours_on_hold_are_counted_in_freshdesk_by_the_status_that_is_added() -> None:
@@ -188,3 +212,86 @@ def test_a_tree_too_deep_for_two_sets_becomes_several_rules_in_freshdesk() -> No
     found = TO["freshdesk"].write(TO["zammad"].read(native, "trigger"))
     assert found.verdict == "equivalent"
     assert len(found.native) == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "do", "verdict"),
+    [
+        ([("comment_is_public", "is", "true")], mail("{{ticket.latest_comment_html}}"), "equivalent"),
+        ([("comment_is_public", "is", "true")], mail("Dear you: {{ticket.latest_comment_html}}"), "approximated"),
+        ([("assignee_id", "changed", "")], mail("It is yours", "assignee_id"), "approximated"),
+    ],
+)
+def test_what_chatwoot_does_by_itself_becomes_no_rule(asked: Any, do: list[Native], verdict: str) -> None:
+    found = made("chatwoot", ("update_type", "is", "Change"), *asked, do=do)
+    assert found.verdict == verdict
+    assert found.native == ()
+    more = made("chatwoot", ("update_type", "is", "Change"), *asked, ("current_tags", "includes", "vip"), do=do)
+    assert more.native or more.verdict == "untranslatable"  # a condition of the customer's own: a rule is needed
+
+
+def test_a_mail_to_the_requester_is_said_in_the_conversation_in_chatwoot() -> None:
+    found = made("chatwoot", ("update_type", "is", "Create"), do=mail("We have {{ticket.id}}"))
+    assert found.verdict == "approximated"
+    (action,) = found.native[0]["actions"]
+    assert action == {"action_name": "send_message", "action_params": ["We have {{conversation.display_id}}"]}
+
+
+def test_labels_in_chatwoot_s_rules_are_spelled_as_those_of_the_conversations() -> None:
+    found = made("chatwoot", ("current_tags", "includes", "VIP a.b"), do=[{"field": "current_tags", "value": "c/d É"}])
+    assert [one["values"] for one in found.native[0]["conditions"]] == [["vip", "a_b"]]
+    assert {tag for one in found.native[0]["actions"] for tag in one["action_params"]} <= {"c_d", "é", "vip", "a_b"}
+
+
+@pytest.mark.parametrize(("status", "event"), [("solved", "conversation_resolved"), ("open", "conversation_opened")])
+def test_a_change_to_one_status_is_an_event_of_its_own_in_chatwoot(status: str, event: str) -> None:
+    found = made("chatwoot", ("status", "value", status), ("group_id", "is", "21"))
+    (native,) = (one for one in found.native if one["event_name"] == event)
+    assert [one["attribute_key"] for one in native["conditions"]] == ["team_id"]
+    assert found.verdict == "approximated"  # closed is resolved there, new is open
+    again = TO["chatwoot"].read(native, "trigger")
+    assert TO["chatwoot"].write(again).native[0]["event_name"] == event
+
+
+def test_a_view_becomes_a_saved_filter_of_one_person_in_chatwoot() -> None:
+    found = made("chatwoot", ("status", "less_than", "solved"), kind="view", do=[])
+    (payload,) = found.native[0]["query"]["payload"]
+    assert payload["values"] == ["open", "pending", "snoozed"]
+    assert found.verdict == "approximated"
+    mine = made("chatwoot", ("assignee_id", "is", "current_user"), kind="view", do=[])
+    assert mine.verdict == "untranslatable"
+    assert "“Mine”" in json.dumps([one.note for one in mine.findings], ensure_ascii=False)
+    assert made("chatwoot", ("requester_id", "is", "7"), kind="view", do=[]).verdict == "untranslatable"
+
+
+def test_a_policy_of_several_priorities_becomes_several_in_chatwoot_each_with_a_rule_that_is_needed() -> None:
+    times = [
+        {"priority": word, "metric": metric, "target": 60, "business_hours": word == "low"}
+        for word in ("low", "high")
+        for metric in ("first_reply_time", "agent_work_time")
+    ]
+    asked = {"all": [{"field": "current_tags", "operator": "includes", "value": "vip"}], "any": []}
+    found = TO["chatwoot"].write(ZENDESK.read({"title": "x", "filter": asked, "policy_metrics": times}, "sla"))
+    assert found.verdict == "approximated"
+    assert [one["first_response_time_threshold"] for one in found.native] == [3600.0, 3600.0]
+    assert [one["only_during_business_hours"] for one in found.native] == [True, False]
+    assert len([need for need in found.needs if need.kind == "automation rule"]) == 2
+
+
+def test_chatwoot_s_agent_in_a_text_is_whoever_speaks() -> None:
+    said = [{"field": "comment_value", "value": "{{current_user.name}} for {{ticket.assignee.name}}"}]
+    clicked = TO["chatwoot"].write(ZENDESK.read({"title": "x", "actions": said}, "macro"))
+    assert clicked.native[0]["actions"][0]["action_params"] == ["{{agent.name}} for "]
+    ruled = made("chatwoot", ("update_type", "is", "Create"), do=said)
+    assert "agent" not in json.dumps(ruled.native)
+
+
+@pytest.mark.parametrize("hours", [24, 48])
+def test_each_rule_by_the_clock_says_what_to_do_in_chatwoot(hours: int) -> None:
+    opens = made("chatwoot", ("PENDING", "greater_than", str(hours)), kind="timed")
+    assert (opens.verdict, opens.native) == ("untranslatable", ())
+    assert "snoozes" in opens.findings[0].note
+    assert "Auto-resolve" in opens.findings[0].click
+    asked = (("status", "is", "solved"), ("SOLVED", "greater_than", str(hours)))
+    closes = made("chatwoot", *asked, do=[{"field": "status", "value": "closed"}], kind="timed")
+    assert (closes.verdict, closes.native) == ("approximated", ())

@@ -80,6 +80,15 @@ def test_requests_and_answers_fit_the_official_specification(spec: Spec) -> None
         way = Desk(box, session)
         for path in ("/inboxes", "/teams", "/agents", "/contacts", "/contacts/1", "/conversations", "/conversations/1"):
             assert way.call("GET", path).status_code == 200
+        rule = {"attribute_key": "status", "filter_operator": "equal_to", "values": ["open"], "query_operator": None}
+        does = [{"action_name": "add_label", "action_params": ["vip"]}]
+        told = {"name": "A", "description": "", "event_name": "message_created", "active": False}
+        number = way.post("/automation_rules", **told, conditions=[rule], actions=does)["payload"]["id"]
+        assert way.call("PATCH", f"/automation_rules/{number}", json={"active": True}).status_code == 200
+        saved = way.post("/custom_filters", name="Open", type="conversation", query={"payload": [rule]})["id"]
+        way.post("/webhooks", url="https://hooks.example/1", subscriptions=["message_created"])
+        for path in (f"/automation_rules/{number}", "/automation_rules", "/custom_filters", f"/custom_filters/{saved}"):
+            assert way.call("GET", path).status_code == 200
         for path in ("/conversations/4/messages", "/canned_responses", "/custom_attribute_definitions", "/teams/1"):
             assert way.call("GET", path).status_code == 200
     wrong: list[str] = []
@@ -216,3 +225,38 @@ def test_a_list_from_which_somebody_was_deleted_is_read_again(desk: Desk) -> Non
     del desk.box.store["contacts"][1]
     found |= {record.id for page in pages for record in page.records}
     assert found >= {str(n) for n in range(2, 41)}
+
+
+def test_a_rule_is_held_to_what_chatwoot_knows(desk: Desk) -> None:
+    asks = {"attribute_key": "status", "filter_operator": "equal_to", "values": ["open"], "query_operator": "AND"}
+    rule = {"name": "A", "event_name": "message_created", "active": False, "conditions": [asks, asks], "actions": []}
+    made = desk.post(
+        "/automation_rules", **{**rule, "conditions": [{**asks, "odd": 1}, {**asks, "query_operator": None}]}
+    )
+    assert "odd" not in made["payload"]["conditions"][0]
+    assert made["payload"]["active"] is False
+    for wrong in (
+        {"conditions": [{**asks, "attribute_key": "created_at"}]},
+        {"conditions": [{**asks, "query_operator": None}, asks]},
+        {"conditions": [{**asks, "query_operator": "XOR"}]},
+        {"actions": [{"action_name": "delete", "action_params": []}]},
+        {"name": ""},
+    ):
+        assert desk.call("POST", "/automation_rules", json={**rule, **wrong}).status_code == 422, wrong
+    desk.box.state["enterprise"] = False
+    gives = [{"action_name": "add_sla", "action_params": [1]}]
+    assert desk.call("POST", "/automation_rules", json={**rule, "actions": gives}).status_code == 422
+    assert desk.call("GET", "/sla_policies").status_code == 404
+
+
+def test_macros_and_filters_are_their_owners(desk: Desk) -> None:
+    number = desk.post("/macros", name="M", visibility="personal", actions=[])["payload"]["id"]
+    desk.post("/custom_filters", name="F", query={"payload": []})
+    assert desk.call("GET", "/macros").json()["payload"][0]["visibility"] == "personal"
+    desk.box.state["me"] = {**desk.box.state["me"], "id": 99, "role": "agent"}
+    assert desk.call("GET", "/macros").json()["payload"] == []
+    assert desk.call("GET", "/custom_filters").json() == []
+    assert desk.post("/macros", name="N", visibility="global", actions=[])["payload"]["visibility"] == "personal"
+    assert desk.call("PUT", f"/macros/{number}", json={"name": "M"}).json()["payload"]["visibility"] is None
+    mail = [{"action_name": "send_email_to_team", "action_params": []}]
+    assert desk.call("POST", "/macros", json={"name": "O", "visibility": "global", "actions": mail}).status_code == 422

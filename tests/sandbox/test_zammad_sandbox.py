@@ -268,3 +268,43 @@ def test_strangers_are_refused(box: Sandbox) -> None:
     with mount(box) as session:
         for headers in ({}, {"Authorization": "Token token=wrong"}, {"Authorization": "Basic eDp5"}):
             assert session.get(f"{box.base_url}/api/v1/users/me", headers=headers).status_code == 401
+
+
+# ---- what administrators set up --------------------------------------------------------------------------------------
+
+NOTE = {"body": "a", "subject": "b", "internal": "true"}
+PENDING = {"ticket.state_id": {"value": "3"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("triggers", {"perform": {"article.note": {**NOTE, "subject": ""}}}, "article.note, subject is missing"),
+        ("triggers", {"perform": {"notification.webhook": {"webhook_id": ""}}}, "webhook_id is missing"),
+        ("macros", {"perform": PENDING}, "Pending till"),
+        ("jobs", {"condition": {"ticket.no_such": {"operator": "is", "value": "1"}}}, "Invalid ticket selector"),
+        (
+            "overviews",
+            {"condition": {"ticket.state_id": {"operator": "is", "value": "<state:open>"}}},
+            "Invalid ticket",
+        ),
+        ("calendars", {"business_hours": {"mon": {"active": False, "timeframes": []}}}, "No configured business hours"),
+        ("webhooks", {"endpoint": "ftp://a.example"}, "no http/https"),
+        ("slas", {"calendar_id": 99}, "Couldn't find Calendar"),
+    ],
+)
+def test_what_zammad_refuses_of_rules(ask: Any, path: str, body: dict[str, Any], said: str) -> None:
+    answer = ask("POST", f"/{path}", json={"name": "x", **body})
+    assert answer.status_code in (404, 422)
+    assert said in answer.json()["error"]
+
+
+def test_of_calendars_one_is_the_default_and_a_name_is_had_once(ask: Any) -> None:
+    week = {"mon": {"active": True, "timeframes": [["08:00", "16:00"]]}}
+    made = ask("POST", "/calendars", json={"name": "Early", "business_hours": week, "default": True}).json()
+    held = {one["id"]: one["default"] for one in ask("GET", "/calendars").json()}
+    assert [id for id, default in held.items() if default] == [made["id"]]
+    assert (
+        "already been taken"
+        in ask("POST", "/calendars", json={"name": "early", "business_hours": week}).json()["error"]
+    )

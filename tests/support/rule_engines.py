@@ -52,7 +52,7 @@ def _zendesk_field(field: str, operator: str, value: Any, update: Update) -> boo
     name = names.get(field, field)
     held, before = update[name], update["before"].get(name, update[name])
     changed = name in update["before"]
-    value = update["actor"] if value == "current_user" else value or None
+    value = {"current_user": update["actor"], "requester_id": update["requester"]}.get(value, value or None)
     if operator in ("less_than", "greater_than"):
         # No priority counts as the lowest: assumed, as types are counted with none as 0.
         scale = (None, *PRIORITIES) if name == "priority" else STATUSES
@@ -155,6 +155,7 @@ def _zammad_attribute(name: str, update: Update) -> Any:
         "ticket.owner_id": update["assignee"] or "1",  # nobody is the user 1
         "ticket.customer_id": update["requester"],
         "ticket.title": update["subject"],
+        "ticket.people": f"{update['assignee'] or '1'}={update['requester']}",  # as the trigger 000 people leaves it
     }[name]
 
 

@@ -64,7 +64,7 @@ STATE = st.one_of(
     _leaf("priority", ("less_than", "greater_than"), PRIORITIES),
     _leaf("type", ("is", "is_not"), ("", "question", "incident")),
     _leaf("group_id", ("is", "is_not"), GROUPS),
-    _leaf("assignee_id", ("is", "is_not"), ("", "current_user", *PEOPLE)),
+    _leaf("assignee_id", ("is", "is_not"), ("", "current_user", "requester_id", *PEOPLE)),
     _leaf("requester_id", ("is", "is_not"), ("current_user", *PEOPLE)),
     _leaf("current_tags", ("includes", "not_includes"), ("vip", "vip bug", "late bug")),
     _leaf("subject_includes_word", ("includes", "not_includes"), ("refund", "late now", "sure")),

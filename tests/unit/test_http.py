@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,8 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 from requests.auth import HTTPBasicAuth
 from werkzeug.wrappers import Request, Response
 
@@ -24,7 +28,7 @@ from migrator.errors import (
     UnknownOutcomeError,
     VendorError,
 )
-from migrator.http import Bearer, Client
+from migrator.http import Bearer, Client, mended
 from migrator.pacer import Limit, Pacer
 from migrator.project import Account
 from migrator.testing.sandbox import Clock, Routes, Sandbox, mount
@@ -514,3 +518,40 @@ def test_a_foreign_hosts_pause_is_not_the_accounts() -> None:
         fetched(desk)
     desk.client.pacer.acquire("GET /things")
     assert desk.waited < 1
+
+
+# ---- what is no text ------------------------------------------------------------------------------------------------
+
+
+def told(body: bytes) -> tuple[bytes, int]:
+    """Return what a client makes of an answer of JSON, and how many it mended."""
+    desk = Desk(lambda _: Response(body, content_type="application/json"))
+    return desk.client.read("/things").content, desk.client.mended
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        (rb'{"a": "cut \ud83d"}', '{"a": "cut \N{REPLACEMENT CHARACTER}"}'),
+        (rb'{"a": "\uDE00 late"}', '{"a": "\N{REPLACEMENT CHARACTER} late"}'),
+        (rb'{"a": "\ud83d\ud83d\ude00"}', '{"a": "\N{REPLACEMENT CHARACTER}\N{GRINNING FACE}"}'),
+        (b'{"a": "\xff"}', '{"a": "\N{REPLACEMENT CHARACTER}"}'),
+    ],
+)
+def test_half_an_emoji_is_mended_and_counted_and_does_not_end_the_reading(body: bytes, wanted: str) -> None:
+    content, mended_answers = told(body)
+    assert (json.loads(content), mended_answers) == (json.loads(wanted), 1)
+    assert msgspec.json.decode(content) == json.loads(wanted)
+
+
+@pytest.mark.parametrize("body", [rb'{"a": "\ud83d\ude00"}', rb'{"a": "C:\\ud83d"}', rb'{"a": "\u00fc\n"}'])
+def test_what_is_text_stays_as_it_came(body: bytes) -> None:
+    assert told(body) == (body, 0)
+
+
+@given(st.text(alphabet=st.characters()), st.booleans())
+def test_whatever_a_vendor_escapes_is_text_afterwards(text: str, ascii_only: bool) -> None:
+    made = mended(json.dumps({"a": text}, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass"))
+    kept = json.loads(made)["a"]
+    assert kept == text if text.isprintable() else kept.encode()
+    assert msgspec.json.decode(made)["a"] == kept

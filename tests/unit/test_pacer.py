@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator import registry
-from migrator.errors import StoppedError
+from migrator.errors import HeldError, StoppedError
 from migrator.pacer import Limit, Pacer, Spent
 from migrator.project import Account, Side
 
@@ -317,3 +317,20 @@ def test_a_call_goes_while_others_are_still_unanswered() -> None:
     for _ in range(50):
         paced.acquire("GET /x")
     assert (time.now, paced.limits[0].on_the_way) == (0, 50)
+
+
+def test_a_call_that_need_not_wait_goes_at_once_or_not_at_all() -> None:
+    time = Time()
+    paced = pacer(time, Limit("all", 2))
+    with paced.hasty():
+        paced.acquire("GET /x")
+        paced.acquire("GET /x")
+        paced.acquire("GET /x")  # what was begun goes on, and waits for its turn
+    assert time.now >= 60
+    paced.acquire("GET /x")
+    began = time.now
+    with pytest.raises(HeldError), paced.hasty():
+        paced.acquire("GET /x")
+    assert time.now == began
+    paced.acquire("GET /x")
+    assert began < time.now <= began + 61, "who was held took nothing, and the next call waits as ever"

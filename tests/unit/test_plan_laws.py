@@ -74,6 +74,13 @@ def small(**more: Any) -> Account:
 
 CUSTOMIZATIONS = {
     "schedule": "schedules",
+    "holiday": "holidays",
+    "brand": "brands",
+    "role": "custom_roles",
+    "status": "custom_statuses",
+    "dynamic_content": "dynamic_content_items",
+    "email_address": "recipient_addresses",
+    "form_condition": "form_conditions",
     "webhook": "webhooks",
     "trigger": "triggers",
     "automation": "automations",

@@ -69,6 +69,8 @@ def test_a_statement_that_cannot_work_on_disk_gets_more_memory_and_a_transaction
             stage.run(f"CREATE TABLE t AS {much}")
         stage.run(f"CREATE TABLE t AS {much}")
         assert stage.rows("SELECT * FROM t") == [(7,)]
+        stage.run("SET GLOBAL memory_limit = '30MB'")
+        assert stage.rows(much) == [(7,)]
 
 
 def test_threads_may_ask_the_same_stage_at_once(tmp_path: Path) -> None:

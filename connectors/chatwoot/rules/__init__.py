@@ -1,4 +1,4 @@
-"""Chatwoot's dialect of rules: automation rules, read and written; macros of others written."""
+"""Chatwoot's dialect of rules: automation rules, macros, saved filters, SLA policies, read and written; hours, read."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 
 from migrator.rules.rule import Kind
 
-from .names import POLICY, TITLE
+from .names import ITS_OWN, NUMBERED, POLICY, TITLE
 from .reading import rule as read
 from .writing import rule as write
 
-__all__ = ["POLICY", "TITLE", "listed", "read", "write"]
+__all__ = ["ITS_OWN", "NUMBERED", "POLICY", "TITLE", "listed", "read", "write"]
 
 
 def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:
-    """Yield (kind, rule) of a bare list of automation rules, or of the API's answer, where they are the ``payload``."""
+    """Yield (kind, rule) of a bare list, or of the API's answer, where they are the ``payload``."""
     for one in document if isinstance(document, list) else document.get("payload") or []:
-        yield "macro" if "visibility" in one else "trigger", one
+        kind: Kind = "view" if "query" in one else "sla" if "only_during_business_hours" in one else "trigger"
+        yield "macro" if "visibility" in one else kind, one

@@ -1,4 +1,4 @@
-"""Chatwoot's automation rules read into ours.
+"""Chatwoot's automation rules, macros, saved filters, SLA policies and the hours of its inboxes read into ours.
 
 The list of conditions is pasted into SQL without parentheses: AND binds before OR, and a custom attribute's
 ``not_equal_to`` brings its own OR with it, which tears the AND around it apart. Both are read as they act.
@@ -7,10 +7,11 @@ The list of conditions is pasted into SQL without parentheses: AND binds before 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from migrator.rules import template
 from migrator.rules.conditions import (
+    Actor,
     All,
     Changed,
     Condition,
@@ -28,42 +29,105 @@ from migrator.rules.conditions import (
 )
 from migrator.rules.conditions import Any as AnyOf
 from migrator.rules.natives import compact, kept, unknown
-from migrator.rules.rule import Action, Comment, Hook, Kind, Mail, Recipient, Rule, SetField, SetTags, Unread, Verb
+from migrator.rules.references import is_mark
+from migrator.rules.rule import (
+    Action,
+    Comment,
+    Hook,
+    Kind,
+    Mail,
+    Metric,
+    Recipient,
+    Rule,
+    SetField,
+    SetTags,
+    Shift,
+    Target,
+    Unread,
+    Verb,
+    View,
+)
 
 from . import names
 
 Native = dict[str, Any]
-READ = {"name", "description", "event_name", "conditions", "actions", "active"}
+READ: dict[str, set[str]] = {
+    "trigger": {"name", "description", "event_name", "conditions", "actions", "active"},
+    "macro": {"name", "actions"},
+    "view": {"name", "query"},
+    "sla": {"name", "description", *names.THRESHOLDS.values(), "only_during_business_hours"},
+}
+READ["timed"] = READ["trigger"]
+EVERYBODY = "global"
+ENDS = ("open", "close")
 VERBS: tuple[str, ...] = (
     "send_email_transcript",
-    "send_attachment",
-    "send_attachments",
     "mute_conversation",
     "snooze_conversation",
+    "resolve_conversation",
+    "open_conversation",
+    "pending_conversation",
+    "remove_assigned_team",
+    "assign_best_agent",
+    "send_attachments",
 )
-VERBS += ("resolve_conversation", "open_conversation", "assign_best_agent", "add_sla")
+DAY = 24 * 60
 
 
 def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
-    """Return an automation rule in our words."""
-    known = {*READ, *names.BOOKKEEPING}
+    """Return an automation rule, a macro, a saved filter, an SLA policy or an inbox's hours in our words."""
+    if kind == "schedule":
+        return _hours(native)
+    known = {*READ[kind], *names.BOOKKEEPING, *names.BESIDE}
+    query = native.get("query") or {} if kind == "view" else {}
+    asked = {"conditions": query.get("payload")} if kind == "view" else native
+    more = {key: value for key, value in query.items() if key != "payload"}
     return Rule(
         vendor="chatwoot",
         kind=kind,
         name=native.get("name") or "",
         description=native.get("description") or "",
         active=native.get("active"),
-        when=when(native),
+        when=Event(kinds=("sla applied",)) if kind == "sla" else when(asked),
         do=tuple(action(one) for one in native.get("actions") or ()),
-        unknown=unknown(native, known),
-        kept=kept(native, names.BOOKKEEPING),
+        targets=_targets(native),
+        view=View() if kind == "view" else None,
+        options=(("visibility", compact(seen)),) if (seen := native.get("visibility", EVERYBODY)) != EVERYBODY else (),
+        unknown=(*unknown(native, known), *unknown(more, ())),
+        kept=kept(native, (*names.BOOKKEEPING, *names.BESIDE)),
     )
+
+
+def _targets(native: Mapping[str, Any]) -> tuple[Target, ...]:
+    business = bool(native.get("only_during_business_hours"))
+    made = []
+    for metric, key in names.THRESHOLDS.items():
+        if native.get(key):
+            made.append(Target(metric=cast("Metric", metric), priority="", seconds=int(native[key]), business=business))
+    return tuple(made)
+
+
+def _hours(native: Mapping[str, Any]) -> Rule:
+    """Return the working hours of an inbox; days are counted from Sunday, as ours are."""
+    shifts = []
+    for day in native.get("working_hours") or ():
+        begins, ends = (int(day.get(f"{end}_hour") or 0) * 60 + int(day.get(f"{end}_minutes") or 0) for end in ENDS)
+        if day.get("open_all_day"):
+            begins, ends = 0, DAY
+        if not day.get("closed_all_day") and ends > begins:
+            at = int(day["day_of_week"]) * DAY
+            shifts.append(Shift(begins=at + begins, ends=at + ends))
+    zone = ("time_zone", compact(native.get("timezone")))
+    ordered = tuple(sorted(shifts, key=lambda shift: shift.begins))
+    return Rule(vendor="chatwoot", kind="schedule", name=native.get("name") or "", shifts=ordered, options=(zone,))
 
 
 def when(native: Mapping[str, Any]) -> Condition:
     """Return event and conditions: an OR of ANDs, as SQL reads a flat list."""
     name = native.get("event_name")
-    event = (Event(kinds=(names.EVENTS.get(name, name),)),) if name else ()
+    event: tuple[Condition, ...] = (Event(kinds=(names.EVENTS.get(name, name),)),) if name else ()
+    if status := names.STATUS_EVENTS.get(str(name)):
+        event = (Event(kinds=("updated",)), Changed(path=path("ticket.status"), after=(Lit(value=status),)))
     groups: list[list[Condition]] = [[]]
     for one in native.get("conditions") or ():
         first, *more = condition(one)
@@ -101,7 +165,7 @@ def place(key: str, model: Any) -> Path | None:
         return path(names.ATTRIBUTES[key])
     if not model:
         return Path(of="ticket", name=f"attribute:{key}")
-    return Path.model_validate({"of": names.MODELS[model], "name": f"cf:{key.removeprefix('cf_')}"})
+    return Path.model_validate({"of": names.MODELS[model], "name": f"cf:{key}"})
 
 
 def _condition(at: Path, operator: str, values: Any) -> Leaf | None:
@@ -131,6 +195,9 @@ def _condition(at: Path, operator: str, values: Any) -> Leaf | None:
     return None
 
 
+OTHERS: dict[str, Value] = {"self": Actor(who="current_user")}
+
+
 def _values(at: Path, listed: Any) -> tuple[Value, ...]:
     return tuple(_value(at, one) for one in listed)
 
@@ -146,6 +213,10 @@ def _value(at: Path, value: Any) -> Value:
     refers = names.REFERS.get(ours)
     if refers:
         inner = word.removeprefix(f"<{refers}:").removesuffix(">") if word.startswith(f"<{refers}:") else word
+        if refers == "agent":
+            if inner in OTHERS:
+                return OTHERS[inner]
+            inner = inner if is_mark(inner) else names.AGENT + inner.removeprefix(names.AGENT)
         return Ref(kind=names.KINDS.get(refers, refers), id=inner)
     return Lit(value=value if isinstance(value, bool) else word)
 
@@ -180,7 +251,7 @@ def _action(name: str, listed: list[Any]) -> Action | None:
     if name == "send_webhook_event":
         return Hook(target=str(one))
     fields = {"assign_team": "ticket.group", "assign_agent": "ticket.assignee", "change_status": "ticket.status"}
-    fields["change_priority"] = "ticket.priority"
+    fields |= {"change_priority": "ticket.priority", "add_sla": "ticket.sla_policy", "send_attachment": "ticket.files"}
     if name not in fields:
         return None
     at = path(fields[name])

@@ -1,8 +1,4 @@
-"""Our rules written as Chatwoot's: a flat list that SQL reads as an OR of ANDs, so that every tree is brought into one.
-
-Where a value is missing, ``not_equal_to`` of a built-in attribute does not match; of a custom one it does, and tears an
-AND apart: there ``is_present`` follows it, which closes the OR that it brings.
-"""
+"""Our rules written as Chatwoot's: automation rules, macros, saved filters, SLA policies; own ones as they were."""
 
 from __future__ import annotations
 
@@ -12,63 +8,61 @@ from typing import Any
 from migrator.rules import template
 from migrator.rules.conditions import (
     Actor,
-    All,
-    Changed,
-    Condition,
-    Event,
-    Is,
-    Leaf,
     Lit,
-    Opaque,
-    Path,
-    Ref,
-    Tags,
-    Text,
-    Value,
-    leaves,
 )
-from migrator.rules.conditions import Any as AnyOf
-from migrator.rules.natives import field_name
-from migrator.rules.normal_forms import TooLargeError, assume, dnf, given_event, simple
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import translated
 from migrator.rules.rule import Action, Comment, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
 from migrator.rules.verdicts import Translation, Verdict
 
-from . import names
+from . import builtin, names, policies
+from .conditions import Conditions
 from .reading import VERBS
 
 Native = dict[str, Any]
-CLICK = "Settings, Automation"
-WHY = {
-    "timed": "Chatwoot has no rules that run by the clock",
-    "sla": "SLA policies there have three times and no condition; a rule must apply them",
-    "view": "custom filters there belong to one person each",
-    "macro": "",
+CLICK = "Settings, Automation, Add automation rule"
+CLICKS = {
+    "macro": "Settings, Macros, Add a new macro",
+    "view": "Conversations, the funnel at the top (Filter), Save filter",
+    "timed": "Settings, Account Settings, Auto-resolve conversations: the one thing that time does there",
+    "schedule": "Settings, Inboxes, the inbox, Business Hours",
 }
+TIMED = "Chatwoot has no rules that run by the clock"
+SNOOZE = f"{TIMED}: an agent snoozes a conversation until a date, and it opens by itself"
 
 
 def rule(source: Rule) -> Translation:
     """Return the rule as Chatwoot's API takes it; a rule of Chatwoot's own comes back as it was."""
     own = source.vendor == "chatwoot"
-    book = Notebook(source, "chatwoot", click=CLICK)
-    if WHY.get(source.kind):
-        book.add("rule", source.name, "untranslatable", WHY[source.kind])
+    book = Notebook(source, "chatwoot", click=CLICKS.get(source.kind, CLICK))
+    if source.kind == "schedule":
+        book.add("rule", source.name, "untranslatable", "working hours belong to an inbox there")
         return book.done()
+    if source.kind in ("timed", "trigger") and not own and builtin.by_itself(source, book):
+        return book.done()
+    if source.kind == "timed":
+        book.add("rule", source.name, "untranslatable", _timed(source))
+        return book.done()
+    if source.kind == "sla":
+        return policies.policy(source, book)
     body: Native = {"name": source.name}
-    if source.description:
+    if source.description and source.kind == "trigger":
         body["description"] = source.description
-    if source.active is not None:
+    if source.active is not None and source.kind == "trigger":
         body["active"] = source.active
-    writes = Writer(book, own=own)
-    does = [made for at, one in enumerate(source.do) for made in writes.action(at, one)]
+    writes = Conditions(book, own=own)
+    acts = Actions(book, writes)
+    does = [made for at, one in enumerate(source.do) for made in acts.action(at, one)]
     if own:
-        body |= {key: json.loads(value) for key, value in (*source.kept, *source.unknown)}
-        if source.do:
-            body["actions"] = does
-        return book.done({**body, **writes.own_shape(source.when)})
+        return book.done(_home(source, writes, body, does))
     for key, value in source.options:
         book.add("rule", f"{key}: {value}", "approximated", "a setting of the old vendor")
+    if source.description and source.kind != "trigger":
+        book.add("rule", source.description, "equivalent", "a description has no place there")
+    if source.kind == "view":
+        payload = writes.flat(source.when, "view")
+        _view(source, book)
+        return book.done({**body, "query": {"payload": payload}})
     for one in source.audience:
         book.add("rule", f"for {one.kind} {one.id}", "approximated", "macros there are one person's or everybody's")
     if source.kind == "macro":
@@ -82,227 +76,51 @@ def rule(source: Rule) -> Translation:
     return book.done(*({**body, **shape, "actions": does} for shape in writes.shapes(source.when)))
 
 
-class Writer:
-    """Writes conditions and actions of one rule."""
+def _home(source: Rule, writes: Conditions, body: Native, does: list[Native]) -> Native:
+    """Return a rule of Chatwoot's as it was."""
+    held = {key: json.loads(value) for key, value in (*source.kept, *source.options, *source.unknown)}
+    shape = writes.own_shape(source.when)
+    if source.kind == "view":
+        return {**body, **held, "query": {"payload": shape["conditions"]}}
+    if source.do:
+        held["actions"] = does
+    return {**body, **held} if source.kind == "macro" else {**body, **held, **shape}
 
-    def __init__(self, book: Notebook, *, own: bool) -> None:
-        self.book, self.own = book, own
-        self.noted: set[tuple[Leaf, str]] = set()
 
-    def _note(self, leaf: Leaf, verdict: Verdict, note: str = "") -> None:
-        if (leaf, note) not in self.noted:
-            self.noted.add((leaf, note))
-            self.book.leaf(leaf, verdict, note)
+def _timed(source: Rule) -> str:
+    """Return what is said of a rule that runs by the clock."""
+    sets = {str(one.path): getattr(one.value, "value", None) for one in source.do if isinstance(one, SetField)}
+    return SNOOZE if sets.get("ticket.status") in ("open", "pending") else TIMED
 
-    def shapes(self, when: Condition) -> list[Native]:
-        """Return one rule for new conversations, one for changed ones: those of the two that can hold."""
-        made = []
-        for leaf in leaves(simple(when)):
-            if isinstance(leaf, Event) and leaf.kinds in (("created",), ("updated",)):
-                self._note(leaf, "exact")
-        for event in ("created", "updated"):
-            left = given_event(when, event)
-            if left == AnyOf():
-                continue
-            messages = any(isinstance(each, Event) or of_message(each) for each in leaves(left))
-            if event == "updated" and messages:
-                made.append(self._shape("message_created", left))
-                left = assume(left, without_message)
-                if left == AnyOf():
-                    continue
-                note = "a message and a change are two events there; with both, a rule acts twice"
-                self.book.add("when", "with or without a message", "approximated", note)
-            made.append(self._shape(names.EVENT_NAMES[event], left))
-        if len(made) > 1:
-            self.book.add("when", "new and changed tickets", "equivalent", "two rules, one for each")
-        if not made:
-            self.book.add("when", "never", "exact", "nothing to write: it can never hold")
-        return made
 
-    def _shape(self, event: str, left: Condition) -> Native:
-        return {"event_name": event, "conditions": self.flat(left, event)}
+def _view(source: Rule, book: Notebook) -> None:
+    """Note what a saved filter has not: other readers, columns, an order."""
+    note = "it is seen by the owner of the token alone: each agent saves it for himself"
+    book.add("rule", source.name, "approximated", note)
+    for one in source.audience:
+        book.add("rule", f"for {one.kind} {one.id}", "approximated", note)
+    if source.position is not None:
+        book.add(
+            "rule", f"position {source.position}", "equivalent", "saved filters stand in the order of their making"
+        )
+    looks = source.view.model_dump(exclude_defaults=True) if source.view else {}
+    if looks:
+        said = "; ".join(f"{key.replace('_', ' ')}: {value}" for key, value in looks.items())
+        book.add("rule", said, "equivalent", "lists look alike there; each agent picks an order")
 
-    def flat(self, when: Condition, event: str) -> list[Native]:
-        """Return the condition as the flat list, every leaf's verdict noted."""
-        tree = assume(self._spelled(assume(when, lambda leaf: None), event), lambda leaf: None)
-        try:
-            groups = dnf(tree)
-        except TooLargeError as err:
-            self.book.add("when", "the whole condition", "untranslatable", f"too large as a flat list: {err}")
-            return []
-        if groups == ((),):
-            groups = ()
-        groups = tuple(map(_together, groups))
-        if any(sum(map(_tears, group)) > 1 for group in groups):
-            note = "what two custom attributes are not cannot be asked at once"
-            self.book.add("when", "the whole condition", "untranslatable", note)
-        for group in groups:
-            if sum(isinstance(leaf, Tags) and not leaf.negated and bool(leaf.tags) for leaf in group) > 1:
-                self.book.add("when", "two tags at once", "approximated", "versions differ in how they join labels")
-        return self.listed(groups)
 
-    def listed(self, groups: tuple[tuple[Leaf, ...], ...]) -> list[Native]:
-        """Return groups of leaves as one list, joined by AND inside a group and by OR between them."""
-        made: list[Native] = []
-        for group in groups:
-            torn = [leaf for leaf in group if _tears(leaf)]
-            for leaf in (*(one for one in group if not _tears(one)), *torn):
-                native = self._native(leaf)
-                if native is not None:
-                    made.append({**native, "query_operator": "AND"})
-                    if _tears(leaf):  # closes the OR that it brings
-                        made.append({**native, "filter_operator": "is_present", "values": [], "query_operator": "AND"})
-            if made:
-                made[-1]["query_operator"] = "OR"
-        if made:
-            made[-1]["query_operator"] = None
-        return made
+class Actions:
+    """Writes the actions of one rule."""
 
-    def _spelled(self, node: Condition, event: str) -> Condition:
-        """Return the tree with leaves that Chatwoot has: what a missing value means becomes a leaf of its own."""
-        if isinstance(node, All | AnyOf):
-            return type(node)(of=tuple(self._spelled(part, event) for part in node.of))
-        leaf: Any = node
-        if isinstance(leaf, Event) and leaf.kinds == ("commented",):
-            self._note(leaf, "equivalent" if not leaf.negated else "untranslatable", "a message comes in")
-            return All() if event != "conversation_updated" and not leaf.negated else AnyOf()
-        made, verdict, note = self._adapted(leaf) if isinstance(leaf, Is) else self._checked(leaf)
-        self._note(leaf, verdict, note)
-        if verdict == "untranslatable" or not isinstance(made, Is) or not made.values:
-            return made if verdict != "untranslatable" else All()
-        if made.null and (made.path.custom or names.PATHS.get(str(made.path)) in names.PRESENCE):
-            missing = Is(path=made.path, values=(), null=True)
-            return AnyOf(of=(made.model_copy(update={"null": False}), missing))
-        return made
-
-    def _adapted(self, leaf: Is) -> tuple[Is, Verdict, str]:
-        ours, key = str(leaf.path), self.key(leaf.path)
-        if key is None or any(isinstance(one, Actor) for one in leaf.values):
-            return leaf, "untranslatable", f"Chatwoot cannot ask this of {leaf.path.name.replace('_', ' ')}"
-        if ours == "ticket.status":
-            made, verdict, note = self.book.image(leaf, names.STATUS_TABLE, "status")
-            return made.model_copy(update={"null": False}), verdict, note
-        present = leaf.path.custom or key in names.PRESENCE
-        if not leaf.values:
-            return leaf, "exact" if present else "untranslatable", "" if present else "it cannot be asked to be empty"
-        if ours == "comment.public":
-            seen = [getattr(one, "value", None) for one in leaf.values]
-            values = tuple(Lit(value=one if isinstance(one, bool) else True) for one in seen)
-            return (
-                leaf.model_copy(update={"values": values}),
-                "equivalent",
-                "asks whether the message is a private note",
-            )
-        if leaf.null and not present:
-            return leaf, "untranslatable", "what is empty cannot be asked for together with a value"
-        if any(self.value(leaf.path, one) is None for one in leaf.values):
-            return leaf, "untranslatable", "there is no such value there"
-        custom = bool(leaf.path.custom)
-        return leaf, "equivalent" if custom else "exact", "given the attribute is there" if custom else ""
-
-    def _checked(self, leaf: Leaf) -> tuple[Leaf, Verdict, str]:
-        if isinstance(leaf, Tags):
-            many = leaf.need == "all" and len(leaf.tags) > 1
-            return leaf, "untranslatable" if many else "exact", "labels are asked for one by one" if many else ""
-        if isinstance(leaf, Text):
-            known = any(shape == (leaf.mode, leaf.negated) for shape in names.TEXTS.values())
-            words = leaf.mode in ("word", "phrase")
-            if self.key(leaf.path) is None or not (known or words) or leaf.null or len(leaf.needles) != 1:
-                return leaf, "untranslatable", "Chatwoot cannot ask this of a text"
-            made = leaf.model_copy(update={"mode": "substring"}) if words else leaf
-            return made, "approximated" if words else "exact", "finds the letters anywhere" if words else ""
-        if isinstance(leaf, Changed):
-            ends = leaf.before and leaf.after and not leaf.negated and self.key(leaf.path)
-            note = "is not joined with the other conditions by the same rules" if ends else "wants both ends named"
-            return leaf, "approximated" if ends else "untranslatable", f"a change there {note}"
-        why = {"elapsed": "Chatwoot has no rules that run by the clock", "same": "Chatwoot cannot compare two people"}
-        return leaf, "untranslatable", why.get(leaf.type, "Chatwoot has no such condition")
-
-    def key(self, at: Path) -> str | None:
-        """Return the attribute_key of a path, or None."""
-        if at.name.startswith("attribute:"):
-            return at.name.removeprefix("attribute:")
-        if at.custom:
-            if at.of not in names.MODEL_NAMES:
-                return None
-            name = at.custom if self.own else field_name(at.custom)
-            if not self.own:
-                self.book.need("custom attribute", name, f"it holds the custom field {at.custom}")
-            return name
-        return names.PATHS.get(str(at))
-
-    def value(self, at: Path, value: Value) -> Any:
-        """Return a value as Chatwoot has it."""
-        if isinstance(value, Ref):
-            refers = names.REFERS.get(str(at))
-            if refers is None:
-                return value.id if self.own else None
-            return value.id if self.own else f"<{refers}:{value.id}>"
-        held = getattr(value, "value", None)
-        if str(at) == "ticket.status":
-            return names.STATUS_NAMES.get(str(held))
-        if str(at) == "ticket.priority":
-            return names.PRIORITY_NAMES.get(str(held))
-        return (not held) if str(at) == "comment.public" else held
-
-    def _native(self, leaf: Leaf) -> Native | None:
-        if isinstance(leaf, Opaque):
-            return json.loads(leaf.text)  # type: ignore[no-any-return]
-        if isinstance(leaf, Tags):
-            word = "equal_to" if leaf.tags else "is_present"
-            operator = {"equal_to": "not_equal_to", "is_present": "is_not_present"}[word] if leaf.negated else word
-            return {"attribute_key": "labels", "filter_operator": operator, "values": list(leaf.tags)}
-        if not isinstance(leaf, Is | Text | Changed):
-            return None
-        key = self.key(leaf.path)
-        base: Native = {"attribute_key": key}
-        if leaf.path.custom:
-            base["custom_attribute_type"] = names.MODEL_NAMES[leaf.path.of]
-        if isinstance(leaf, Changed):
-            ends = {
-                side: [self.value(leaf.path, one) for one in some or ()]
-                for side, some in (("from", leaf.before), ("to", leaf.after))
-            }
-            return {**base, "filter_operator": "attribute_changed", "values": ends}
-        if isinstance(leaf, Text):
-            operator = next(word for word, shape in names.TEXTS.items() if shape == (leaf.mode, leaf.negated))
-            return {**base, "filter_operator": operator, "values": list(leaf.needles)}
-        if not leaf.values:
-            return {**base, "filter_operator": "is_not_present" if leaf.null else "is_present", "values": []}
-        values = [self.value(leaf.path, one) for one in leaf.values]
-        return {**base, "filter_operator": "not_equal_to" if leaf.negated else "equal_to", "values": values}
-
-    def own_shape(self, when: Condition) -> Native:
-        """Return what Chatwoot's own reader made the condition from."""
-        parts = when.of if isinstance(when, All) else ()
-        native: Native = {}
-        made: list[Native] = []
-        for part in parts:
-            if isinstance(part, Event):
-                native["event_name"] = names.EVENT_NAMES.get(part.kinds[0], part.kinds[0])
-            elif isinstance(part, AnyOf):
-                brought: Path | None = None  # whose OR a custom attribute's not_equal_to has brought already
-                for group in part.of:
-                    listed: list[Any] = list(getattr(group, "of", ()))
-                    if brought is not None and listed and listed[0] == Is(path=brought, values=(), null=True):
-                        listed = listed[1:]
-                        made[-1]["query_operator"] = "AND" if listed else None
-                    elif made:
-                        made[-1]["query_operator"] = "OR"
-                    brought = None
-                    for leaf in listed:
-                        made.append({**(self._native(leaf) or {}), "query_operator": "AND"})
-                        self._note(leaf, "exact")
-                        brought = leaf.path if _tears(leaf) else None
-        if made:
-            made[-1]["query_operator"] = None
-        return {**native, "conditions": made}
+    def __init__(self, book: Notebook, writes: Conditions) -> None:
+        self.book, self.writes = book, writes
 
     def text(self, at: int, body: template.Template) -> str:
         """Return a text in Chatwoot's placeholders."""
-        if self.own:
+        if self.writes.own:
             return template.write(body, template.LIQUID)
-        return translated(self.book, at, body, names.placeholder, liquid=True)
+        clicked = self.book.rule.kind == "macro"
+        return translated(self.book, at, body, lambda word: names.placeholder(word, clicked=clicked), liquid=True)
 
     def action(self, at: int, action: Action) -> list[Native]:
         """Return one action with its verdict noted; none where Chatwoot has no word for it."""
@@ -311,6 +129,11 @@ class Writer:
             self.book.action(at, "untranslatable", getattr(action, "why", "Chatwoot has no such action"))
             return []
         name, listed = found
+        if not name:
+            return []
+        if self.book.rule.kind == "macro" and not self.writes.own and name in names.MACRO_LACKS:
+            self.book.action(at, "untranslatable", "a macro cannot do this there; an automation rule can")
+            return []
         return [{"action_name": name, "action_params": listed}]
 
     def _action(self, at: int, action: Action) -> tuple[str, Any] | None:
@@ -319,14 +142,14 @@ class Writer:
             return self._set(at, action)
         if isinstance(action, SetTags) and action.how != "replace":
             book.action(at, "exact")
-            return f"{action.how}_label", list(action.tags)
+            return f"{action.how}_label", self.writes.labels(action.tags)
         if isinstance(action, Comment):
             book.action(at, "exact")
             return "send_message" if action.public else "add_private_note", [self.text(at, action.body)]
         if isinstance(action, Mail):
             return self._mail(at, action)
         if isinstance(action, Hook):
-            if self.own:
+            if self.writes.own:
                 book.action(at, "exact")
                 return "send_webhook_event", [action.target]
             book.action(
@@ -336,65 +159,46 @@ class Writer:
         if isinstance(action, Verb) and action.word in VERBS:
             book.action(at, "exact")
             return action.word, list(action.values)
-        if isinstance(action, Unread) and self.own:
+        if isinstance(action, Unread) and self.writes.own:
             book.action(at, "exact")
             return action.name, json.loads(action.text).get("action_params")
         return None
 
     def _mail(self, at: int, action: Mail) -> tuple[str, Any] | None:
+        if not self.writes.own and {one.who for one in action.to} <= {"requester", "ccs"}:
+            note = (
+                "as a message in the conversation, which the channel of its inbox sends; it has no subject of its own"
+            )
+            self.book.action(at, "approximated", note)
+            return "send_message", [self.text(at, action.body)]
         if any(one.who != "group" for one in action.to):
+            if not self.writes.own and (why := builtin.told(action)):
+                self.book.action(at, "untranslatable", why, click=builtin.CLICK)
+                return "", []
             return None
-        if not self.own:
+        if not self.writes.own:
             self.book.action(at, "equivalent", "Chatwoot writes the subject itself")
             self.text(at, action.subject)
         else:
             self.book.action(at, "exact")
-        teams = [one.id if self.own else f"<team:{one.id}>" for one in action.to]
+        teams = [one.id if self.writes.own else f"<team:{one.id}>" for one in action.to]
         return "send_email_to_team", [{"message": self.text(at, action.body), "team_ids": teams}]
 
     def _set(self, at: int, action: SetField) -> tuple[str, Any] | None:
         fields = {"ticket.group": "assign_team", "ticket.assignee": "assign_agent", "ticket.status": "change_status"}
-        fields["ticket.priority"] = "change_priority"
+        fields |= {"ticket.priority": "change_priority", "ticket.sla_policy": "add_sla"}
+        if self.writes.own:
+            fields["ticket.files"] = "send_attachment"
         ours, value = str(action.path), action.value
-        if ours not in fields or isinstance(value, Actor):
+        if ours not in fields or (isinstance(value, Actor) and not (self.writes.own or self.book.rule.kind == "macro")):
             return None
         verdict: Verdict = "exact"
         note, held = "", value
-        if ours == "ticket.status" and not self.own:
+        if ours == "ticket.status" and not self.writes.own:
             word, verdict, note = self.book.unset(ours, getattr(value, "value", None), names.STATUS_TABLE)
             held = Lit(value=str(word))
-        native = "nil" if held is None else self.value(action.path, held)
+        native = "nil" if held is None else self.writes.value(action.path, held)
         if native is None or verdict == "untranslatable":
             return None
         self.book.action(at, verdict, note)
         return fields[ours], [native]
-
-
-def of_message(leaf: Leaf) -> bool:
-    """Say whether a condition asks about the message that came in."""
-    at = getattr(leaf, "path", None)
-    return at is not None and at.of == "comment"
-
-
-def without_message(leaf: Leaf) -> bool | None:
-    """Say what a condition answers where no message came in; None where it asks for something else."""
-    if isinstance(leaf, Event):
-        return leaf.negated
-    return bool(getattr(leaf, "null", False)) if of_message(leaf) else None
-
-
-def _together(group: tuple[Leaf, ...]) -> tuple[Leaf, ...]:
-    """Return a group in which what one attribute is not is asked once: whatever follows the OR it brings is lost."""
-    made: dict[object, Leaf] = {}
-    for leaf in group:
-        key = str(leaf.path) if isinstance(leaf, Is) and _tears(leaf) else leaf
-        before = made.get(key)
-        if isinstance(leaf, Is) and isinstance(before, Is) and key != leaf:
-            leaf = before.model_copy(update={"values": tuple(dict.fromkeys((*before.values, *leaf.values)))})
-        made[key] = leaf
-    return tuple(made.values())
-
-
-def _tears(leaf: Leaf) -> bool:
-    """Say whether the engine brings an OR with this condition."""
-    return isinstance(leaf, Is) and leaf.negated and bool(leaf.values) and bool(leaf.path.custom)

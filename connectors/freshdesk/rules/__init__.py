@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Any
 
-from migrator.rules.rule import Kind
+from migrator.rules.rule import Kind, Rule
+from migrator.rules.verdicts import Translation
 
-from .names import FIELD_PREFIX, ITS_OWN, NUMBERED, OF_ACCOUNT, POLICY, TIMED, TITLE
+from .names import ADDED_STATUSES, FIELD_PREFIX, ITS_OWN, NUMBERED, OF_ACCOUNT, POLICY, TIMED, TITLE
 from .reading import rule as read
 from .writing import rule as write
 
-__all__ = ["FIELD_PREFIX", "ITS_OWN", "NUMBERED", "OF_ACCOUNT", "POLICY", "TITLE", "listed", "read", "write"]
+__all__ = [
+    "ADDED_STATUSES",
+    "FIELD_PREFIX",
+    "ITS_OWN",
+    "NUMBERED",
+    "OF_ACCOUNT",
+    "POLICY",
+    "TITLE",
+    "listed",
+    "read",
+    "write",
+    "write_with",
+]
+
+
+def write_with(statuses: Collection[str]) -> Callable[[Rule], Translation]:
+    """Return ``write`` for an account that has only these of the added statuses."""
+    return partial(write, apart=frozenset(statuses))
 
 
 def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:

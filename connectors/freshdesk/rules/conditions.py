@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from migrator.rules.conditions import (
@@ -54,8 +55,8 @@ def given(condition: Condition, event: str) -> Condition:
 class Conditions:
     """Writes the condition of one rule."""
 
-    def __init__(self, book: Notebook, *, own: bool) -> None:
-        self.book, self.own = book, own
+    def __init__(self, book: Notebook, *, own: bool, apart: Collection[str] = names.ALL_ADDED) -> None:
+        self.book, self.own, self.apart = book, own, apart
         self.noted: set[tuple[Leaf, str]] = set()
 
     def shapes(self, when: Condition) -> list[Native]:
@@ -234,15 +235,16 @@ class Conditions:
 
     def adapted(self, leaf: Is) -> tuple[Is, Verdict, str]:
         """Return the leaf over the values as they are after the move."""
-        tables = {"ticket.status": names.STATUS_TABLE, "ticket.priority": names.PRIORITY_TABLE}
+        tables = {"ticket.status": names.status_table(self.apart), "ticket.priority": names.PRIORITY_TABLE}
         table = tables.get(str(leaf.path))
         if self.own or table is None:
             custom = not self.own and (bool(leaf.path.custom) or str(leaf.path) in names.HELPERS)
             return leaf, "equivalent" if custom else "exact", "given the field is filled there" if custom else ""
         made, verdict, note = self.book.image(leaf, table, leaf.path.name)
         words = {getattr(one, "value", "") for one in made.values}
-        split = [ours for ours, (_, without) in names.ADDED_STATUSES.items() if words & {ours, without}]
-        if leaf.path.name == "status" and split and verdict == "exact":
+        added_ones = [(ours, without) for ours, (_, without) in names.ADDED_STATUSES.items() if ours in self.apart]
+        split = [ours for ours, without in added_ones if words & {ours, without}]
+        if leaf.path.name == "status" and split and verdict in ("exact", "equivalent"):
             for word in split:
                 added(self.book, word)
             shown = " and ".join(f"“{names.ADDED_STATUSES[word][0]}”" for word in split)
@@ -326,7 +328,7 @@ class Conditions:
         name = names.ANCHORS.get(leaf.anchor)
         more: Native = {}
         word = leaf.anchor.removeprefix("status:")
-        if leaf.anchor.startswith("status:") and (not name or self.own) and (word in names.ADDED_STATUSES or self.own):
+        if leaf.anchor.startswith("status:") and (not name or self.own) and (word in self.apart or self.own):
             code = names.STATUS_CODES.get(word, int(word) if word.isdigit() else word)
             if not name:
                 name, more = names.CUSTOM_HOURS, {"custom_status_id": code}

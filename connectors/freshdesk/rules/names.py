@@ -7,6 +7,8 @@ code as a public copy has it (Admin::AutomationConstants, Va::Observer, Va::Hand
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from migrator.rules.natives import field_name
 from migrator.rules.references import is_mark
 from migrator.rules.rule import PassPolicy
@@ -58,6 +60,15 @@ STATUS_CODES |= {ours: f"<status:{name}>" for ours, (name, _) in ADDED_STATUSES.
 STATUS_TABLE: dict[str | None, str | None] = {
     word: word for word in ("new", "open", "pending", "hold", "solved", "closed")
 }
+ALL_ADDED = frozenset(ADDED_STATUSES)
+
+
+def status_table(apart: Collection[str]) -> dict[str | None, str | None]:
+    """Return what statuses become where of the added ones only these are there."""
+    merged = {ours: without for ours, (_, without) in ADDED_STATUSES.items() if ours not in apart}
+    return {word: merged.get(str(word), becomes) for word, becomes in STATUS_TABLE.items()}
+
+
 PRIORITIES = {"1": "low", "2": "normal", "3": "high", "4": "urgent"}
 PRIORITY_CODES = {"low": 1, "normal": 2, "high": 3, "urgent": 4}
 PRIORITY_TABLE: dict[str | None, str | None] = {  # a ticket has one always; without being told, low

@@ -6,6 +6,7 @@ There is no API for ticket views and none to write scenarios (its macros): those
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from migrator.rules import template
@@ -31,6 +32,7 @@ from .conditions import Conditions
 from .needs import added
 
 Native = dict[str, Any]
+ALL_AGENTS = "All agents"  # a group
 CLICKS = {
     "trigger": "Admin, Workflows, Automations",
     "timed": "Admin, Workflows, Automations, Hourly triggers",
@@ -40,8 +42,11 @@ CLICKS = {
 }
 
 
-def rule(source: Rule) -> Translation:
-    """Return the rule as Freshdesk's API takes it; a rule of Freshdesk's own comes back as it was."""
+def rule(source: Rule, *, apart: Collection[str] = names.ALL_ADDED) -> Translation:
+    """Return the rule as Freshdesk's API takes it; a rule of Freshdesk's own comes back as it was.
+
+    ``apart``: which of the added statuses the account has.
+    """
     own = source.vendor == "freshdesk"
     book = Notebook(source, "freshdesk", click=CLICKS[source.kind])
     if source.kind in ("macro", "view") and not own:
@@ -61,7 +66,7 @@ def rule(source: Rule) -> Translation:
         body |= {"id": source.id} if source.id else {}
         body |= {key: json.loads(value) for key, value in (*source.options, *source.kept) if "." not in key}
         body |= {key: json.loads(value) for key, value in source.unknown if "." not in key}
-    writes = Conditions(book, own=own)
+    writes = Conditions(book, own=own, apart=apart)
     if source.kind == "sla":
         return book.done({**body, **_sla(book, writes)})
     body["actions"] = [
@@ -136,7 +141,7 @@ class Actions:
             return None
         verdict: Verdict = "exact"
         note, held = "", value
-        tables = {"ticket.status": names.STATUS_TABLE, "ticket.priority": names.PRIORITY_TABLE}
+        tables = {"ticket.status": names.status_table(self.writes.apart), "ticket.priority": names.PRIORITY_TABLE}
         if not self.own and ours in tables:
             word, verdict, note = self.book.unset(ours, getattr(value, "value", None), tables[ours])
             held = Lit(value=str(word))
@@ -154,16 +159,25 @@ class Actions:
 
     def _mail(self, at: int, action: Mail) -> Native | None:
         names_of = {"requester": "requester", "user": "agent", "assignee": "agent", "group": "group"}
+        names_of["all_agents"] = "group"
         known = [one for one in action.to if one.who in names_of]
         if not known:
             self.book.action(at, "untranslatable", "Freshdesk mails the requester, an agent or a group")
             return None
         to = known[0]
         lost = ", ".join(one.who.replace("_", " ") for one in action.to if one is not to)
-        self.book.action(at, "approximated" if lost else "exact", f"not sent to: {lost}" if lost else "")
+        everybody = to.who == "all_agents"
+        said: tuple[Verdict, str] = (
+            ("equivalent", "given a group that all agents are in") if everybody else ("exact", "")
+        )
+        self.book.action(at, *(("approximated", f"not sent to: {lost}") if lost else said))
+        if everybody:
+            self.book.need("group", ALL_AGENTS, "a rule there mails a group: put everybody who answers into it")
         native: Native = {"field_name": f"send_email_to_{names_of[to.who]}"}
         if to.who == "assignee":
             native["email_to"] = -2  # the ticket's agent
+        elif everybody:
+            native["email_to"] = f"<group:{ALL_AGENTS}>"
         elif to.who != "requester":
             plain = self.own and to.id.isdigit()
             told = f"<{to.who}:{to.id}>" if not self.own and not is_mark(to.id) else to.id

@@ -54,6 +54,8 @@ MANUAL = "jira.manual.trigger.issue"
 COMPARISONS = {"EQUALS": False, "ONE_OF": False, "NOT_EQUALS": True, "NOT_ONE_OF": True}  # to negated
 BOOKKEEPING: tuple[str, ...] = (
     "_source",
+    "_kind",
+    "_place",
     "id",
     "uuid",
     "clientKey",
@@ -83,3 +85,18 @@ PLACEHOLDERS = {  # theirs to ours
     "initiator.displayName": "actor.name",
     "initiator.emailAddress": "actor.email",
 }
+
+COLUMNS = {  # of queues and filters
+    "issuekey": "number",
+    "summary": "subject",
+    "reporter": "requester",
+    "assignee": "assignee",
+    "status": "status",
+    "priority": "priority",
+    "created": "created",
+    "updated": "updated",
+    "issuetype": "type",
+    "duedate": "due",
+}
+OF_LISTS = ("_links", "issueCount", "self", "owner", "viewUrl", "searchUrl", "favourite", "favouritedCount")
+OF_LISTS += ("sharePermissions", "editPermissions", "subscriptions", "expand", "isWritable", "sharedUsers")

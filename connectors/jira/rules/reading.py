@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,7 +28,20 @@ from migrator.rules.conditions import (
 )
 from migrator.rules.conditions import Any as AnyOf
 from migrator.rules.natives import compact, kept
-from migrator.rules.rule import Action, Comment, Hook, Kind, Mail, Recipient, Rule, SetField, SetTags, Unread, Verb
+from migrator.rules.rule import (
+    Action,
+    Comment,
+    Hook,
+    Kind,
+    Mail,
+    Recipient,
+    Rule,
+    SetField,
+    SetTags,
+    Unread,
+    Verb,
+    View,
+)
 
 from . import names
 from .jql import UnknownError, parse
@@ -73,6 +87,36 @@ def rule(native: Native, kind: Kind) -> Rule:
 def _held(component: Native, held: bool) -> Condition:
     asked = block(component) if component.get("type") == BLOCK else condition(component)
     return asked if held else Not(of=asked)
+
+
+_PROJECT = re.compile(r'^\s*project\s*=\s*("[^"]*"|[\w-]+)\s*(?:AND\b\s*|(?=ORDER\b)|$)', re.IGNORECASE)
+_ORDER = re.compile(r"\bORDER\s+BY\s+(.+)$", re.IGNORECASE | re.DOTALL)
+
+
+def listing(native: Native) -> Rule:
+    """Return a queue or a filter: its JQL, and how the list looks. The project it is of is the one that is moved."""
+    jql = str(native.get("jql") or "")
+    of, order = _PROJECT.match(jql), _ORDER.search(jql)
+    asked = (jql[of.end() :] if of else jql)[: None if not order else order.start() - (of.end() if of else 0)].strip()
+    by = order[1].split(",")[0].split() if order else []
+    options = [("sorted by", compact(order[1].strip()))] if order and "," in order[1] else []
+    known = {"id", "name", "description", "jql", "fields", *names.OF_LISTS}
+    return Rule(
+        vendor="jira",
+        kind="view",
+        id=str(native.get("id", "")),
+        name=str(native.get("name") or ""),
+        description=str(native.get("description") or ""),
+        when=_jql(asked) if asked else All(),
+        view=View(
+            columns=tuple(names.COLUMNS.get(one, one) for one in native.get("fields") or ()),
+            sort_by=names.COLUMNS.get(by[0].lower(), by[0]) if by else "",
+            sort_order=("desc" if by[-1].lower() == "desc" else "asc") if by else "",
+        ),
+        options=(*options, *((("project", compact(of[1])),) if of else ())),
+        unknown=tuple((key, compact(native[key])) for key in native if key not in known and native[key]),
+        kept=kept(native, names.OF_LISTS),
+    )
 
 
 def trigger(native: Native) -> list[Condition]:

@@ -7,11 +7,23 @@ from typing import Any
 
 from migrator.rules.rule import Kind
 
-from .names import POLICY, TITLE
+from .account import provided, settled
+from .names import LOOKED_UP, NAMES_ORDER, NUMBERED, POLICY, TITLE
 from .reading import rule as read
 from .writing import rule as write
 
-__all__ = ["POLICY", "TITLE", "listed", "read", "write"]
+__all__ = [
+    "LOOKED_UP",
+    "NAMES_ORDER",
+    "NUMBERED",
+    "POLICY",
+    "TITLE",
+    "listed",
+    "provided",
+    "read",
+    "settled",
+    "write",
+]
 
 LISTS: dict[str, Kind] = {
     "triggers": "trigger",

@@ -118,7 +118,7 @@ class Conditions:
         if isinstance(leaf, Compare):
             return self._compare(leaf)
         if isinstance(leaf, Same):
-            return None, "untranslatable", "Zammad cannot compare two people of a ticket"
+            return self._same(leaf)
         if self.own:
             return json.loads(leaf.text), "exact", ""
         return None, "untranslatable", leaf.why
@@ -137,6 +137,10 @@ class Conditions:
             name, kind, why = names.HELPERS[ours]
             self.book.need("attribute", name, f"a {kind} that says {why}, filled when tickets are moved and made")
             return name
+        if self.own and at.name.startswith("before:"):
+            return f"ticket.{at.name.removeprefix('before:')}_before"
+        if self.own and names.REMEMBERED.fullmatch(ours):
+            return ours
         return names.PATHS.get(ours) or names.HELPERS.get(ours, (None,))[0]
 
     def value(self, at: Path, value: Value) -> Any:
@@ -259,6 +263,23 @@ class Conditions:
         if made and article and leaf.null:
             return joined("OR", [made, {"name": "article.action", "operator": "is not", "value": "create"}])
         return made
+
+    def _same(self, leaf: Same) -> tuple[Native | None, Verdict, str]:
+        """Compare owner and customer by a text of both, which a trigger that runs first writes anew each time."""
+        pair = {str(leaf.path), str(leaf.other)}
+        if pair != {"ticket.assignee", "ticket.requester"} or leaf.null is not leaf.negated:
+            return None, "untranslatable", "Zammad cannot compare two people of a ticket"
+        if not self.regex:
+            return None, "untranslatable", "Zammad can compare two people of a ticket in triggers only: by a pattern"
+        title = f"000 {names.PEOPLE_FIELD.removeprefix('ticket.')}"
+        self.book.need("attribute", names.PEOPLE_FIELD, "the numbers of owner and customer, as one text")
+        asked = [{"name": "ticket.action", "operator": "is", "value": word} for word in ("create", "update")]
+        native: Native = {"name": title, "condition": {"operator": "AND", "conditions": [joined("OR", asked)]}}
+        native |= {"perform": {names.PEOPLE_FIELD: {"value": names.PEOPLE_TEXT}}, "active": False}
+        self.book.need("trigger", title, f"fills {names.PEOPLE_FIELD} before the others run", native)
+        operator = "does not match regex" if leaf.negated else "matches regex"
+        made = {"name": names.PEOPLE_FIELD, "operator": operator, "value": names.PEOPLE_SAME}
+        return made, "equivalent", f"given the helper field {names.PEOPLE_FIELD} and the trigger that fills it"
 
     def _tags(self, leaf: Tags) -> Native:
         value = ", ".join(leaf.tags)

@@ -6,10 +6,16 @@ the engine itself (lib/selector/sql.rb of 2024-12), as gathered in the project's
 
 from __future__ import annotations
 
+import re
+
 from migrator.rules.natives import field_name
 from migrator.rules.rule import PassPolicy
 
 TITLE = "Zammad"
+NAMES_ORDER = True  # rules run in the order of their names: the place stands in the name
+NUMBERED = True  # ids stand in rules as numbers; where text is asked for, a number does as well
+# What a rule says by its name, and the connector by its id: ``<state:open>``.
+LOOKED_UP = ("state", "priority", "article_type", "article_sender", "role", "calendar")
 # One pass in the order of lower(name); each sees the records as they are now and the changes that set the pass off;
 # ticket_trigger_recursive is off unless somebody switched it on.
 POLICY = PassPolicy(order="name", visibility="current", changes="original", cascade="none", action_order="phases")
@@ -68,6 +74,14 @@ THREADS = {"comments.public": "ticket.comments_public", "comments.all": "ticket.
 LONGEST = 5_000_000  # characters of such a text: a column takes 10 million
 ENTRY = "#{article.created_by.firstname} #{article.created_by.lastname}, #{article.created_at}<br>"
 ENTRY += "#{article.body_as_html}<hr>"
+# Two people cannot be compared, but one text with both can be asked whether its halves are the same: PostgreSQL's and
+# MySQL 8's patterns know what a group has found. Nobody is the user 1, who asks for nothing.
+PEOPLE_FIELD = "ticket.people"
+PEOPLE_TEXT = "#{ticket.owner.id}=#{ticket.customer.id}"
+PEOPLE_SAME = r"^([0-9]+)=\1$"
+REMEMBERED = re.compile(
+    r"ticket\.((?:since|came|comments)_\w+|people)"
+)  # helpers that only triggers fill and rules ask
 HELPER_PATHS = {attribute: ours for ours, (attribute, _, _) in HELPERS.items()}
 
 STATES = {  # theirs to ours; solved and on hold are added, so that no two of ours become one
@@ -170,10 +184,26 @@ METRICS = {
 }
 METRIC_NAMES = {ours: theirs for theirs, ours in METRICS.items()}
 
+DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+AROUND_THE_CLOCK = "around the clock"  # a calendar that is added for promises that count every hour
+NOTE_SUBJECT = "Note"  # a trigger's note wants a subject (verify_perform_rules_validator.rb, 2026)
+DEFAULTS = {  # options as they are where nobody said anything
+    "activator": "action",
+    "disable_notification": True,
+    "object": "Ticket",
+    "localization": None,
+    "timezone": None,
+    "ux_flow_next_up": "none",
+    "group_ids": [],
+    "out_of_office": False,
+    "organization_shared": False,
+}
+
 BOOKKEEPING = (
     "_source",
     "_expected",
     "_position",
+    "_details",
     "id",
     "created_at",
     "updated_at",

@@ -37,6 +37,7 @@ from migrator.rules.rule import (
     Action,
     Comment,
     Follow,
+    Holiday,
     Hook,
     Kind,
     Mail,
@@ -44,6 +45,7 @@ from migrator.rules.rule import (
     Rule,
     SetField,
     SetTags,
+    Shift,
     Target,
     Unread,
     Verb,
@@ -74,9 +76,12 @@ def listed(value: Any) -> list[Any]:
 
 
 def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
-    """Return a trigger, job, macro, overview or SLA in our words."""
+    """Return a trigger, job, macro, overview, SLA or calendar in our words."""
+    if kind == "schedule":
+        return _calendar(native)
     asked = native.get("condition") or {}
-    options = [(key, compact(native[key])) for key in OPTIONS if key in native]
+    usual = [key for key in OPTIONS if key in native and native[key] == names.DEFAULTS.get(key, "")]
+    options = [(key, compact(native[key])) for key in OPTIONS if key in native and key not in usual]
     shape = (("condition_format", '"expert"'),) if "conditions" in asked else ()  # how it is written, not what it asks
     known = {*READ, *OPTIONS, *names.BOOKKEEPING}
     return Rule(
@@ -92,8 +97,36 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
         audience=_audience(native),
         options=tuple(options),
         unknown=unknown(native, known),
-        kept=(*kept(native, names.BOOKKEEPING), *shape),
+        kept=(*kept(native, names.BOOKKEEPING), *kept(native, usual), *shape),
     )
+
+
+def _calendar(native: Mapping[str, Any]) -> Rule:
+    """Return the working hours of a week; what ends at 23:59 ends with the day (app/models/calendar.rb)."""
+    hours, off = native.get("business_hours") or {}, native.get("public_holidays") or {}
+    shifts = []
+    for at, day in enumerate(names.DAYS):
+        held = hours.get(day) or {}
+        for begins, ends in sorted(held.get("timeframes") or ()) if held.get("active") else ():
+            until = 1440 if ends in ("23:59", "24:00") else _minute(ends)
+            shifts.append(Shift(begins=at * 1440 + _minute(begins), ends=at * 1440 + until))
+    days = [
+        Holiday(name=str(one.get("summary") or ""), first=day, last=day)
+        for day, one in sorted(off.items())
+        if one.get("active") and not one.get("removed")
+    ]
+    return Rule(
+        vendor="zammad",
+        kind="schedule",
+        name=native.get("name") or "",
+        shifts=tuple(shifts),
+        holidays=tuple(days),
+    )
+
+
+def _minute(clock: str) -> int:
+    hour, _, minute = str(clock).partition(":")
+    return int(hour) * 60 + int(minute)
 
 
 def when(asked: Mapping[str, Any]) -> Condition:
@@ -166,7 +199,8 @@ def _event(name: str, operator: str, native: Mapping[str, Any]) -> Condition | N
     if name == "article.action" and operator in ("is", "is not") and value == "create":
         return Event(kinds=("commented",), negated=operator == "is not")
     if name == "execution_time.calendar_id" and operator in ("is in working time", "is not in working time"):
-        return Hours(schedule=_inner(value), inside=operator == "is in working time")
+        named = _inner(value)
+        return Hours(schedule="" if named == "default" else named, inside=operator == "is in working time")
     if operator == "has changed" and name.startswith("ticket."):
         return Changed(path=place(name))
     if operator in names.TAGS and name == "ticket.tags":
@@ -205,6 +239,8 @@ def place(name: str) -> Path:
     ours = names.ATTRIBUTES.get(name) or names.HELPER_PATHS.get(name)
     if ours:
         return path(ours)
+    if found := names.REMEMBERED.fullmatch(name):
+        return Path(of="ticket", name=found[1])
     table, _, attribute = name.partition(".")
     of = {"customer": "requester", "owner": "assignee", "article": "comment"}.get(table, table)
     if attribute in ("status_before", "priority_before", "type_before"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from typing import Any
 
 from migrator.rules import template
@@ -17,6 +18,7 @@ from .conditions import Conditions
 
 Native = dict[str, Any]
 CLICKS = {"trigger": "Trigger", "timed": "Scheduler", "macro": "Macros", "view": "Overviews", "sla": "SLAs"}
+CLICKS |= {"schedule": "Calendars"}
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 # Automations of others run once an hour; so does the job, at the full hour.
 HOURLY = {
@@ -34,6 +36,8 @@ def rule(source: Rule) -> Translation:
     expert = ("condition_format", '"expert"') in source.kept
     writes = Conditions(book, own=own)
     performs = Performs(book, writes, own=own)
+    if source.kind == "schedule":
+        return _calendar(book)
     if source.kind == "sla" and not own:
         return _slas(book, writes)
     more: list[Native] = []
@@ -52,7 +56,7 @@ def rule(source: Rule) -> Translation:
         body |= {key: json.loads(value) for key, value in (*source.options, *source.kept, *source.unknown)}
         body.pop("condition_format", None)
         body |= {key: t.seconds // 60 for t in source.targets for key in (names.METRIC_NAMES[t.metric],)}
-        return book.done(_audience(source, body))
+        return book.done(_audience(source, body) if source.kind == "view" else body)
     for key, value in source.options:
         book.add("rule", f"{key}: {value}", "approximated", "a setting of the old vendor")
     if source.kind == "trigger":
@@ -72,6 +76,35 @@ def rule(source: Rule) -> Translation:
     return book.done(body, *again)
 
 
+def _calendar(book: Notebook) -> Translation:
+    """Return working hours and days off; a time that ends with the day is written 23:59, which Zammad takes for it."""
+    source = book.rule
+    frames: dict[str, list[list[str]]] = {day: [] for day in names.DAYS}
+    for shift in source.shifts:
+        begins, whole = shift.begins, 7 * 1440
+        while begins < shift.ends:  # a shift over midnight is one of each day
+            day = begins // 1440
+            until = min(shift.ends, (day + 1) * 1440)
+            ends = "23:59" if until == (day + 1) * 1440 else _clock(until)
+            frames[names.DAYS[begins % whole // 1440]].append([_clock(begins), ends])
+            begins = until
+    hours = {day: {"active": bool(times), "timeframes": sorted(times)} for day, times in frames.items()}
+    if not source.shifts:
+        book.add("rule", "no working hours", "untranslatable", "Zammad takes no calendar without any")
+    off: dict[str, Native] = {}
+    for one in source.holidays:
+        first, last = date.fromisoformat(one.first), date.fromisoformat(one.last)
+        for at in range(min((last - first).days, 366) + 1):
+            off[(first + timedelta(days=at)).isoformat()] = {"active": True, "summary": one.name}
+    if len(off) > len(source.holidays):
+        book.add("rule", "days off", "equivalent", "each day of several stands by itself")
+    return book.done({"name": source.name, "business_hours": hours, "public_holidays": off})
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes % 1440 // 60:02d}:{minutes % 60:02d}"
+
+
 def _ordered(book: Notebook) -> str:
     """Return the name; where rules run in an order, it stands in the name."""
     source = book.rule
@@ -85,7 +118,7 @@ def _audience(source: Rule, body: Native) -> Native:
     """Put back who an overview is for."""
     for kind, key in (("role_id", "role_ids"), ("user", "user_ids")):
         if some := [one.id for one in source.audience if one.kind == kind]:
-            body[key] = some
+            body[key] = [one if kind == "user" or one.isdecimal() else f"<role:{one}>" for one in some]
     for one in source.audience:
         if one.kind == "role":
             body["role"] = one.id
@@ -150,7 +183,7 @@ def _slas(book: Notebook, writes: Conditions) -> Translation:
             note = "an SLA has one calendar for all its times: working hours"
             book.add("targets", f"clocks of {priority or 'all'}", "approximated", note)
         business = any(target.business for target in source.targets if target.priority == priority)
-        calendar = "default" if business else "around the clock"
+        calendar = "default" if business else names.AROUND_THE_CLOCK
         book.need("calendar", calendar, "the hours in which an SLA's time runs")
         calendars = {"calendar_id": f"<calendar:{calendar}>"}
         made.append({"name": f"{name} {priority}".strip(), "condition": writes.whole(when), **times, **calendars})
@@ -337,18 +370,37 @@ class Performs:
         self.book.action(at, verdict, note or ("" if self.own else "sent only where the group has an address"))
         options = {key: json.loads(value) for key, value in action.options}
         body = {"recipient": to[0] if len(to) == 1 else to, "subject": self.subject(at, action.subject)}
-        return {"notification.email": {**body, "body": self.text(at, action.body), **options}}
+        body["body"] = self.text(at, action.body)
+        for key, filler in (("subject", "#{ticket.title}"), ("body", "#{ticket.title}")):
+            if not self.own and not str(body[key]).strip():  # verify_perform_rules_validator.rb
+                body[key] = filler
+                self.book.action(
+                    at, "approximated", f"Zammad sends no mail without a {key}: the ticket's title stands there"
+                )
+        return {"notification.email": {**body, **options}}
 
     def _comment(self, at: int, action: Comment) -> Native:
         book = self.book
         note: Native = {"body": self.text(at, action.body), "internal": "false" if action.public else "true"}
         if action.subject:
             note["subject"] = self.subject(at, action.subject)
+        elif not self.own:
+            note["subject"] = names.NOTE_SUBJECT
         if book.rule.kind == "macro" and action.public and not self.own:
             made = {"name": book.rule.name, "content": note["body"]}
             book.need("text_module", book.rule.name, "the reply's text, which the agent puts in", made)
             book.action(at, "approximated", "a macro cannot reply there: a text module holds the text, one more click")
             return {}
+        if (
+            book.rule.kind == "macro"
+            and not self.own
+            and any(isinstance(one, template.Var) for one in action.body.parts)
+        ):
+            # manage/macros/how-do-they-work.rst: no variables in macros, unlike triggers
+            book.action(
+                at, "approximated", "a macro fills in no placeholders there: they stand in the note as they are"
+            )
+            return {"article.note": note}
         public = action.public and not self.own
         why = "a public note, which mails nobody by itself" if public else ""
         book.action(at, "equivalent" if public else "exact", why)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from migrator.rules import template
 from migrator.rules.conditions import (
@@ -43,6 +43,7 @@ from migrator.rules.rule import (
     SetField,
     SetTags,
     Shift,
+    Shown,
     Target,
     Unread,
     View,
@@ -75,6 +76,8 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
     """Return a trigger, automation, macro, view, SLA policy or schedule in our words."""
     if kind == "schedule":
         return _schedule(native)
+    if kind == "form":
+        return _form(native)
     asked = native.get("filter") if kind == "sla" else native.get("conditions")
     view, odd = _view(native) if kind == "view" else (None, [])
     targets, more = _targets(native.get("policy_metrics") or ())
@@ -113,6 +116,41 @@ def _schedule(native: Mapping[str, Any]) -> Rule:
         holidays=tuple(Holiday(name=name, first=first, last=last) for name, first, last in days),
         options=(("time_zone", compact(native.get("time_zone"))),),
     )
+
+
+NEEDED: Mapping[Any, Any] = {"ALL_STATUSES": "always", "NO_STATUSES": "never", "SOME_STATUSES": "some"}
+SIDES: Mapping[str, Literal["agents", "customers"]] = {"agent_conditions": "agents", "end_user_conditions": "customers"}
+
+
+def _form(native: Mapping[str, Any]) -> Rule:
+    """Return which fields of a form depend on another; a condition with keys that nobody knows is named."""
+    shown, odd = [], []
+    for side, to in SIDES.items():
+        for one in native.get(side) or ():
+            if set(one) - {"parent_field_id", "parent_field_type", "value", "child_fields"}:
+                odd.append((side, compact(dict(one))))
+            for child in one.get("child_fields") or ():
+                needed = child.get("required_on_statuses") or {}
+                if (
+                    (needed and needed.get("type") not in NEEDED)
+                    or set(child) - {"id", "is_required", "required_on_statuses"}
+                    or set(needed) - {"type", "statuses"}
+                ):
+                    odd.append((f"{side}.child_fields", compact(dict(child))))
+                value = one.get("value")
+                shown.append(
+                    Shown(
+                        to=to,
+                        parent=Path(of="ticket", name=f"cf:{text(one.get('parent_field_id'))}"),
+                        value=None if value is None else Lit(value=value if isinstance(value, bool) else text(value)),
+                        child=Path(of="ticket", name=f"cf:{text(child.get('id'))}"),
+                        required=bool(child.get("is_required")),
+                        needed=NEEDED.get(needed.get("type"), ""),
+                        statuses=tuple(map(text, needed.get("statuses") or ())),
+                    )
+                )
+    name = native.get("name") or ""
+    return Rule(vendor="zendesk", kind="form", name=name, shown=tuple(shown), unknown=tuple(odd))
 
 
 def when(asked: Mapping[str, Any]) -> Condition:

@@ -37,6 +37,7 @@ from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, Rule, SetFi
 from migrator.rules.verdicts import Translation
 
 from . import names
+from .reading import NEEDED, SIDES
 
 Native = dict[str, Any]
 CLICK = "Admin Center › Objects and rules › Business rules"  # noqa: RUF001
@@ -45,12 +46,18 @@ CHANGES = {shape: operator for operator, shape in names.CHANGES.items()}
 RECIPIENTS: dict[tuple[str, ...], str] = {ours: theirs for theirs, ours in names.RECIPIENTS.items()}
 METRICS = {ours: theirs for theirs, ours in names.METRICS.items()}
 WORDS = {ours: theirs for theirs, ours in names.WORDS.items()}
+NEEDED_WORDS = {ours: theirs for theirs, ours in NEEDED.items()}
 TYPES = {ours: theirs for theirs, ours in names.TYPES.items()}
 
 
 def rule(source: Rule) -> Translation:
     """Return the rule as Zendesk's API takes it; a rule of Zendesk's own comes back as it was."""
     book = Notebook(source, "zendesk", click=CLICK)
+    if source.kind == "schedule":
+        hours = [{"start_time": one.begins, "end_time": one.ends} for one in source.shifts]
+        return book.done({"intervals": hours})
+    if source.kind == "form":
+        return book.done(_form(source))
     own = source.vendor == "zendesk"
     body: Native = {"title": source.name}
     for key, value in (
@@ -86,6 +93,28 @@ def rule(source: Rule) -> Translation:
     shapes = [_sides(source.when)] if own else shaped(book, source.when)
     written = [{**body, key: {"all": leaves(book, every), "any": leaves(book, some)}} for every, some in shapes]
     return book.done(*written)
+
+
+def _form(source: Rule) -> Native:
+    """Return both lists of a form's conditions, each parent's value once."""
+    made: Native = {side: [] for side in SIDES}
+    for side, to in SIDES.items():
+        places: dict[tuple[str, str], Native] = {}
+        for one in source.shown:
+            if one.to != to:
+                continue
+            value = getattr(one.value, "value", None)
+            held = places.setdefault(
+                (one.parent.custom, repr(value)),
+                {"parent_field_id": one.parent.custom, "value": value, "child_fields": []},
+            )
+            child: Native = {"id": one.child.custom, "is_required": one.required}
+            if one.needed:
+                statuses = {"statuses": list(one.statuses)} if one.statuses else {}
+                child["required_on_statuses"] = {"type": NEEDED_WORDS[one.needed], **statuses}
+            held["child_fields"].append(child)
+        made[side] = list(places.values())
+    return made
 
 
 def _sides(when: Condition) -> tuple[tuple[Leaf, ...], tuple[Leaf, ...]]:

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Request, Response
 
 from migrator.testing.sandbox import Clock, Native, Quota, Sandbox
 
-from . import exports, people, reads, rules, tickets
+from . import account, exports, people, reads, rules, tickets
 from .answers import EMAIL, TOKEN, reply, routes
 from .files import CONTENT_HOST, content_host, keep, put_bytes
 from .jobs import settle
@@ -30,7 +30,7 @@ PLANS: dict[str, tuple[int, int]] = {
 }
 ANY = r" /api/v2/"
 INCREMENTAL = r"^GET /api/v2/incremental/"
-_MODULES = (exports, people, reads, rules, tickets)  # importing them registers their routes
+_MODULES = (account, exports, people, reads, rules, tickets)  # importing them registers their routes
 
 
 def create(
@@ -103,7 +103,7 @@ def touch(box: Sandbox) -> None:
 
 
 def furnish(box: Sandbox) -> Sandbox:
-    """Put in what a new account has: its admin, the group Support, the system fields, a form and a brand."""
+    """Put in what a new account has: its admin, a group, the system fields, a form, a brand, five statuses."""
     then, base = "2026-01-05T09:00:00Z", f"{box.base_url}/api/v2"
     common = {"created_at": then, "updated_at": then}
     admin = {**people.DEFAULTS["users"], **people.FIXED["users"], "name": "Sandbox Admin", "email": EMAIL}
@@ -133,6 +133,11 @@ def furnish(box: Sandbox) -> Sandbox:
     brand |= {"help_center_state": "disabled", "active": True, "is_deleted": False, "logo": None}
     brand |= {"ticket_form_ids": [form["id"]], "signature_template": "{{agent.signature}}"}
     seed(box, "brands", [{**brand, **common}])
+    labels = ("New", "Open", "Pending", "On-hold", "Solved")
+    for place, (category, label) in enumerate(zip(account.CATEGORIES, labels, strict=True)):
+        status = {"id": 900_000_000_040 + place, "status_category": category, "default": True, "active": True}
+        status |= {f"{raw}{side}_label": label for side in ("agent", "end_user") for raw in ("", "raw_")}
+        seed(box, "custom_statuses", [{**status, "description": "", "end_user_description": "", **common}])
     return box
 
 

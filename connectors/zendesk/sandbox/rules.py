@@ -1,4 +1,4 @@
-"""Zendesk's triggers, automations, macros, views, SLA policies, schedules and webhooks, with what it refuses.
+"""Zendesk's triggers, automations, macros, views, SLA policies and webhooks, with what it refuses.
 
 A rule that names a group, a person, a field or a webhook which is not there is refused; facts.yaml says what is known.
 """
@@ -49,6 +49,8 @@ def _refers(native: Native) -> Iterator[tuple[str, str, Any]]:
             "assignee_id": "users",
             "requester_id": "users",
             "organization_id": "organizations",
+            "brand_id": "brands",
+            "custom_status_id": "custom_statuses",
         }
         if field in streams:
             yield from ((streams[field], field, each) for each in values)
@@ -159,25 +161,6 @@ def _register(stream: str, path: str, word: str) -> None:
 
 for _stream, (_path, _word) in STREAMS.items():
     _register(_stream, _path, _word)
-
-
-@route("GET", "business_hours/schedules")
-def schedules(box: Sandbox, request: Request) -> Response:
-    """List the schedules; their holidays have a list of their own."""
-    rows = [{key: value for key, value in row.items() if key != "holidays"} for row in box.store["schedules"].values()]
-    return reply({"schedules": rows, "url": request.url})
-
-
-@route("GET", "business_hours/schedules/<int:key>")
-def schedule(box: Sandbox, request: Request, key: int) -> Response:
-    """Show one schedule."""
-    return reply({"schedule": {k: v for k, v in _one(box, "schedules", key).items() if k != "holidays"}})
-
-
-@route("GET", "business_hours/schedules/<int:key>/holidays")
-def holidays(box: Sandbox, request: Request, key: int) -> Response:
-    """List the days off of a schedule."""
-    return reply({"holidays": _one(box, "schedules", key).get("holidays") or []})
 
 
 def _webhook(box: Sandbox, given: Any, existing: Native | None = None) -> Native:

@@ -95,6 +95,8 @@ def _value(
             return n + 0.5
         case "boolean":
             return n % 2 == 0 if spec.required else False
+        case "date":
+            return (datetime(2026, 1, 1) + timedelta(days=n)).date()
         case "timestamp":
             return datetime(2024, 1, 1) + timedelta(hours=n)
         case "list":
@@ -104,12 +106,13 @@ def _value(
 
 
 RULES: dict[str, Rules] = {"automation": "timed", "macro": "macro", "view": "view", "sla_policy": "sla"}
+RULES |= {"schedule": "schedule", "form_condition": "form"}
 
 
 def rule(kind_name: str, n: int, text: str, ids: dict[str, list[str]]) -> str:
     """Return a made-up rule of no vendor's, which most can hold, and which names a group where there is one."""
-    kind: Rules = "schedule" if kind_name == "schedule" else RULES.get(kind_name, "trigger")
-    asked: tuple[Condition, ...] = (Is(path=path("ticket.priority"), values=(Lit(value="urgent"),)),)
+    kind: Rules = RULES.get(kind_name, "trigger")
+    asked: tuple[Condition, ...] = (Is(path=path("ticket.priority"), values=(Lit(value="low"),)),)
     done: tuple[Action, ...] = (SetField(path=path("ticket.priority"), value=Lit(value="high")),)
     groups = ids.get("group") or []
     more: dict[str, Any] = {}
@@ -131,6 +134,8 @@ def rule(kind_name: str, n: int, text: str, ids: dict[str, list[str]]) -> str:
         more = {"targets": tuple(Target(metric="first_reply", priority=w, seconds=3600, business=False) for w in words)}
     elif kind == "schedule":
         asked, more = (), {"shifts": (Shift(begins=1980, ends=2460),)}
+    elif kind == "form":
+        asked = ()
     acts = done if kind in ("trigger", "timed", "macro") else ()
     made = Rule(vendor="nobody", kind=kind, name="", when=All(of=asked if kind != "macro" else ()), do=acts, **more)
     return json.dumps(marked(made.model_dump(mode="json", exclude=set(BESIDE))), ensure_ascii=False, sort_keys=True)

@@ -46,6 +46,11 @@ class _Way:
             if hard:
                 one.close()
 
+    def close(self) -> None:
+        """Give back both sockets; nobody carries anything over them any more."""
+        for one in (self.server, self.client):
+            one.close()
+
 
 @dataclass
 class Tunnel:
@@ -63,7 +68,7 @@ class Tunnel:
     orders: list[Order] = field(default_factory=list)
     watchers: list[Callable[[str, str], None]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _open: list[_Way] = field(default_factory=list, repr=False)
+    _open: dict[threading.Thread, _Way] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         there = urlsplit(self.upstream)
@@ -90,8 +95,9 @@ class Tunnel:
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
-        for way in list(self._open):
+        for carrying, way in list(self._open.items()):
             way.end()
+            carrying.join(TIMEOUT_SECONDS)
 
     def __enter__(self) -> Tunnel:
         return self
@@ -105,16 +111,30 @@ class Tunnel:
         while True:
             try:
                 client, _ = self._listening.accept()
+            except OSError:
+                return
+            try:
                 server = socket.create_connection(self._there, TIMEOUT_SECONDS)
             except OSError:
+                client.close()
                 return
             for one in (client, server):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 one.settimeout(TIMEOUT_SECONDS)
             way = _Way(client, server)
-            self._open.append(way)
-            threading.Thread(target=self._ask, args=(way,), daemon=True, name="tunnel").start()
-            threading.Thread(target=self._answer, args=(way,), daemon=True, name="tunnel").start()
+            carrying = threading.Thread(target=self._carry, args=(way,), daemon=True, name="tunnel")
+            self._open[carrying] = way
+            carrying.start()
+
+    def _carry(self, way: _Way) -> None:
+        """Carry both ways until either side ends."""
+        answering = threading.Thread(target=self._answer, args=(way,), daemon=True, name="tunnel")
+        answering.start()
+        self._ask(way)
+        way.end()
+        answering.join()
+        way.close()
+        self._open.pop(threading.current_thread(), None)
 
     def _ask(self, way: _Way) -> None:
         """Carry commands to the server, line by line, literals as they come."""

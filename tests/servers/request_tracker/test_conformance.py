@@ -63,7 +63,7 @@ def suite(name: str) -> Suite:
         ground=lambda: ground(*_here["now"], channels),
         fill=small if name == "api" else None,
         records=5 if name == "all" else 6,
-        step=13,
+        step=20,
         channels=channels,
         harms=HARMS[name],
     )

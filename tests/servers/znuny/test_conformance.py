@@ -46,7 +46,7 @@ def behind(server: Znuny) -> Iterator[None]:
 
 
 SUITE = Suite(
-    "znuny", ground=Grounds.empty, channels=CHANNELS, records=6, step=6, harms=("500", "reset", "unanswered", "failed")
+    "znuny", ground=Grounds.empty, channels=CHANNELS, records=6, step=10, harms=("500", "reset", "unanswered", "failed")
 )
 
 

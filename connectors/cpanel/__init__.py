@@ -1,0 +1,1 @@
+"""cPanel, by its UAPI: a hosting account to leave."""

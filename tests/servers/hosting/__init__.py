@@ -1,0 +1,1 @@
+"""One job over several connectors, from true servers to true servers."""
