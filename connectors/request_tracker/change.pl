@@ -101,6 +101,7 @@
       my ($what, $id) = split / /, $_, 2;
       $_ eq 'all agents' ? $holder->('system: Privileged')->id
         : $what eq 'user' ? $loaded->('User', id => $id)->PrincipalId
+        : $_ =~ /^queue people:(\d+)$/ ? $loaded->('Group', id => $1)->PrincipalId
         : $what eq 'queue' ? $people->($loaded->('Queue', id => $id)->Name)->PrincipalId
         : die "nobody here knows '$_'\n";
     } @{ $row->{To} };

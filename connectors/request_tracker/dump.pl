@@ -37,7 +37,8 @@
     my $group = $principal->Object;
     return 'all agents' if $group->Domain eq 'SystemInternal' and $group->Name eq 'Privileged';
     my $queue = $group->Domain eq 'UserDefined' ? $queue_of->($group->Name) : undef;
-    return $queue ? "queue $queue" : 'group ' . $group->Name;
+    return 'group ' . $group->Name unless $group->Domain eq 'UserDefined';
+    return 'queue ' . ($queue || 'people:' . $group->id);
   };
   my $scrips = $every->('Scrips');
   while (my $one = $scrips->Next) {

@@ -191,8 +191,11 @@ sub AUTOLOAD {
 package main;
 my @answers;
 for my $one (@$world) {
-    my @codes = map { my $sub = eval "sub { my \$self = shift;\nno strict; no warnings;\n$_\n}"; die "$@\n$_" if $@; $sub }
-        $one->{asks}, $one->{does};
+    my @codes = map {
+        my $sub = eval "sub { my \$self = shift;\nno strict; no warnings;\n$_\n}";
+        die "$@\n$_" if $@;
+        $sub
+    } $one->{asks}, $one->{does};
     @given = ();
     ($subject, $tag) = ("a $one->{text} b", $one->{text});
     my $same = $codes[0]->(bless {}, 'Thing') ? 1 : 0;

@@ -101,7 +101,7 @@ def action(native: Mapping[str, Any]) -> Action:
     if native.get("To"):
         to = tuple(recipient(str(one)) for one in native["To"])
         subject, body = mail(str(native.get("Text", "")))
-        return Mail(to=to, subject=subject, body=body, options=(("name", compact(names.PEOPLE)),))
+        return Mail(to=to, subject=subject, body=body)
     auto = name.lower() == "autoreply to requestors"
     found = re.fullmatch(r"Notify (.+?)( As Comment| as Comment)?", name)
     if not (auto or found):
@@ -112,7 +112,8 @@ def action(native: Mapping[str, Any]) -> Action:
     to = tuple(Recipient(who=names.WATCHERS[word]) for word in words)
     if "Text" in native:
         subject, body = mail(str(native["Text"]))
-        return Mail(to=to, subject=subject, body=body, options=(("name", compact(name)),))
+        options = (("name", compact(name)),) if name.lower().endswith("as comment") else ()
+        return Mail(to=to, subject=subject, body=body, options=options)
     body = Template(parts=(Var(name=f"template {native.get('Template', '')}"),))
     return Mail(to=to, subject=Template(), body=body, options=(("name", compact(name)),))
 

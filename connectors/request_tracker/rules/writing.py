@@ -343,6 +343,12 @@ class Actions:
         self.book.action(at, "equivalent", "called by the scrip; address and secrets are entered in it again")
 
 
+def _stock(action: Action) -> str:
+    """Return the stock action that mails these, which is all that is known of it."""
+    to = [names.WATCHER_NAMES.get(one.who, "") for one in action.to] if isinstance(action, Mail) else [""]
+    return f"Notify {' and '.join(to)}" if all(to) else names.PEOPLE
+
+
 def _own(book: Notebook) -> Native:
     """Return the scrip, or saved search, that Request Tracker's own reader made the rule from."""
     source = book.rule
@@ -354,7 +360,8 @@ def _own(book: Notebook) -> Native:
         native |= {"ScripAction": action.name, **json.loads(action.text)}
     else:
         options = dict(getattr(action, "options", ()))
-        native["ScripAction"] = action.word if isinstance(action, Verb) else json.loads(options["name"])
+        named = json.loads(options["name"]) if "name" in options else _stock(action)
+        native["ScripAction"] = action.word if isinstance(action, Verb) else named
     when = source.when
     if isinstance(when, Opaque):
         native |= json.loads(when.text)

@@ -14,20 +14,22 @@ from migrator.rules.template import Said, Template
 from . import names
 
 Native = dict[str, Any]
+VALID = {"0": False, "1": True}
 
 
 def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
     """Return a job in our words; a key that is not understood is kept as unknown."""
-    used: set[str] = {"Name", "Valid", *names.OPTIONS, *names.BOOKKEEPING}
+    used: set[str] = {"Name", *names.OPTIONS, *names.BOOKKEEPING}
     when = [*_lists(native, used), *_times(native, used)]
     do = _actions(native, used)
     times = [key for key in native if key.endswith(("TimePoint", "TimePointFormat", "TimePointStart")) and key in used]
-    valid = native.get("Valid")
+    valid = str(native.get("Valid", ""))
+    used |= {"Valid"} if valid in VALID else set()
     return Rule(
         vendor="znuny",
         kind=kind,
         name=str(native.get("Name") or ""),
-        active=None if valid is None else str(valid) == "1",
+        active=VALID.get(valid),
         when=All(of=tuple(when)),
         do=tuple(do),
         options=tuple((key, compact(native[key])) for key in names.OPTIONS if key in native),

@@ -127,7 +127,7 @@ def test_views_are_saved_searches_for_everybody(moved: Moved) -> None:
     planned = {
         line["action"]: line["count"] for line in moved.steps.saved_plan()["dispositions"] if line["kind"] == "view"
     }
-    assert found >= planned["create"] > 3
+    assert found >= planned["create"] > 0
     assert set(planned) <= {"create", "skip", "manual"}
 
 
