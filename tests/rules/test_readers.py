@@ -12,6 +12,7 @@ from migrator import customizations, registry
 from migrator.report import rules_html
 from migrator.rules.conditions import Opaque, leaves
 from migrator.rules.meaning import Moment, holds
+from migrator.rules.records import translated
 from migrator.rules.rule import Hook, Rule, SetField, SetTags
 from tests.support.vendor_data import folder
 
@@ -284,3 +285,10 @@ def test_into_a_vendor_that_is_only_read_nothing_is_written(vendor: str) -> None
     made = registry.dialect(vendor).write(source)
     assert (made.native, made.verdict) == ((), "untranslatable")
     assert made.findings[0].note
+
+
+def test_a_workflow_that_help_scout_hands_out_by_name_only_is_unreadable_and_no_dead_rule() -> None:
+    (rule,) = read("help_scout", [{"id": 1, "name": "Escalate", "type": "automatic", "status": "active", "order": 1}])
+    made = translated(registry.dialect("zendesk"), rule)
+    assert made.obsolete == ""
+    assert "unreadable" in {finding.verdict for finding in made.findings}
