@@ -192,8 +192,11 @@
       return ($row->{id}, 'gone') if $row->{act} eq 'delete' and not $one->id;
       die "it is no longer there\n" unless $one->id;
       my @with = $row->{act} eq 'delete' && $row->{stream} eq 'scrips' ? ($one->TemplateObj(0), $one->ActionObj) : ();
+      # RT keeps what a search has said, also when it is gone.
+      my @past = $row->{act} eq 'delete' && $row->{stream} eq 'searches' ? @{ $one->Attributes->ItemsArrayRef || [] } : ();
       my ($done, $why) = $row->{act} eq 'delete' ? $one->Delete : $one->SetDisabled($row->{act} eq 'off' ? 1 : 0);
       $unused->(@with) if $done and @with;
+      $_->Delete for $done ? @past : ();
       return ($done ? $row->{id} : 0, $why);
     };
     my $failed = $@;
