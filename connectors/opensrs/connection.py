@@ -11,13 +11,13 @@ from typing import Any
 
 from migrator.connector import Cursor, Finding, Native, Outcome, Page, Raw, Unit, Written
 from migrator.delivery import Deliverer
-from migrator.errors import AbsentError, ForbiddenError, InputError, MigratorError, TruncatedError
+from migrator.errors import AbsentError, ForbiddenError, InputError, MigratorError, RefusedError, TruncatedError
 from migrator.zones.account import Change, ZoneAccount
-from migrator.zones.records import RecordSet, absolute
+from migrator.zones.records import RecordSet, absolute, from_body
 
 from .mail import Hosted
 from .records import group, records_of, told
-from .xcp import Registrar, Signed
+from .xcp import Registrar, Signed, envelope
 
 DNS = ("zone", "record_set")
 SINCE, UNTIL = "1990-01-01", "2199-12-31"  # domains are listed by the day they expire: between these, all of them
@@ -152,6 +152,8 @@ class Connection(ZoneAccount):
 
     def complaint(self, kind: str, payload: Native) -> str | None:
         """Say what stands against a record: its domain has to be in the account already, which a person sees to."""
+        if kind == "record_set":
+            return _unspeakable(payload)
         if kind == "mailbox":
             domain = str(payload["address"]).rpartition("@")[2].lower()
             return None if domain in self.mail.domains() else f"no mail domain {domain} there; open it, then plan again"
@@ -234,6 +236,15 @@ class Connection(ZoneAccount):
             so = now is not None and all(_same(now.get(key), value) for key, value in unit.payload.items())
             found.append(Written(id) if so else None)
         return found
+
+
+def _unspeakable(payload: Native) -> str | None:
+    """Return why a record set cannot be said in XML."""
+    try:
+        envelope({"records": records_of(from_body(payload))})
+    except RefusedError as err:
+        return str(err)
+    return None
 
 
 def _same(there: Any, wanted: Any) -> bool:

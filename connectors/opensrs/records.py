@@ -58,6 +58,8 @@ def records_of(one: RecordSet) -> list[Native]:
             record["ipv6_address"] = rdata.address
         elif one.type == "TXT":
             record["text"] = plain_text(value)
+            if of_plain_text(record["text"]) != value:
+                raise RefusedError(f"{value[:80]} has bytes that are no UTF-8, which OpenSRS's API cannot carry")
         elif one.type == "MX":
             record |= {"priority": rdata.preference, "hostname": _host(rdata.exchange)}
         elif one.type == "SRV":

@@ -362,7 +362,9 @@ def delete_user(box: Sandbox, given: Native) -> Native:
 def get_sieve(box: Sandbox, given: Native) -> Native:
     """Tell a user's rule sets, and which one runs."""
     user = _user(box, str(given.get("user")))
-    mine = {id.partition("/")[2]: one["data"] for id, one in box.store["scripts"].items() if one["user"] == user["user"]}
+    mine = {
+        id.partition("/")[2]: one["data"] for id, one in box.store["scripts"].items() if one["user"] == user["user"]
+    }
     return {"rulesets": mine, "active_rule": user.get("active_rule", "managesieve")}
 
 

@@ -149,7 +149,7 @@ class Registrar:
         return _attributes(action, block)
 
     def write(self, action: str, attributes: Native, *, object: str = "DOMAIN") -> Native:
-        """Carry out one call. Raises RefusedError, AbsentError, AccessError; UnknownOutcomeError where none can tell."""
+        """Carry out one call. Raises RefusedError, AccessError; UnknownOutcomeError where nobody can tell."""
         content, headers = _request(action, object, attributes), {"Content-Type": "text/xml"}
         answer = self._client.write("POST", "/", data=content, headers=headers, auth=self._auth)
         try:
