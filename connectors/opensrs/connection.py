@@ -39,7 +39,7 @@ class Connection(ZoneAccount):
         base = self.options.get("mail_url") or self.client.base_url
         if not self.options.get("mail_url") and OWN_HOSTS in base:
             base = f"https://admin.{self.options.get('cluster', 'a')}.hostedemail.com"
-        size = self.manifest.streams["mailboxes"].paging.size
+        size, base = self.manifest.streams["mailboxes"].paging.size, base.rstrip("/").removesuffix("/api")
         return Hosted(replace(self.client, base_url=base), user, password, size=size)
 
     def _part(self, name: str) -> str:

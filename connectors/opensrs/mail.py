@@ -20,7 +20,7 @@ from migrator.errors import (
 from migrator.http import Client
 
 CLIENT = "migrator"
-NO_ACCESS = re.compile(r"invalid credentials|authenticat|permission|not allowed|access denied", re.IGNORECASE)
+NO_ACCESS = re.compile(r"invalid credentials|authentication", re.IGNORECASE)  # of one record, others may still go
 NOT_THERE = re.compile(r"not found|not exist|no such|unknown (?:user|domain)", re.IGNORECASE)
 SERVICES = ("service_imap4", "service_pop3", "service_smtpin", "service_smtprelay", "service_webmail")
 
@@ -78,7 +78,9 @@ class Hosted:
         return [user for domain in self.domains() for user in self._users(domain)]
 
     def read(self, stream: str) -> Iterator[Native]:
-        """Yield the records of a stream."""
+        """Yield the records of a stream; the first one asks for all users anew."""
+        if stream == "mailboxes":
+            self.__dict__.pop("_every", None)
         for user in self._every:
             yield from self._of(stream, user)
 
