@@ -250,7 +250,7 @@ def _unspeakable(payload: Native) -> str | None:
 def _same(there: Any, wanted: Any) -> bool:
     if isinstance(wanted, list):
         return sorted(map(str, there or ())) == sorted(map(str, wanted))
-    return there == wanted or (not there and not wanted)
+    return bool(there == wanted or (not there and not wanted))
 
 
 def _person(role: str, told: Native) -> str:

@@ -19,7 +19,7 @@ MOST_BYTES = 32 * 2**20  # of an answer
 DEEPEST = 40  # elements within each other; the documented answers have 15
 TRIES = 5  # of a question whose answer was cut on the way
 HEAD = "<?xml version='1.0' encoding='UTF-8' standalone='no' ?>\n<!DOCTYPE OPS_envelope SYSTEM 'ops.dtd'>\n"
-UNSPEAKABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # XML 1.0 cannot carry them
+UNSPEAKABLE = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")  # XML 1.0 cannot carry them (CR would become LF)
 NO_ACCESS = re.compile(r"authentication (?:error|fail)|invalid (?:username|ip)", re.IGNORECASE)
 NOT_THERE = re.compile(r"not (?:found|exist|enabled|defined|registered|in this account)|no such|no dns zone", re.I)
 

@@ -46,6 +46,12 @@ def left(plan: Any) -> dict[str, str]:
     return {line.kind: line.reason for line in plan.dispositions if line.action == "manual"}
 
 
+def records(box: Sandbox) -> dict[str, list[Any]]:
+    """Return what an account's zones hold, whatever the order."""
+    held = box.store["record_sets"]
+    return {id: sorted(sorted((k, str(v)) for k, v in one.items()) for one in held[id]["records"]) for id in held}
+
+
 def test_an_account_moves_whole_and_its_name_servers_at_the_cut_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,7 +66,7 @@ def test_an_account_moves_whole_and_its_name_servers_at_the_cut_over(
     assert run.load(plan.digest).finished
     verified, differences = run.verify()
     assert verified.proven, differences[:3]
-    assert new.store["record_sets"] == old.store["record_sets"]
+    assert records(new) == records(old)
     assert new.store["scripts"] == old.store["scripts"]
     assert set(new.store["mailboxes"]) == set(old.store["mailboxes"])
     passwords = {one["attributes"]["password"] for one in new.store["mailboxes"].values()}
