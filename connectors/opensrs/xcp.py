@@ -19,7 +19,8 @@ MOST_BYTES = 32 * 2**20  # of an answer
 DEEPEST = 40  # elements within each other; the documented answers have 15
 TRIES = 5  # of a question whose answer was cut on the way
 HEAD = "<?xml version='1.0' encoding='UTF-8' standalone='no' ?>\n<!DOCTYPE OPS_envelope SYSTEM 'ops.dtd'>\n"
-UNSPEAKABLE = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")  # XML 1.0 cannot carry them (CR would become LF)
+# XML 1.0 carries none of them; a CR would be read as LF
+UNSPEAKABLE = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
 NO_ACCESS = re.compile(r"authentication (?:error|fail)|invalid (?:username|ip)", re.IGNORECASE)
 NOT_THERE = re.compile(r"not (?:found|exist|enabled|defined|registered|in this account)|no such|no dns zone", re.I)
 
