@@ -99,15 +99,16 @@ class Client:
         """
         return self._again(lambda: self._whole(self._once("GET", path, params=params)))
 
-    def ask(self, path: str, question: Any) -> requests.Response:
+    def ask(self, path: str, question: Any = None, **how: Any) -> requests.Response:
         """POST a question, a search that a vendor takes no other way: it changes nothing and is repeated as a read is.
 
-        Raises what ``read`` raises.
+        ``how``: in place of a question in JSON, what ``write`` takes. Raises what ``read`` raises.
         """
+        given = how or {"json": question}
 
         def once() -> requests.Response:
             try:
-                return self._whole(self._once("POST", path, json=question))
+                return self._whole(self._once("POST", path, **given))
             except UnknownOutcomeError as err:
                 raise RetryError(str(err)) from err
             except RefusedError as err:

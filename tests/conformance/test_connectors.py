@@ -10,6 +10,7 @@ import pytest
 from migrator import registry
 from migrator.testing.conformance import Check, Suite, checks
 from migrator.testing.sandbox import Sandbox
+from tests.support import opensrs_accounts as opensrs
 from tests.support.dns_accounts import made as zones
 
 
@@ -55,6 +56,7 @@ SUITES = {  # a made-up record refers to the one that is five times its number o
     "hubspot": small("hubspot", 4),
     "intercom": small("intercom", 8),
     "jira": small("jira", 8),
+    "opensrs": Suite("opensrs", create=opensrs.empty, made=opensrs.made, step=67),
     "zammad": Suite("zammad", fill=small_zammad, records=6, step=24),
     "zendesk": Suite("zendesk", fill=small_zendesk, step=7),
 }

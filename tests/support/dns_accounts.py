@@ -29,10 +29,12 @@ def sets(zone: str) -> list[RecordSet]:
     return [record_set(zone, label, type, ttl, values) for label, type, ttl, values in made]
 
 
-def made(stage: Stage, kinds: Kinds, workspace: Workspace) -> None:
-    """Fill the stage's ``canonical`` schema."""
+def made(
+    stage: Stage, kinds: Kinds, workspace: Workspace, beside: dict[str, list[dict[str, Any]]] | None = None
+) -> None:
+    """Fill the stage's ``canonical`` schema; ``beside``: records of other kinds."""
     stage.schema("canonical", "blobs", fresh=True)
-    held: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds.kinds}
+    held: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds.kinds} | (beside or {})
     held["zone"] = [{"id": zone, "name": zone} for zone in ZONES]
     for zone in ZONES:
         held["record_set"] += [{**one.body(), "zone_name": zone} for one in sets(zone)]
