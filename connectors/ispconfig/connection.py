@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -92,7 +92,7 @@ class Connection(Deliverer):
             ("credentials", lambda: self.api.login()),
             (f"client {self.given('client_id')}", lambda: self.group),
         ]
-        tries += [(f"{table.call}_get", lambda table=table: self._rows(table)) for table in OF_STREAM.values()]
+        tries += [(f"{table.call}_get", partial(self._rows, table)) for table in OF_STREAM.values()]
         for what, attempt in tries:
             try:
                 attempt()
@@ -238,8 +238,8 @@ class Connection(Deliverer):
         variant = self.mapping.variant(unit.kind, unit.variant)
         if unit.kind == "autoresponder":
             held = self._there(TABLES["mailbox"], str(unit.payload["mailuser_id"])) or {}
-            wanted = str(unit.payload.get("autoresponder_text") or "")
-            there = held.get("autoresponder") == "y" and str(held.get("autoresponder_text") or "") == wanted
+            text = str(unit.payload.get("autoresponder_text") or "")
+            there = held.get("autoresponder") == "y" and str(held.get("autoresponder_text") or "") == text
             return Written(variant.prefix + str(held["mailuser_id"])) if there else None
         if unit.kind == "database_grant":
             held = self._there(TABLES["database"], str(unit.payload["database_id"])) or {}
@@ -258,4 +258,4 @@ class Connection(Deliverer):
 
 
 def _word(value: Any) -> str:
-    return str(value if value is not None else "").strip().lower()
+    return str(value if value is not None else "")

@@ -47,7 +47,7 @@ TABLES: Mapping[str, Table] = {
     ),
     "cron_job": Table("sites_cron", "cron", "id", (*CRON, "command"), "web_server"),
 }
-OF_STREAM: Mapping[str, Table] = {table.stream: table for table in reversed(TABLES.values())}
+OF_STREAM: Mapping[str, Table] = {table.stream: table for table in reversed(list(TABLES.values()))}
 
 
 def password() -> str:
@@ -91,6 +91,10 @@ def _destinations(name: str, value: Any, told: Native, zone: tzinfo) -> Native:
     return {"destination": ", ".join([*value, *own])}
 
 
+def _caught(name: str, value: Any, told: Native, zone: tzinfo) -> Native:
+    return {"source": f"@{value}"}
+
+
 def _schedule(name: str, value: Any, told: Native, zone: tzinfo) -> Native:
     return dict(zip(CRON, str(value).split(), strict=True))
 
@@ -109,7 +113,7 @@ _COLUMNS: Mapping[tuple[str, str], Callable[[str, Any, Native, tzinfo], Native]]
     ("alias", "destinations"): _destinations,
     ("alias", "keep_copy"): _nothing,  # with the destinations
     ("catch_all", "mail_domain"): _nothing,
-    ("catch_all", "of"): lambda name, value, told, zone: {"source": f"@{value}"},
+    ("catch_all", "of"): _caught,
     ("autoresponder", "start"): _moment,
     ("autoresponder", "end"): _moment,
     ("autoresponder", "mailuser_id"): _nothing,
@@ -124,7 +128,8 @@ _COLUMNS: Mapping[tuple[str, str], Callable[[str, Any, Native, tzinfo], Native]]
 
 def record(stream: str, held: Native, domains: Mapping[str, str], zone: tzinfo = UTC) -> Native:
     """Return a row with what its columns mean beside them; ``domains``: a mail domain's name to its id."""
-    return {**held, **_MEANT.get(stream, lambda *_: {})(held, domains, zone)}
+    meant = _MEANT.get(stream)
+    return {**held, **meant(held, domains, zone)} if meant else dict(held)
 
 
 def _of(address: str, domains: Mapping[str, str]) -> Native:

@@ -186,7 +186,11 @@ def _group(given: Native) -> str:
 
 
 def _mail_server(given: Native) -> Native:
-    return {"maildir_path": "/var/vmail/[domain]/[localpart]", "homedir_path": "/var/vmail", "maildir_format": "maildir"}
+    return {
+        "maildir_path": "/var/vmail/[domain]/[localpart]",
+        "homedir_path": "/var/vmail",
+        "maildir_format": "maildir",
+    }
 
 
 _OTHERS: dict[str, Callable[[Native], Any]] = {"client_get_groupid": _group, "server_get": _mail_server}

@@ -11,6 +11,7 @@ from migrator import registry
 from migrator.testing.conformance import Check, Suite, checks
 from migrator.testing.sandbox import Sandbox
 from tests.support.dns_accounts import made as zones
+from tests.support.panel_accounts import made as panel
 
 
 def small_zendesk(box: Sandbox) -> Any:
@@ -37,6 +38,7 @@ SUITES = {  # a made-up record refers to the one that is five times its number o
     "cpanel": Suite("cpanel"),
     "digitalocean": Suite("digitalocean", made=zones, step=9),
     "freshdesk": Suite("freshdesk", records=6, step=7),
+    "ispconfig": Suite("ispconfig", made=panel, step=9, harms=("503", "unanswered", "garbled")),
     "zammad": Suite("zammad", fill=small_zammad, records=6, step=24),
     "zendesk": Suite("zendesk", fill=small_zendesk, step=7),
 }

@@ -18,13 +18,16 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
     ],
     "mailbox": [
         {
-            "id": "mailbox-0", "address": f"ann@{ONE}", "domain": "domain-0", "name": "Ann <Ä> 日本", "quota_bytes": 2**30,
-            "password_hash": HASH, "suspended": False,
+            "id": "mailbox-0", "address": f"ann@{ONE}", "domain": "domain-0", "name": "Ann <Ä> 日本",
+            "quota_bytes": 2**30, "password_hash": HASH, "suspended": False,
         },
         {"id": "mailbox-1", "address": f"bob@{ONE}", "domain": "domain-0", "suspended": True},
     ],
     "alias": [
-        {"id": "alias-0", "address": f"sales@{ONE}", "domain": "domain-0", "destinations": [f"ann@{ONE}", "x@else.example"]},
+        {
+            "id": "alias-0", "address": f"sales@{ONE}", "domain": "domain-0",
+            "destinations": [f"ann@{ONE}", "x@else.example"],
+        },
         {
             "id": "alias-1", "address": f"bob@{ONE}", "domain": "domain-0", "destinations": ["b@else.example"],
             "keep_copy": True,
@@ -73,5 +76,7 @@ def made(stage: Stage, kinds: Kinds, workspace: Workspace) -> None:
     stage.schema("canonical", "blobs", fresh=True)
     for kind_name, kind in kinds.kinds.items():
         stage.run(f"CREATE TABLE canonical.{name(kind_name)} (id VARCHAR, variant VARCHAR, {stage.columns(kind)})")
-        rows = [[one["id"], kind_name, *(one.get(column) for column in kind.fields)] for one in RECORDS.get(kind_name, ())]
+        rows = [
+            [one["id"], kind_name, *(one.get(column) for column in kind.fields)] for one in RECORDS.get(kind_name, ())
+        ]
         stage.insert(f"canonical.{name(kind_name)}", rows)
