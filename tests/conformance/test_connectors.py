@@ -12,6 +12,7 @@ from migrator.testing.conformance import Check, Suite, checks
 from migrator.testing.sandbox import Sandbox
 from tests.support import opensrs_accounts as opensrs
 from tests.support.dns_accounts import made as zones
+from tests.support.panel_accounts import made as panel
 
 
 def small_zendesk(box: Sandbox) -> Any:
@@ -57,6 +58,7 @@ SUITES = {  # a made-up record refers to the one that is five times its number o
     "intercom": small("intercom", 8),
     "jira": small("jira", 8),
     "opensrs": Suite("opensrs", create=opensrs.empty, made=opensrs.made, step=67),
+    "ispconfig": Suite("ispconfig", made=panel, step=9, harms=("503", "unanswered", "garbled")),
     "zammad": Suite("zammad", fill=small_zammad, records=6, step=24),
     "zendesk": Suite("zendesk", fill=small_zendesk, step=7),
 }
