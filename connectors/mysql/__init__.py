@@ -1,0 +1,1 @@
+"""MySQL and MariaDB: databases, their users and grants."""

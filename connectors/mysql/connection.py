@@ -1,0 +1,231 @@
+"""Writing databases, users and grants: each database whole or not at all, over none that is there already."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from migrator.connector import Native, Outcome, Unit, Written
+from migrator.errors import RefusedError, VendorError
+
+from .loading import begin, end, load, reached
+from .reading import ALL, EVERYTHING, NATIVE, Reader
+
+if TYPE_CHECKING:
+    from .statements import Speaker
+    from .wire import Wire
+
+ABSENT = "absent"  # the mark of a database that was not there before we wrote
+NO_SUCH_GRANT = 1141
+MORE = {"DELETE HISTORY", "GRANT OPTION", "SHOW CREATE ROUTINE", ALL, "ALL"}
+
+
+class Connection(Reader):
+    """One server that is written too."""
+
+    def write(self, units: Sequence[Unit]) -> list[Outcome]:
+        """Carry out one unit."""
+        unit = units[0]
+        with self._wires.lent(self.login.host) as wire:
+            if unit.kind == "database":
+                return [self._dropped(wire, unit) if unit.action == "delete" else self._made(wire, unit)]
+            if unit.kind == "database_user":
+                return [self._user(wire, unit)]
+            return [self._grant(wire, unit)]
+
+    def marks(self, units: Sequence[Unit]) -> list[str]:
+        """Note which databases and users are not there yet."""
+        return [ABSENT if self._not_there(unit) else "" for unit in units]
+
+    def _not_there(self, unit: Unit) -> bool:
+        if unit.action != "create" or unit.kind == "database_grant":
+            return False
+        if unit.kind == "database":
+            return not self.again(lambda wire: self._there(wire, _name(unit)))
+        try:
+            return not self.again(lambda wire: self._hosts(wire, _name(unit)))
+        except RefusedError:
+            return False  # the login may not read them, and will be told so when it makes one
+
+    # ---- databases --------------------------------------------------------------------------------------------------
+
+    def _made(self, wire: Wire, unit: Unit) -> Written:
+        from .wire import quoted
+
+        name, whose = _name(unit), f"{unit.kind}:{unit.id}"
+        if unit.blob is None:
+            raise VendorError(f"{unit.kind} {unit.id}: its dump is not in the plan")
+        collation = str(unit.payload.get("collation") or "")
+        speaker = self._speaker(wire, unit)
+        if self._there(wire, name):
+            if not (reached(wire, name) or (unit.mark == ABSENT and self._empty(wire, name))):
+                raise RefusedError(
+                    f"the database {name} is there already, and was not when the load was planned; plan again"
+                )
+        else:
+            chosen = dict(speaker.collations).get(collation, collation)
+            if chosen and not re.fullmatch(r"\w+", chosen):
+                raise RefusedError(f"{chosen!r} is no collation")
+            wire.do(f"CREATE DATABASE {quoted(name)}" + (f" COLLATE {chosen}" if chosen else ""))
+        done = begin(wire, name, whose)
+        try:
+            load(wire, name, unit.blob, speaker, done, self.client.pacer.cancelled)
+        except RefusedError:
+            wire.do(f"DROP DATABASE {quoted(name)}")  # ours, and never whole
+            raise
+        end(wire, name)
+        return Written(f"database/{name}")
+
+    def _speaker(self, wire: Wire, unit: Unit) -> Speaker:
+        from .statements import Speaker
+        from .wire import who
+
+        user, _, host = (self.options.get("definer") or str(unit.payload.get("acts_as") or "")).rpartition("@")
+        if user:
+            asked = (
+                "SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES "
+                "WHERE GRANTEE = %s AND PRIVILEGE_TYPE <> 'USAGE'"
+            )
+            if wire.ask(asked, (f"'{user}'@'{host}'",)):
+                raise RefusedError(
+                    f"{user}@{host} has rights on the whole server: nothing of a dump may act as that user"
+                )
+        definer = who(user, host) if user else ""
+        return Speaker(wire.number, wire.mariadb, definer, tuple(self.renamed().items()))
+
+    def renamed(self) -> dict[str, str]:
+        """Return ``options.collations``: the old name to the one that stands in, such as `a=b c=d`."""
+        pairs = (one.partition("=") for one in self.options.get("collations", "").replace(",", " ").split())
+        return {old: new for old, _, new in pairs if re.fullmatch(r"\w+", old) and re.fullmatch(r"\w+", new)}
+
+    @staticmethod
+    def _there(wire: Wire, name: str) -> bool:
+        return bool(wire.ask("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s", (name,)))
+
+    @staticmethod
+    def _empty(wire: Wire, name: str) -> bool:
+        return not wire.ask("SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s LIMIT 1", (name,))
+
+    def _dropped(self, wire: Wire, unit: Unit) -> Written:
+        from .wire import quoted
+
+        wire.do(f"DROP DATABASE IF EXISTS {quoted(unit.there.partition('/')[2])}")
+        return Written(unit.there)
+
+    def complaint(self, kind: str, payload: Native) -> str | None:
+        """Tell what a database needs that this server has not: a collation, or somebody its routines can act as."""
+        if kind != "database":
+            return None
+        wanted = str(payload.get("collation") or "")
+        if wanted and wanted not in self.renamed():
+            if not self.ask("SELECT 1 FROM information_schema.COLLATIONS WHERE COLLATION_NAME = %s", wanted):
+                return (
+                    f"the collation {wanted} is not known here; name one in its place: options.collations: {wanted}=..."
+                )
+        if payload.get("objects") and not (payload.get("acts_as") or self.options.get("definer")):
+            return "nobody is known whom its views, routines, triggers and events could act as: set options.definer"
+        return None
+
+    def activate(self, unit: Unit, switch: str) -> None:
+        """Switch on the events that ran at the old server: they are here as those of another server."""
+        from .wire import quoted, who
+
+        name = unit.there.partition("/")[2]
+        asked = (
+            "SELECT EVENT_NAME, DEFINER FROM information_schema.EVENTS "
+            "WHERE EVENT_SCHEMA = %s AND STATUS NOT IN ('ENABLED', 'DISABLED')"
+        )
+        for event, definer in self.ask(asked, name):
+            user, _, host = str(definer).rpartition("@")
+            with self._wires.lent(self.login.host) as wire:
+                wire.do(f"ALTER DEFINER = {who(user, host)} EVENT {quoted(name)}.{quoted(str(event))} ENABLE")
+
+    # ---- users and grants -------------------------------------------------------------------------------------------
+
+    def _user(self, wire: Wire, unit: Unit) -> Written:
+        from .wire import who
+
+        name = str(unit.payload.get("name") or unit.there.partition("/")[2])
+        if unit.action == "delete":
+            for host in self._hosts(wire, name):
+                wire.do(f"DROP USER IF EXISTS {who(name, host)}")
+            return Written(unit.there)
+        if unit.mark != ABSENT and self._hosts(wire, name):
+            raise RefusedError(f"the user {name} is there already, and was not when the load was planned; plan again")
+        hashed = str(unit.payload.get("password_hash") or "")
+        for host in unit.payload.get("hosts") or ["localhost"]:
+            account = who(name, str(host))
+            if NATIVE.fullmatch(hashed):
+                how = "VIA mysql_native_password USING" if wire.mariadb else "WITH mysql_native_password AS"
+                wire.do(f"CREATE USER IF NOT EXISTS {account} IDENTIFIED {how} {wire.literal(hashed)}", secret=hashed)
+            else:
+                secret = secrets.token_urlsafe(40)  # nobody knows it: a person sets one, and unlocks
+                wire.do(
+                    f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY {wire.literal(secret)} ACCOUNT LOCK",
+                    secret=secret,
+                )
+        return Written(f"user/{name}")
+
+    @staticmethod
+    def _hosts(wire: Wire, name: str) -> list[str]:
+        return [str(host) for (host,) in wire.ask("SELECT Host FROM mysql.user WHERE User = %s", (name,))]
+
+    def _grant(self, wire: Wire, unit: Unit) -> Written:
+        from .wire import pattern, who
+
+        user, _, database = unit.there.removeprefix("grant/").partition(" ")
+        user, database = str(unit.payload.get("user_name") or user), str(unit.payload.get("database_name") or database)
+        hosts = self._hosts(wire, user)
+        if unit.action == "delete":
+            for host in hosts:
+                for right in (ALL, "GRANT OPTION"):
+                    try:
+                        wire.do(f"REVOKE {right} ON {pattern(database)}.* FROM {who(user, host)}")
+                    except RefusedError as err:
+                        if err.status != NO_SUCH_GRANT:
+                            raise
+            return Written(unit.there)
+        rights = [str(right).upper() for right in unit.payload.get("rights") or []]
+        if unknown := [right for right in rights if right not in EVERYTHING | MORE]:
+            raise RefusedError(f"the right {unknown[0]} is not one on a database")
+        if not hosts:
+            raise RefusedError(f"the user {user} is not at this server")
+        said = ", ".join(right for right in rights if right != "GRANT OPTION") or "USAGE"
+        passes = " WITH GRANT OPTION" if "GRANT OPTION" in rights else ""
+        for host in hosts:
+            wire.do(f"GRANT {said} ON {pattern(database)}.* TO {who(user, host)}{passes}")
+        return Written(f"grant/{user} {database}")
+
+    # ---- doubt, and the way back ------------------------------------------------------------------------------------
+
+    def before(self, unit: Unit) -> Native:
+        """Return what a record holds before it is changed. Raises RefusedError where it was changed, or is gone."""
+        _, found = self.peek(unit.kind, unit.variant, [(unit.there, None)])
+        if not found:
+            raise RefusedError(f"{unit.there} is no longer there", status=404)
+        if unit.stamp is not None and found[0].updated_at != unit.stamp:
+            raise RefusedError(f"{unit.there} was changed at the destination since the plan looked at it")
+        held: Native = json.loads(found[0].body)
+        return held
+
+    def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
+        """Look up what calls in doubt made. An unfinished database is written again: that goes on where it was."""
+        return [self._found(unit) for unit in units]
+
+    def _found(self, unit: Unit) -> Written | None:
+        if unit.kind != "database":
+            return None  # said again: that harms nobody
+        name = unit.there.partition("/")[2] if unit.there else _name(unit)
+        there = self.again(lambda wire: self._there(wire, name))
+        if unit.action == "delete":
+            return None if there else Written(unit.there)
+        if not there or unit.mark != ABSENT or self.again(lambda wire: reached(wire, name)):
+            return None
+        return None if self.again(lambda wire: self._empty(wire, name)) else Written(f"database/{name}")
+
+
+def _name(unit: Unit) -> str:
+    return str(unit.payload["name"])
