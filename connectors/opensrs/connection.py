@@ -172,9 +172,9 @@ class Connection(ZoneAccount):
         """Carry out units of one kind and action."""
         if units[0].kind in DNS:
             return super().write(units)
-        return [self._written(unit) for unit in units]
+        return [self._done(unit) for unit in units]
 
-    def _written(self, unit: Unit) -> Written:
+    def _done(self, unit: Unit) -> Written:
         with self._writing:
             if unit.kind != "registered_domain":
                 return Written(self.mail.write(unit))

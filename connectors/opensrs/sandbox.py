@@ -254,8 +254,9 @@ def _replace(box: Sandbox, name: str, records: Native) -> None:
 @routes("POST", "/api/<method>")
 def mail(box: Sandbox, request: Request, method: str) -> Response:
     """Carry out a method of the mail API; every answer is HTTP 200."""
-    given = request.get_json(silent=True)
-    said = given.get("credentials") if isinstance(given, dict) else None
+    told = request.get_json(silent=True)
+    given: Native = told if isinstance(told, dict) else {}
+    said = given.get("credentials")
     if not isinstance(said, dict) or (said.get("user"), said.get("password")) != (MAIL_USER, TOKEN):
         return _told({"success": False, "error": "Invalid credentials supplied in request"})
     try:
