@@ -340,8 +340,9 @@ class Decider:
         if kind.rule and write.create:
             cases += [(f"w._does = {quoted(does)}", does, "w._why") for does in ("manual", "skip")]
         for label, values in write.takes.items():
-            why = f"{quoted(f'{title} takes no {plural} with the {label} ')} || COALESCE(w.{name(label)}, '(none)')"
-            fits = f"regexp_full_match(w.{name(label)}, {quoted('|'.join(values))})"
+            said = f"CAST(w.{name(label)} AS VARCHAR)"
+            why = f"{quoted(f'{title} takes no {plural} with the {label} ')} || COALESCE({said}, '(none)')"
+            fits = f"regexp_full_match({said}, {quoted('|'.join(values))})"
             cases.append((f"NOT COALESCE({fits}, FALSE)", "manual", why))
         if write.owner_with and kind.owner:
             owner = kind.fields[kind.owner].to[0]

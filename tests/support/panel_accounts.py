@@ -60,7 +60,7 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
     "database_grant": [
         {
             "id": f"grant-{n}", "user": "user-0", "user_name": "acme_w", "database": f"database-{n}",
-            "database_name": f"acme_{n}", "rights": ["SELECT"],
+            "database_name": f"acme_{n}", "rights": ["ALL PRIVILEGES"],
         }
         for n in range(2)
     ],
