@@ -32,12 +32,14 @@ def test_everything_arrives_as_it_was_and_as_predicted(server: OpenSSH, old: Pat
     assert int((new / "empty folder/deep").stat().st_mtime) == int((old / "empty folder/deep").stat().st_mtime)
 
 
-def test_what_is_no_file_is_named_and_left(server: OpenSSH, old: Path, new: Path, tmp_path: Path) -> None:
+def test_what_is_no_file_is_named_and_left(
+    server: OpenSSH, old: Path, new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     os.mkfifo(old / "pipe")
     with socket.socket(socket.AF_UNIX) as listening:
-        os.chdir(old)
-        listening.bind("sock")
-        os.chdir(tmp_path)
+        with monkeypatch.context() as patch:
+            patch.chdir(old)  # the name of a socket is a short one
+            listening.bind("sock")
         plan = move(steps(tmp_path / "w", account(server, old), account(server, new)))
     assert [(line.action, line.count) for line in plan.dispositions] == [("manual", 2)]
     assert seen(new) == {}
