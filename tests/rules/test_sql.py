@@ -52,7 +52,7 @@ def test_what_is_counted_is_where_the_engines_differ(world: Any, conditions: Nat
     native = {"title": "a rule", "conditions": conditions, "actions": [{"field": "status", "value": "open"}]}
     rule = ZENDESK.read(native, "trigger")
     made = ZAMMAD.write(rule)
-    if made.verdict == "untranslatable":
+    if made.verdict == "untranslatable" or made.needs:  # what a helper field would hold, no ticket of today holds
         return
     back = ZAMMAD.read(made.native[0], "trigger")
     found = agreement(world, rule.when, back.when, made.moved)
