@@ -89,14 +89,9 @@ class Wave:
         yield from self._without_bytes(schema)
 
     def _tops(self) -> Iterator[tuple[str, list[str]]]:
-        """Yield each stream that is read with lists of its own, and those lists; none of what rules name, which are
-        written in the first wave."""
-        named = {to for kind in self.kinds.kinds.values() for spec in kind.fields.values() for to in spec.names}
-        first = {variant.stream for to in named for variant in self.mapping.kinds.get(to, ())}
+        """Yield each stream that is read with lists of its own, and those lists."""
         read = self.source.streams()
         for stream in read:
-            if stream in first:
-                continue
             specs = self.manifest.streams
             lists = [s for s in read if specs[s].parent == stream and not specs[s].into]
             if lists:
