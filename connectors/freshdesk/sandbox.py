@@ -14,11 +14,10 @@ import math
 import re
 import uuid
 from collections.abc import Iterable
-from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from migrator.testing.sandbox import Clock, Handler, Native, Quota, Routes, Sandbox
+from migrator.testing.sandbox import Clock, Native, Quota, Sandbox
 
 from . import (
     sandbox_agents,
@@ -63,26 +62,6 @@ _MODULES = (  # each adds its endpoints to the routes when it is imported
 )
 
 
-class _Routes(Routes):
-    """The endpoints, with a refusal raised anywhere below turned into its answer."""
-
-    def __init__(self, inner: Routes) -> None:
-        super().__init__()
-        self.map = inner.map
-        for name, handler in inner.handlers.items():
-            self.handlers[name] = self._safe(handler)
-
-    @staticmethod
-    def _safe(handler: Handler) -> Handler:
-        def safe(box: Sandbox, request: Request, **values: Any) -> Response:
-            try:
-                return handler(box, request, **values)
-            except sandbox_rules.Refusal as refusal:
-                return refusal.response
-
-        return safe
-
-
 def create(
     *,
     clock: Clock | None = None,
@@ -95,7 +74,7 @@ def create(
 
     ``most_pages``: of tickets, which tests that need not make 30,000 of them set lower.
     """
-    routes = _Routes(sandbox_rules.routes)
+    routes = sandbox_rules.routes.answering(sandbox_rules.Refusal, lambda refusal: refusal.response)
     box = Sandbox(
         "freshdesk",
         routes,

@@ -68,32 +68,13 @@ def _refused(status: int, code: str, message: str) -> Response:
     return answer({**about, "errors": [{"code": code, "message": message}]}, status)
 
 
-class _Routes(Routes):
-    """The endpoints, with a refusal raised anywhere below turned into its answer."""
-
-    def __init__(self, inner: Routes) -> None:
-        super().__init__()
-        self.map = inner.map
-        for name, handler in inner.handlers.items():
-            self.handlers[name] = self._safe(handler)
-
-    @staticmethod
-    def _safe(handler: Any) -> Any:
-        def safe(box: Sandbox, request: Request, **values: Any) -> Response:
-            try:
-                return handler(box, request, **values)  # type: ignore[no-any-return]
-            except Refusal as refusal:
-                return _refused(refusal.status, refusal.code, str(refusal))
-
-        return safe
-
-
 def create(
     *, clock: Clock | None = None, plan: str = "app", host: str = "intercom.sandbox", limits: bool = True
 ) -> Sandbox:
     """Return a new workspace with one teammate."""
     quotas = [Quota(10_000)] if limits else []
-    box = Sandbox("intercom", _Routes(routes), clock=clock, host=host, admit=_admit, too_many=_too_many, quotas=quotas)
+    safe = routes.answering(Refusal, lambda refusal: _refused(refusal.status, refusal.code, str(refusal)))
+    box = Sandbox("intercom", safe, clock=clock, host=host, admit=_admit, too_many=_too_many, quotas=quotas)
     box.state["most_parts"] = MOST_PARTS
     seed(box, "admins", [{"id": "1", "name": "Sandbox Admin", "email": "admin@intercom.sandbox"}])
     return box

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from migrator.testing.sandbox import Clock, Handler, Native, Routes, Sandbox
+from migrator.testing.sandbox import Clock, Native, Sandbox
 
 from . import (
     sandbox_belongings,
@@ -42,26 +41,6 @@ ROLES = (
 )
 
 
-class _Routes(Routes):
-    """The endpoints, with a refusal raised anywhere below turned into its answer."""
-
-    def __init__(self, inner: Routes) -> None:
-        super().__init__()
-        self.map = inner.map
-        for name, handler in inner.handlers.items():
-            self.handlers[name] = self._safe(handler)
-
-    @staticmethod
-    def _safe(handler: Handler) -> Handler:
-        def safe(box: Sandbox, request: Request, **values: Any) -> Response:
-            try:
-                return handler(box, request, **values)
-            except sandbox_rules.Refusal as refusal:
-                return refusal.response
-
-        return safe
-
-
 def create(
     *, clock: Clock | None = None, plan: str = "own", host: str = "zammad.sandbox", limits: bool = True
 ) -> Sandbox:
@@ -69,7 +48,8 @@ def create(
 
     There is no plan and no rate limit: ``plan`` and ``limits`` change nothing.
     """
-    box = Sandbox("zammad", _Routes(sandbox_rules.routes), clock=clock, host=host, admit=_admit)
+    routes = sandbox_rules.routes.answering(sandbox_rules.Refusal, lambda refusal: refusal.response)
+    box = Sandbox("zammad", routes, clock=clock, host=host, admit=_admit)
     box.state |= {
         "import_mode": False,
         "search_lag_seconds": 10,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import IO, Any, Literal, cast
+from typing import IO, Any, Literal, TypeVar, cast
 
 import requests
 from requests.adapters import BaseAdapter
@@ -29,6 +29,7 @@ from werkzeug.wrappers import Request, Response
 
 Native = dict[str, Any]
 Handler = Callable[..., Response]
+R = TypeVar("R", bound=Exception)
 How = Literal["429", "500", "502", "503", "reset", "unanswered", "timeout", "truncated", "garbled"]
 
 
@@ -129,6 +130,23 @@ class Routes:
             return handler
 
         return register
+
+    def answering(self, refusal: type[R], answer: Callable[[R], Response]) -> Routes:
+        """Return the same endpoints, with a refusal raised anywhere below them turned into its answer."""
+
+        def safe(handler: Handler) -> Handler:
+            def safely(box: Sandbox, request: Request, **values: Any) -> Response:
+                try:
+                    return handler(box, request, **values)
+                except refusal as refused:
+                    return answer(refused)
+
+            return safely
+
+        safer = Routes()
+        safer.map = self.map
+        safer.handlers = {name: safe(handler) for name, handler in self.handlers.items()}
+        return safer
 
 
 class Sandbox:
