@@ -274,6 +274,9 @@ class Connection(Reader):
     def _found(self, unit: Unit) -> Written | None:
         from .place import reached
 
+        if unit.kind == "database_user" and unit.action == "create":
+            made = unit.mark == ABSENT and self.again(lambda wire: self._hosts(wire, _name(unit)))
+            return self._finished(unit) if made else None  # for its other hosts too
         if unit.kind != "database":
             return None  # said again: that harms nobody
         name = unit.there.partition("/")[2] if unit.there else _name(unit)
@@ -283,21 +286,22 @@ class Connection(Reader):
         if not there:
             return None
         at = self.again(lambda wire: reached(wire, name))
-        if at and at.whose == _whose(unit, change=unit.action == "update"):
-            return self._finished(unit)
-        if at or (unit.action == "create" and unit.mark != ABSENT):
-            return None
+        if at:
+            return self._finished(unit) if at.whose == _whose(unit, change=unit.action == "update") else None
         if unit.action == "update":
             wanted = {"tables": self.tables(name), "objects": self.objects(name)[0]}
             same = all(set(unit.payload[one] or ()) == set(now) for one, now in wanted.items() if one in unit.payload)
             return Written(unit.there) if same else None
-        return None if self.again(lambda wire: self._empty(wire, name)) else Written(f"database/{name}")
+        if unit.mark != ABSENT:
+            return None
+        bare = self.again(lambda wire: self._empty(wire, name))
+        return self._finished(unit) if bare else Written(f"database/{name}")
 
     def _finished(self, unit: Unit) -> Written | None:
         for _ in range(TRIES):
             try:
                 with self._wires.lent(self.login.host) as wire:
-                    return self._database(wire, unit)
+                    return (self._database if unit.kind == "database" else self._user)(wire, unit)
             except UnknownOutcomeError:
                 continue
             except RefusedError:

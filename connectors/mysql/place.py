@@ -41,11 +41,12 @@ def reached(wire: Wire, database: str) -> Place | None:
 def begin(wire: Wire, database: str, whose: str, todo: str = "") -> Place:
     """Make sure of the place, and return it. Raises RefusedError where it is another's."""
     at = reached(wire, database)
-    if at is None:
-        wire.do(f"CREATE TABLE {_table(database)} (whose TEXT, done BIGINT, lent TEXT, todo LONGTEXT) ENGINE=InnoDB")
-    if at is None or not at.whose:
-        wire.do(f"INSERT INTO {_table(database)} VALUES (%s, 0, '', %s)", (whose, todo))
-        return Place(whose, 0, "", todo, resumed=at is not None)
+    if at is None:  # with its row in one statement: no moment in which it is nobody's
+        wire.do(
+            f"CREATE TABLE {_beside_values(database)} (whose TEXT, done BIGINT, lent TEXT, todo LONGTEXT) "
+            "ENGINE=InnoDB SELECT %s AS whose, 0 AS done, '' AS lent, %s AS todo", (whose, todo),
+        )  # fmt: skip
+        return Place(whose, 0, "", todo, resumed=False)
     if at.whose != whose:
         raise RefusedError(
             f"another load of the database {database} is unfinished; finish it, or take the database away"
@@ -55,7 +56,7 @@ def begin(wire: Wire, database: str, whose: str, todo: str = "") -> Place:
 
 def lend(wire: Wire, database: str, definer: str) -> None:
     """Note, before they are given, whose rights are to be taken back; an empty text: nobody's."""
-    wire.do(f"UPDATE {_table(database)} SET lent = %s", (definer,))
+    wire.do(f"UPDATE {_beside_values(database)} SET lent = %s", (definer,))
 
 
 def end(wire: Wire, database: str) -> None:
@@ -69,3 +70,8 @@ def end(wire: Wire, database: str) -> None:
 
 def _table(database: str) -> str:
     return f"{quoted(database)}.{quoted(PLACE)}"
+
+
+def _beside_values(database: str) -> str:
+    """Return the table as it stands in a statement with values, where a percent sign is written twice."""
+    return _table(database).replace("%", "%%")

@@ -148,7 +148,8 @@ class Reader(Deliverer):
         (collation, made), *_ = self.ask(
             "SELECT s.DEFAULT_COLLATION_NAME, (SELECT DATE_FORMAT("
             "GREATEST(MAX(t.CREATE_TIME), COALESCE(MAX(t.UPDATE_TIME), '1970-01-01')), "
-            "'%%Y-%%m-%%dT%%H:%%i:%%sZ') FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = s.SCHEMA_NAME) "
+            "'%%Y-%%m-%%dT%%H:%%i:%%sZ') FROM information_schema.TABLES t "
+            f"WHERE t.TABLE_SCHEMA = s.SCHEMA_NAME AND t.TABLE_NAME <> '{PLACE}') "
             "FROM information_schema.SCHEMATA s WHERE s.SCHEMA_NAME = %s", name,
         ) or [("", None)]  # fmt: skip
         told = hashlib.blake2b(

@@ -32,7 +32,7 @@ def fill(server: MariaDB) -> None:
     for number, database in enumerate(NAMES):
         quoted, pattern = (f"`{text.replace('`', '``')}`" for text in (database, database.replace("%", "\\%")))
         account = f"own{number}@localhost"
-        server.sql(f"CREATE DATABASE {quoted}; CREATE USER {account} IDENTIFIED BY PASSWORD '{HASH}'")
+        server.sql(f"CREATE DATABASE {quoted} COLLATE utf8mb4_unicode_ci; CREATE USER {account} IDENTIFIED BY PASSWORD '{HASH}'")
         server.sql(f"GRANT ALL ON {pattern}.* TO {account}")
         server.sql(ROUND, database=database)
 
