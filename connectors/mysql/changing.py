@@ -1,7 +1,7 @@
 """Bringing a database that we wrote up to a newer dump: the tables that differ, each whole, then what acts.
 
-What is to be written is noted before any of it is: a run that dies meanwhile goes on with the same tables, and touches no
-other. A table is gone for as long as it is being written.
+What is to be written is noted before any of it is: a run that dies meanwhile goes on with the same tables, and touches
+no other. A table is gone for as long as it is being written.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from migrator.errors import StoppedError
 
@@ -44,7 +45,9 @@ class Todo:
     def of(cls, text: str) -> Todo:
         """Return what was noted."""
         held = json.loads(text)
-        return cls(**{k: tuple(tuple(one) if isinstance(one, list) else one for one in v) for k, v in held.items()})
+        names, pairs = ("tables", "gone"), ("objects", "absent", "running")
+        told: dict[str, Any] = {name: tuple(held[name]) for name in names}
+        return cls(**told, **{name: tuple((one, of) for one, of in held[name]) for name in pairs})
 
 
 def todo(
