@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from migrator.errors import StoppedError
 
@@ -45,9 +44,8 @@ class Todo:
     def of(cls, text: str) -> Todo:
         """Return what was noted."""
         held = json.loads(text)
-        names, pairs = ("tables", "gone"), ("objects", "absent", "running")
-        told: dict[str, Any] = {name: tuple(held[name]) for name in names}
-        return cls(**told, **{name: tuple((one, of) for one, of in held[name]) for name in pairs})
+        pairs = [tuple((one, of) for one, of in held[name]) for name in ("objects", "absent", "running")]
+        return cls(tuple(held["tables"]), tuple(held["gone"]), *pairs)
 
 
 def todo(
