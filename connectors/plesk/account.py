@@ -105,6 +105,9 @@ class Subscription(ZoneAccount):
             if node.findtext("id") and node.find("data") is not None:
                 one = records.site(node, main=self.main, versions=versions)
                 found.setdefault(str(one["id"]), one)
+        for one in found.values():
+            if one["sort"] == "subdomain" and one["parent"] in found:
+                one["parent_name"] = found[one["parent"]]["name"]
         self._prefer(found)
         self._known = {one["name"]: str(one["id"]) for one in found.values()}
         return list(found.values())
@@ -130,18 +133,19 @@ class Subscription(ZoneAccount):
 
     def aliases(self) -> list[Native]:
         """Return the aliases of the subscription's sites."""
-        found = []
-        for some in _some(self.sites()):
+        found, sites = [], self.sites()
+        names = {str(one["id"]): one["name"] for one in sites}
+        for some in _some(sites):
             asked = operation("site-alias", "get", el("filter", *(el("site-id", one["id"]) for one in some)))
             for result in self.ask(asked):
                 told = plain(result.node.find("info") or result.node)
                 if told.get("name"):
                     name = str(told.get("ascii-name") or told["name"]).lower()
-                    id = result.node.findtext("id")
-                    found.append({"id": id, "name": name, "site": str(told.get("site-id")), "told": told})
+                    id, site = result.node.findtext("id"), str(told.get("site-id"))
+                    found.append({"id": id, "name": name, "site": site, "of": names.get(site), "told": told})
         return found
 
-    def accounts(self) -> list[Native]:
+    def mail_accounts(self) -> list[Native]:
         """Return the mail accounts of every site. Which site an answer is about is told by its place alone."""
         found = []
         for some in _some(self.sites()):
@@ -153,7 +157,7 @@ class Subscription(ZoneAccount):
                         found.append(records.mailname(node, str(one["id"]), one["name"]))
         return found
 
-    def account(self, address: str, site_id: str = "") -> Native | None:
+    def mail_account(self, address: str, site_id: str = "") -> Native | None:
         """Return one mail account, None where there is none."""
         name, _, domain = address.lower().rpartition("@")
         site_id = site_id or self.site_of(domain)

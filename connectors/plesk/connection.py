@@ -46,8 +46,8 @@ class Connection(Zones):
 
     def _all(self, stream: str) -> Iterable[Native]:
         read: dict[str, Callable[[], Iterable[Native]]] = {
-            "site": self.sites, "site_alias": self.aliases, "mail": self.accounts,
-            "mail_alias": lambda: records.further_names(self.accounts()), "database": self.databases,
+            "site": self.sites, "site_alias": self.aliases, "mail": self.mail_accounts,
+            "mail_alias": lambda: records.further_names(self.mail_accounts()), "database": self.databases,
             "database_user": self.database_users, "ftp_user": self.ftp_users,
             "cron": self.tasks.listed if CHANNEL in self.channels else list,
         }  # fmt: skip
@@ -64,7 +64,7 @@ class Connection(Zones):
         variant = self.mapping.variant(kind, variant_name)
         ids = list(dict.fromkeys(there.removeprefix(variant.prefix) for there, _ in targets))
         if variant.stream == "mail" and len(ids) == 1:
-            one = self.account(ids[0])
+            one = self.mail_account(ids[0])
             return variant.stream, self._raws("mail", [one] if one else [])
         held = [one for one in self._all(variant.stream) if str(one["id"]) in set(ids)]
         return variant.stream, self._raws(variant.stream, held)

@@ -39,7 +39,7 @@ class Accounts(Writer):
 
     def taken(self, address: str, *off: Any) -> list[Operation]:
         """Return what takes this part away: the whole account where no other part is in it."""
-        held = self.at.account(address)
+        held = self.at.mail_account(address)
         if held is None or not held.get(self.part):
             return []
         if any(held.get(part) for part in PARTS if part != self.part):
@@ -52,7 +52,7 @@ class Accounts(Writer):
 
     def found(self, unit: Unit, known: set[str]) -> Written | None:
         """Tell whether the part is there as it shall be."""
-        held = self.at.account(self.address(unit))
+        held = self.at.mail_account(self.address(unit))
         there = held is not None and bool(held.get(self.part)) and self.same(held, unit.payload)
         return Written(self.prefix + self.address(unit)) if there else None
 
@@ -79,7 +79,7 @@ class Mailboxes(Accounts):
     def refused(self, unit: Unit, result: Result) -> Outcome:
         """Open a mailbox in an account that only forwards: two parts are one account here."""
         if unit.action == "create" and result.code == EXISTS:
-            held = self.at.account(self.address(unit))
+            held = self.at.mail_account(self.address(unit))
             if held is not None and not held["box"]:
                 settings = (records.mailbox(unit.payload.get("quota")), records.secret(unit.payload.get("hash")))
                 [some] = self.at.api.write([self.mail(self.address(unit), *settings)])
@@ -101,7 +101,7 @@ class Forwarders(Accounts):
         address, told = self.address(unit), unit.payload
         if unit.action == "delete":
             return self.taken(address, records.forwarding([], on=False))
-        held = self.at.account(address)
+        held = self.at.mail_account(address)
         if "box" in told and bool(told["box"]) != bool(held and held["box"]):
             why = "keeps a copy of all it forwards" if held and held["box"] else "is no mailbox, and keeps no copy"
             raise RefusedError(f"{address} {why} at Plesk")
@@ -126,7 +126,7 @@ class Autoresponders(Accounts):
         address = self.address(unit)
         if unit.action == "delete":
             return self.taken(address, records.autoresponder({}, on=False))
-        held = self.at.account(address) if unit.action == "update" else {}
+        held = self.at.mail_account(address) if unit.action == "update" else {}
         return [self.mail(address, records.autoresponder({**(held or {}), **unit.payload}))]
 
     def same(self, held: Native, told: Native) -> bool:

@@ -65,7 +65,7 @@ def preferences(told: Native) -> Native:
     """Return what a site's mail preferences mean."""
     unknown = told.get("nonexistent-user")
     way, to = next(iter(unknown.items()), ("", "")) if isinstance(unknown, dict) else ("", "")
-    made: Native = {"mail": told.get("mailservice") != "false"}
+    made: Native = {"mail": "off" if told.get("mailservice") == "false" else "on"}
     return made | ({"catch": way} if way else {}) | ({"catch_to": to} if way == "forward" else {})
 
 

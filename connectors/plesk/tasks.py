@@ -27,7 +27,7 @@ class Tasks:
         printed = self.api.command(UTILITY, "--list", "-subscription", self.main, "-json", asks=True)
         try:
             found = json.loads(printed or "[]")
-            return [{**one, "id": str(one["id"]), "active": _yes(one.get("active", True))} for one in found]
+            return [{**one, "id": str(one["id"]), "active": _switch(one.get("active", True))} for one in found]
         except (ValueError, KeyError, TypeError) as err:
             raise VendorError(f"{UTILITY} --list printed what is no list of tasks ({err})") from err
 
@@ -66,9 +66,9 @@ class Tasks:
             if told.get(part) is not None:
                 said += [f"-{part}", str(told[part])]
         if "active" in told:
-            said += ["-active", "true" if told["active"] else "false"]
+            said += ["-active", "true" if told["active"] == "on" else "false"]
         return said
 
 
-def _yes(value: object) -> bool:
-    return str(value).lower() in ("true", "1", "yes")
+def _switch(value: object) -> str:
+    return "on" if str(value).lower() in ("true", "1", "yes") else "off"

@@ -69,6 +69,13 @@ class Writer:
         except RefusedError as err:
             return err
 
+    def _site(self, unit: Unit, name: str) -> str:
+        """Return the number of the site of that name. Raises RefusedError where there is none."""
+        found = self.at.site_of(name.lower())
+        if not found:
+            raise RefusedError(f"{unit.kind} {unit.id}: Plesk has no domain '{name}' here that it could be of")
+        return found
+
     def bare(self, unit: Unit) -> str:
         """Return the id there without what the mapping puts before it."""
         return unit.there.removeprefix(self.prefix)
@@ -96,10 +103,10 @@ class Sites(Writer):
         if unit.action == "delete":
             return [operation("site", "del", el("filter", el("id", unit.there)))]
         if unit.action == "update":
-            return [_prefs(unit.there, el("mailservice", unit.payload["mail"] is not False))]
+            return [_prefs(unit.there, el("mailservice", unit.payload["mail"] != "off"))]
         told = [el("name", unit.payload["name"]), el("webspace-name", self.at.main)]
-        if unit.payload.get("parent"):
-            told.append(el("parent-site-id", unit.payload["parent"]))
+        if unit.payload.get("parent_name"):
+            told.append(el("parent-site-id", self._site(unit, str(unit.payload["parent_name"]))))
         return [operation("site", "add", el("gen_setup", *told))]
 
     def done(self, unit: Unit, results: Sequence[Result]) -> Outcome:
@@ -111,7 +118,7 @@ class Sites(Writer):
 
     def _mail(self, id: str, unit: Unit) -> bool:
         """Tell whether the site's mail is as it shall be."""
-        if unit.payload.get("mail") is not False:
+        if unit.payload.get("mail") != "off":
             return True
         try:
             [some] = self.at.api.write([_prefs(id, el("mailservice", False))])
@@ -124,7 +131,7 @@ class Sites(Writer):
         for one in self.at.sites():
             id = str(one["id"])
             if one["name"] == unit.payload["name"] and id not in known:
-                return Written(id) if one.get("mail") is unit.payload.get("mail") or self._mail(id, unit) else None
+                return Written(id) if one.get("mail") == unit.payload.get("mail") or self._mail(id, unit) else None
         return None
 
 
@@ -135,7 +142,7 @@ class Aliases(Writer):
         """Ask for an alias with mail and web, as its site has them."""
         if unit.action == "delete":
             return [operation("site-alias", "delete", el("filter", el("id", self.bare(unit))))]
-        told = (el("site-id", unit.payload.get("site")), el("name", unit.payload["name"]))
+        told = (el("site-id", self._site(unit, str(unit.payload.get("of") or ""))), el("name", unit.payload["name"]))
         return [operation("site-alias", "create", *told)]
 
     def done(self, unit: Unit, results: Sequence[Result]) -> Outcome:
