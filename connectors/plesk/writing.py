@@ -156,11 +156,11 @@ class Aliases(Writer):
 
 
 class Websites(Writer):
-    """Hosting of a site that is there."""
+    """Hosting of the site that has the website's name."""
 
     def asked(self, unit: Unit) -> list[Operation]:
         """Switch hosting on, change what is told of it, or switch it off."""
-        site_id = self.bare(unit) or str(unit.payload["id"])
+        site_id = self.bare(unit) or self._site(unit, str(unit.payload["name"]))
         if unit.action == "delete":
             return [_hosting(site_id, el("none"))]
         told = {name: value for name, value in unit.payload.items() if name in ("root", "php_version")}
@@ -181,15 +181,16 @@ class Websites(Writer):
         return fit[0]
 
     def done(self, unit: Unit, results: Sequence[Result]) -> Outcome:
-        """Return the website: its site under another word."""
-        return Written(unit.there or self.prefix + str(unit.payload["id"]))
+        """Return the website: the site of its name under another word."""
+        return Written(unit.there or self.prefix + self._site(unit, str(unit.payload["name"])))
 
     def found(self, unit: Unit, known: set[str]) -> Written | None:
         """Tell whether the site is hosted as it shall be."""
-        id, told = str(unit.payload["id"]), unit.payload
+        told = unit.payload
         for one in self.at.sites():
-            if str(one["id"]) == id and one["hosted"] and one.get("root") == (told.get("root") or one.get("root")):
-                return Written(self.prefix + id) if one.get("php_version") == told.get("php_version") else None
+            if one["name"] == told["name"] and one["hosted"] and told.get("root") in (None, one.get("root")):
+                same = one.get("php_version") == told.get("php_version")
+                return Written(self.prefix + str(one["id"])) if same else None
         return None
 
 
