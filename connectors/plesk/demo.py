@@ -18,8 +18,10 @@ def fill(box: Sandbox) -> Any:
     sandbox.seed(box, "site", [sub])
     box.store["site"][main]["unknown"] = ("forward", "eve@main.example")
     sandbox.seed(box, "site_alias", [{"name": "main.test", "site-id": main}])
-    answer = {"enabled": "true", "subject": "Fort", "content_type": "text/plain", "charset": "UTF-8", "text": "Grüße & <3",
-              "end_date": "2026-12-24"}  # fmt: skip
+    answer = {
+        "enabled": "true", "subject": "Fort", "content_type": "text/plain", "charset": "UTF-8",
+        "text": "Grüße & <3", "end_date": "2026-12-24",
+    }  # fmt: skip
     accounts = [
         {"address": "eve@main.example", "mailbox": True, "quota": "1073741824", "alias": ["eva"], "answer": answer},
         {"address": "info@main.example", "mailbox": False, "forwarding": True,
