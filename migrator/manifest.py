@@ -215,8 +215,8 @@ class Keep(Document):
     elsewhere out of HTML, so a link to each is written in its place. ``member_of``: [kind, this, other]: a
     reference is written only where a record of that kind has it as ``this`` and our own ``other`` as ``other``.
     ``same_as``: a reference is written only where that field of the record another one names is the same.
-    ``matches``: a text is written only where the whole of it is like this.
-    ``loss``/``because``: how a difference is named in the report, and why.
+    ``matches``: a text is written only where the whole of it is like this. ``whole_days``: of a moment only its day
+    (UTC), from its beginning. ``loss``/``because``: how a difference is named in the report, and why.
     """
 
     write: Literal["always", "create", "never"] = "always"
@@ -234,6 +234,7 @@ class Keep(Document):
     kinds: tuple[str, ...] = ()
     same_as: tuple[str, str] | None = None
     matches: str = ""
+    whole_days: Flag = False
     bare: Flag = False
     type_max: dict[str, int] = {}
     only_with: dict[str, tuple[str, ...]] = {}
