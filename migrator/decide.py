@@ -11,6 +11,7 @@ from typing import Any
 
 from migrator.compile import covers, flagged, match_key, name, quoted
 from migrator.kinds import Kind, Kinds
+from migrator.live import OTHER
 from migrator.manifest import Manifest, Write
 from migrator.mapping import Mapping, Variant, word
 from migrator.native import limited
@@ -315,7 +316,9 @@ class Decider:
     def _judged(self, kind_name: str, kind: Kind, write: Write | None) -> str:
         cases = self._cases(kind_name, kind, write)
         when = " ".join(f"WHEN {test} THEN {{'a': {quoted(action)}, 'r': {reason}}}" for test, action, reason in cases)
-        return f"CASE {when} ELSE {{'a': 'create', 'r': ''}} END"
+        # What an ordinary plan writes says so last, so that what no plan writes keeps its own reason.
+        waits = f"WHEN w._unselected IS NOT NULL THEN {{'a': 'skip', 'r': w._unselected}}"
+        return f"CASE {when} {waits} ELSE {{'a': 'create', 'r': ''}} END"
 
     def _cases(self, kind_name: str, kind: Kind, write: Write | None) -> list[Case]:
         title, plural = self.manifest.title, kind_name.replace("_", " ")
@@ -327,7 +330,8 @@ class Decider:
         cases += self._skipped(kind_name, kind, write)
         # Who has a seat already costs nothing, and belongs to groups.
         seated = " AND w._there IS NULL AND w._among IS NULL" if write and write.match_only else ""
-        cases.append((f"w._unselected IS NOT NULL{seated}", "skip", "w._unselected"))
+        last = "" if kind.stands_in else f" AND w._unselected <> {quoted(OTHER)}"
+        cases.append((f"w._unselected IS NOT NULL{seated}{last}", "skip", "w._unselected"))
         if kind.owner:
             of = kind.fields[kind.owner].to[0].replace("_", " ")
             cases.append(("w._owner_id IS NULL", "skip", quoted(f"its {of} is not among the records")))

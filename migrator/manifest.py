@@ -215,7 +215,8 @@ class Keep(Document):
     elsewhere out of HTML, so a link to each is written in its place. ``member_of``: [kind, this, other]: a
     reference is written only where a record of that kind has it as ``this`` and our own ``other`` as ``other``.
     ``same_as``: a reference is written only where that field of the record another one names is the same.
-    ``matches``: a text is written only where the whole of it is like this.
+    ``matches``: a text is written only where the whole of it is like this. ``seen_by``: what people changed of these
+    bytes is seen by this field; where the source does not tell it, a change is left to a person.
     ``loss``/``because``: how a difference is named in the report, and why.
     """
 
@@ -234,6 +235,7 @@ class Keep(Document):
     kinds: tuple[str, ...] = ()
     same_as: tuple[str, str] | None = None
     matches: str = ""
+    seen_by: str = ""
     bare: Flag = False
     type_max: dict[str, int] = {}
     only_with: dict[str, tuple[str, ...]] = {}

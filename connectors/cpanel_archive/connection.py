@@ -142,7 +142,7 @@ class Connection(ZoneAccount):
             yield from super().pages(stream, start, parents, view=view)
             return
         if stream not in ("files", "messages"):
-            told = {"folders": self._folders, "filters": lambda: self.account.filters(self._spelling)}
+            told = {"folders": self._folders, "filters": self._filters, "autoresponders": self._autoresponders}
             bodies = told.get(stream) or getattr(self.account, stream)
             yield Page([Raw(str(body["id"]), _json(body)) for body in bodies()], {"done": True}, True)
             return
@@ -169,6 +169,18 @@ class Connection(ZoneAccount):
     @property
     def _spelling(self) -> Spelling:
         return Spelling(self.options.get("sieve_prefix", ""), self.options.get("sieve_separator", "/"))
+
+    def _filtered(self) -> Iterator[tuple[str, list[Native], bool]]:
+        return self.account.filtered(self._spelling, answers=self.options.get("responders") == "sieve")
+
+    def _filters(self) -> Iterator[Native]:
+        for _, made, _ in self._filtered():
+            yield from made
+
+    def _autoresponders(self) -> Iterator[Native]:
+        said = {address for address, _, answers in self._filtered() if answers}
+        for one in self.account.autoresponders():
+            yield one | ({"said": True} if one["address"] in said else {})
 
     def _folders(self) -> Iterator[Native]:
         shows = {who: text for (who, _), text in self._beside("subscriptions")}

@@ -20,8 +20,6 @@ from migrator.delivery import Deliverer
 from migrator.errors import InputError, MigratorError, RefusedError, VendorError
 from migrator.wires import Wires
 
-from .loading import PLACE
-
 if TYPE_CHECKING:
     from .wire import Login, Wire
 
@@ -33,6 +31,7 @@ EVERYTHING = {
     "LOCK TABLES", "EXECUTE", "CREATE VIEW", "SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "EVENT", "TRIGGER",
 }  # fmt: skip
 ALL = "ALL PRIVILEGES"
+PLACE = "_migrator_progress"  # a table of ours, in a database that is not whole (place.py)
 NATIVE = re.compile(r"\*[0-9A-F]{40}")
 AS_TEXT = {
     "char",
@@ -150,7 +149,8 @@ class Reader(Deliverer):
         (collation, made), *_ = self.ask(
             "SELECT s.DEFAULT_COLLATION_NAME, (SELECT DATE_FORMAT("
             "GREATEST(MAX(t.CREATE_TIME), COALESCE(MAX(t.UPDATE_TIME), '1970-01-01')), "
-            "'%%Y-%%m-%%dT%%H:%%i:%%sZ') FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = s.SCHEMA_NAME) "
+            "'%%Y-%%m-%%dT%%H:%%i:%%sZ') FROM information_schema.TABLES t "
+            f"WHERE t.TABLE_SCHEMA = s.SCHEMA_NAME AND t.TABLE_NAME <> '{PLACE}') "
             "FROM information_schema.SCHEMATA s WHERE s.SCHEMA_NAME = %s", name,
         ) or [("", None)]  # fmt: skip
         told = hashlib.blake2b(
@@ -158,9 +158,17 @@ class Reader(Deliverer):
         ).hexdigest()
         body: Native = {
             "name": name, "engine": "mysql", "collation": collation, "tables": tables, "objects": objects,
-            "definers": definers, "acts_as": self._acts_as(name), "events_run": bool(events), "url": f"{name}?{told}",
+            "definers": definers, "acts_as": self._acts_as(name, self._rights), "events_run": bool(events),
+            "url": f"{name}?{told}", "state": self._state(name),
         }  # fmt: skip
         return Raw(f"database/{name}", _json(body), made)
+
+    def _state(self, database: str) -> str:
+        """Return whether a database is whole, or a load of ours has begun to make or to change it."""
+        from .place import reached
+
+        at = self.again(lambda wire: reached(wire, database))
+        return "whole" if at is None else "changing" if at.todo else "unfinished"
 
     def tables(self, database: str) -> list[str]:
         """Return the tables: number of rows, and a checksum over all values that does not depend on their order.
@@ -259,13 +267,14 @@ class Reader(Deliverer):
                 body["why"] = "its hosts have different rights: those that all have are moved"
             yield body
 
-    def _acts_as(self, database: str) -> str:
+    @staticmethod
+    def _acts_as(database: str, rights: dict[tuple[str, str], dict[str, set[str]]]) -> str:
         """Return the user whose database it is: who has all rights there, else the most; user@host."""
         found = [
-            (-len(rights), user, host)
-            for (user, name), hosts in self._rights.items()
+            (-len(held), user, host)
+            for (user, name), hosts in rights.items()
             if name == database
-            for host, rights in hosts.items()
+            for host, held in hosts.items()
         ]
         return "{1}@{2}".format(*min(found)) if found else ""
 
@@ -296,7 +305,8 @@ class Reader(Deliverer):
             ["--socket", login.socket] if login.socket else ["-h", login.host, "-P", str(login.port), "--protocol=tcp"]
         )
         where += ["--ssl-ca", login.ca] if login.ca else []
-        command = [program, "--no-defaults", *where, "-u", login.user, *DUMP, "--", name]
+        command = [program, "--no-defaults", *where, "-u", login.user, *DUMP, f"--ignore-table={name}.{PLACE}"]
+        command += ["--", name]
         with tempfile.TemporaryFile() as said:
             with subprocess.Popen(
                 command,
