@@ -1,12 +1,13 @@
 """Our rules written as Freshdesk's: one automation for new tickets, one for changes, one for time, and SLA policies.
 
-There is no API for ticket views and none to write scenarios (its macros): those are work by hand.
+There is no API for ticket views and none to write scenarios (its macros): what a macro says becomes a canned response.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 from migrator.rules import template
@@ -26,6 +27,7 @@ from migrator.rules.placeholders import escaped, translated
 from migrator.rules.references import is_mark
 from migrator.rules.replies import tells_of_replies, unneeded, worded
 from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, Rule, SetField, SetTags, Target, Unread, Verb
+from migrator.rules.texts import as_text, says
 from migrator.rules.verdicts import Translation, Verdict
 
 from . import names
@@ -53,6 +55,8 @@ def rule(source: Rule, *, apart: Collection[str] = names.ALL_ADDED) -> Translati
     """
     own = source.vendor == "freshdesk"
     book = Notebook(source, "freshdesk", click=CLICKS[source.kind])
+    if source.kind == "macro" and not own and says(book):
+        return as_text(book, "canned_response", "a canned response", partial(_response, book), groups=True)
     if source.kind in ("macro", "view") and not own:
         what = "scenarios cannot be written through the API" if source.kind == "macro" else "views have no API"
         book.add("rule", source.name, "untranslatable", f"{what}: to be made by hand")
@@ -87,6 +91,20 @@ def rule(source: Rule, *, apart: Collection[str] = names.ALL_ADDED) -> Translati
     if own:
         return book.done({**body, **own_shape(writes, source.when)})
     return book.done(*({**body, **shape} for shape in shapes(writes, source.when)))
+
+
+def _response(book: Notebook, at: int, action: Comment) -> str:
+    """Return a macro's text as a canned response's; there is no update yet that its placeholders could speak of."""
+
+    def placeholder(meaning: str) -> str | None:
+        if meaning == "actor.name":
+            book.add(f"do {at + 1}", "the agent's name", "approximated", "prints the ticket's agent, whoever answers")
+            return names.placeholder("assignee.name")
+        found = names.placeholder(meaning)
+        return found if found and found.startswith(("{{ticket.", "{{helpdesk_name")) else None
+
+    said = str if action.body.html else escaped
+    return translated(book, at, action.body, placeholder, said=said)
 
 
 class Actions:
