@@ -36,6 +36,7 @@ class Decider:
     manifest: Manifest
     mapping: Mapping
     source: str
+    translator: Translator
     found: str | None = None
     without_seat: str = "stand_in"  # or manual, create
 
@@ -44,7 +45,7 @@ class Decider:
         kind = self.kinds.kinds[kind_name]
         write = self.manifest.write(kind_name)
         work = f"native.{name('work ' + kind_name)}"
-        Translator(self.stage, self.kinds, self.manifest, self.mapping).translate(kind_name, kind)
+        self.translator.translate(kind_name, kind)
         steps = [
             f"gathered AS (SELECT g.*, u.reason AS _unselected FROM ({self._gathered(kind_name, kind)}) g LEFT JOIN "
             f"plan.unselected u ON u.kind = g._kind AND u.id = g.id AND u.as_kind = {quoted(kind_name)})",
@@ -339,10 +340,10 @@ class Decider:
             cases.append((f"w._owner_action NOT IN {ARRIVES}", "skip", why))
         if write is None:
             return [*cases, ("TRUE", "manual", quoted(f"{title} has no place for a {plural}"))]
+        if kind.rule:
+            cases += [(f"w._does = {quoted(does)}", does, "w._why") for does in ("manual", "skip")]
         if stays := write.skip or write.left or write.manual:
             return [*cases, ("TRUE", "manual" if write.manual else "skip", quoted(stays))]
-        if kind.rule and write.create:
-            cases += [(f"w._does = {quoted(does)}", does, "w._why") for does in ("manual", "skip")]
         for label, values in write.takes.items():
             said = f"CAST(w.{name(label)} AS VARCHAR)"
             why = f"{quoted(f'{title} takes no {plural} with the {label} ')} || COALESCE({said}, '(none)')"

@@ -132,7 +132,8 @@ class Call(Document):
     ``{ids}`` those of a batch.
 
     ``many``: records one call may carry, as a list. ``job``: the vendor only promises, and ``jobs`` tells how it went.
-    ``wrap``: the key the payload goes under. ``body``: a named function of ``hooks.py`` that shapes it first.
+    ``wrap``: the key the payload goes under. ``body``: a named function of ``hooks.py`` that shapes it first;
+    ``prepare``: one that needs to look something up for that, of (client, payload).
     ``id``/``key``: where the answer holds the new record's id and its own name; ``answer``: a named function of
     ``hooks.py`` that finds the written record in the answer. ``headers``: sent along, filled like the path.
     """
@@ -145,6 +146,7 @@ class Call(Document):
     id: str = "id"
     key: str | None = None
     body: str | None = None
+    prepare: str | None = None
     answer: str | None = None
     headers: dict[str, str] = {}
 

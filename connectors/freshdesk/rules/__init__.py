@@ -9,6 +9,7 @@ from typing import Any
 from migrator.rules.rule import Kind, Rule
 from migrator.rules.verdicts import Translation
 
+from .account import TEXTS_AS, provided
 from .names import ADDED_STATUSES, FIELD_PREFIX, ITS_OWN, NUMBERED, OF_ACCOUNT, POLICY, TIMED, TITLE
 from .reading import rule as read
 from .writing import rule as write
@@ -20,8 +21,10 @@ __all__ = [
     "NUMBERED",
     "OF_ACCOUNT",
     "POLICY",
+    "TEXTS_AS",
     "TITLE",
     "listed",
+    "provided",
     "read",
     "write",
     "write_with",

@@ -256,6 +256,13 @@ PLACEHOLDERS: dict[str, str] = {  # ours to theirs
     "comment.latest_public": "#{last_external_article.body}",
     "comment.latest_public_html": "#{last_external_article.body_as_html}",
 }
+# In text modules: who puts one into a message has not changed the ticket yet.
+WRITER = {
+    "actor.name": "#{user.firstname} #{user.lastname}",
+    "actor.first_name": "#{user.firstname}",
+    "actor.email": "#{user.email}",
+    "actor.phone": "#{user.phone}",
+}
 MEANINGS = {
     theirs.removeprefix("#{").removesuffix("}"): ours
     for ours, theirs in PLACEHOLDERS.items()
