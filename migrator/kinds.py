@@ -36,12 +36,13 @@ class Skip(Document):
     """Records with a true ``when`` are not written: ``because`` is why, ``unless_referenced`` keeps the needed ones.
 
     ``unless_written``: only where the destination writes none of the kind, so that nobody is asked to make by hand what
-    every account has.
+    every account has. ``unless_there``: only where the destination has no record like it.
     """
 
     because: str
     unless_referenced: Flag = False
     unless_written: Flag = False
+    unless_there: Flag = False
 
 
 class Field(Document):
