@@ -224,6 +224,7 @@ class _Writer:
             WHEN f.type = 'multiselect' AND json_type(value) = 'ARRAY'
                 THEN CASE WHEN len({valid}) > 0 THEN to_json({several}) END
             WHEN f.type = 'multiselect' THEN {chosen_one} to_json([{stored.format(text)}]) END
+            WHEN f.type = 'dropdown' AND json_type(value) = 'ARRAY' AND len({items}) > 1 THEN NULL
             WHEN json_type(value) = 'ARRAY' THEN to_json(array_to_string({items}, ', '))
             WHEN f.type = 'dropdown' THEN {chosen_one} to_json({stored.format(text)}) END
             WHEN f.type = 'integer' THEN to_json(TRY_CAST({text} AS BIGINT))

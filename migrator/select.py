@@ -259,7 +259,9 @@ class Selection:
             said = f"SELECT {column} AS said FROM {self._all}"
             if spec.to:
                 own = f"SELECT {name(label)} AS said FROM {self._all}" if spec.type == "ref" else ""
-                said = " UNION ALL ".join([*(f"SELECT said FROM ({self._names(to)})" for to in spec.to), *filter(None, [own])])
+                said = " UNION ALL ".join(
+                    [*(f"SELECT said FROM ({self._names(to)})" for to in spec.to), *filter(None, [own])]
+                )
             listed = ", ".join(quoted(value) for value, _ in condition.named)
             words |= {row[0] for row in stage.rows(f"SELECT DISTINCT said FROM ({said}) WHERE said IN ({listed})")}
             for value, where in condition.named:

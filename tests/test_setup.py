@@ -19,6 +19,7 @@ from tests.support.desks import steps
 
 Native = dict[str, Any]
 AT = rule_accounts.AT
+HULL = {"id": 63, "value": "101"}
 DEFAULT_BRAND = 900_000_000_031
 SETUP: dict[str, list[Native]] = {
     "brands": [
@@ -105,6 +106,7 @@ SETUP: dict[str, list[Native]] = {
             "position": 21,
             "description": "",
         },
+        {"id": 63, "type": "text", "title": "Hull number", "active": True, "required": False, "position": 22},
     ],
     "ticket_forms": [
         {
@@ -140,7 +142,7 @@ SETUP: dict[str, list[Native]] = {
         {"id": 62, "name": "Carl", "email": "carl@people.example", "role": "end-user", "custom_role_id": None},
     ],
     "tickets": [
-        {"id": 1, "subject": "Mast", "status": "hold", "brand_id": 50, "custom_status_id": 53},
+        {"id": 1, "subject": "Mast", "status": "hold", "brand_id": 50, "custom_status_id": 53, "custom_fields": [HULL]},
         {"id": 2, "subject": "Sail", "status": "open", "brand_id": DEFAULT_BRAND, "custom_status_id": 900_000_000_041},
         {"id": 3, "subject": "Keel", "status": "closed", "brand_id": 50, "custom_status_id": 900_000_000_044},
     ],
@@ -174,7 +176,9 @@ def account(clock: Clock) -> Sandbox:
     """Return a Zendesk account that has one of each."""
     box = rule_accounts.zendesk(clock, rules=RULES)
     for stream, bodies in SETUP.items():
-        registry.connector("zendesk").sandbox.seed(box, stream, [{**AT, **MORE.get(stream, {}), **copy.deepcopy(body)} for body in bodies])
+        registry.connector("zendesk").sandbox.seed(
+            box, stream, [{**AT, **MORE.get(stream, {}), **copy.deepcopy(body)} for body in bodies]
+        )
     return box
 
 
@@ -278,6 +282,7 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
         field["choices"] |= {"6": ["New", "New"], "7": ["On hold", "On hold"]}
         status = {"values": {"6": "new", "7": "hold"}, "write": {"new": 6, "hold": 7}}
         overlay = {"overlay": {"freshdesk": {"ticket": {"status": status}}}}
+        overlay["narrow"] = [{"field": "Hull number", "type": "integer"}]
     run = moved(tmp_path, new, monkeypatch, **overlay)
     found = fates(run)
     for kind in ("brand", "role", "email_address", "schedule", "status"):
@@ -290,7 +295,14 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
     for kind in ("form_condition", "holiday"):  # with the form, and the schedule, that a person makes
         assert "not written" in found[kind]["skip"]
     written = {one["name"]: one for one in new.store["creation_rules"].values()}
+    hull = next(one for one in new.store["ticket_fields"].values() if one["label"] == "Hull number")
+    mast = next(one for one in new.store["tickets"].values() if one["subject"] == "Mast")
+    assert (hull["type"], mast["custom_fields"][hull["name"]]) == (
+        ("custom_number", 101) if brought else ("custom_text", "101")
+    )
     write_report(run)
+    report = (run.workspace.folder / "report.html").read_text(encoding="utf-8")
+    assert ("proven, made narrower" in report) is brought
     page = (run.workspace.folder / "customizations.html").read_text(encoding="utf-8")
     assert "What is set up beside rules" in page
     assert "set up again by hand at Freshdesk" in page

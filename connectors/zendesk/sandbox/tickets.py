@@ -25,8 +25,8 @@ TYPES = ("problem", "incident", "question", "task")
 PRIORITIES = ("urgent", "high", "normal", "low")
 SETTABLE = (
     "external_id type subject raw_subject priority status recipient requester_id submitter_id assignee_id "
-    "organization_id group_id collaborator_ids follower_ids email_cc_ids problem_id due_at tags brand_id ticket_form_id "
-    "custom_status_id"
+    "organization_id group_id collaborator_ids follower_ids email_cc_ids problem_id due_at tags brand_id "
+    "ticket_form_id custom_status_id"
 ).split()
 NOWHERE: Native = {"from": {}, "to": {}, "rel": None}
 
