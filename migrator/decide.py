@@ -118,7 +118,8 @@ class Decider:
         ``_key`` is what a record is matched by, ``_first`` the earlier record it is the same as."""
         # Built in, not merely deleted there: an address keeps its spelling.
         built_in = any(
-            spec.skip and not (spec.skip.unless_referenced or spec.skip.unless_written) for spec in kind.fields.values()
+            spec.skip and not (spec.skip.unless_referenced or spec.skip.unless_written or spec.skip.unless_there)
+            for spec in kind.fields.values()
         )
         way = "SELECT * FROM gathered w"
         if self.found and kind.match and built_in:
@@ -148,19 +149,20 @@ class Decider:
     def _fit(self, kind_name: str, kind: Kind) -> str:
         """Whether a record arrives by itself, so that an equal one may be merged into it."""
         write = self.manifest.write(kind_name)
-        tests = [f"NOT COALESCE({test}, FALSE)" for test, _, _ in self._skipped(kind_name, kind, write)]
+        tests = [f"NOT COALESCE({test}, FALSE)" for test, _, _ in self._skipped(kind_name, kind, write, there=False)]
         for label, spec in kind.fields.items():
             keep = write.fields.get(label) if write else None
             if spec.required and not spec.to and not (keep and keep.default is not None):
                 tests.append(f"w.{name(label)} IS NOT NULL")
         return " AND ".join(tests) or "TRUE"
 
-    def _skipped(self, kind_name: str, kind: Kind, write: Write | None) -> list[Case]:
-        """What keeps a record from being written by what it is."""
+    def _skipped(self, kind_name: str, kind: Kind, write: Write | None, *, there: bool = True) -> list[Case]:
+        """What keeps a record from being written by what it is; ``there``: it is known what the destination has."""
         cases: list[Case] = []
         for label, spec in kind.fields.items():
             if spec.skip and not (spec.skip.unless_written and write and write.create):
                 needed = f" AND NOT {self._referenced(kind_name)}" if spec.skip.unless_referenced else ""
+                needed += " AND w._there IS NULL" if spec.skip.unless_there and there else ""
                 cases.append((f"(w.{name(label)}{needed})", "skip", quoted(spec.skip.because)))
         return cases
 
@@ -342,7 +344,7 @@ class Decider:
             return [*cases, ("TRUE", "manual", quoted(f"{title} has no place for a {plural}"))]
         if kind.rule:
             cases += [(f"w._does = {quoted(does)}", does, "w._why") for does in ("manual", "skip")]
-        if stays := write.skip or write.left or write.manual:
+        if stays := write.skip or write.left or (None if write.match_only else write.manual):
             return [*cases, ("TRUE", "manual" if write.manual else "skip", quoted(stays))]
         for label, values in write.takes.items():
             said = f"CAST(w.{name(label)} AS VARCHAR)"
@@ -381,7 +383,7 @@ class Decider:
             lacks = (
                 f"needs a seat at {title}" if kind.stands_in else f"{title} has none like it, and nothing here adds one"
             )
-            return [*cases, ("TRUE", "manual", quoted(lacks))]
+            return [*cases, ("TRUE", "manual", quoted(write.manual or lacks))]
         if write.named:
             cases.append((f"NOT {self._named_by(kind_name)}", "skip", quoted(write.named)))
         inside = self._inside(kind_name)

@@ -165,7 +165,7 @@ class Planner:
         )
         stage.run("UPDATE plan.planned SET target = NULL WHERE target = ?", PENDING)
         _seal(stage, self.kinds)
-        losses = measure_losses(stage, self.kinds, self.manifest, self.mapping)
+        losses = measure_losses(stage, self.kinds, self.manifest, self.mapping, self.found)
         counts = {k: int(stage.one(f"SELECT count(*) FROM canonical.{name(k)}")) for k in self.kinds.in_order()}
         return replace(self.summarize(counts, quota_plan, files or {}), losses=losses, changes=changes(stage))
 
