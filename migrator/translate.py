@@ -82,8 +82,8 @@ class Translator:
                 made, natives, lost, exact=kind.fields[label].exact
             )
             parts = natives if not does else [None]
-            ordered = bool(getattr(to, "NAMES_ORDER", False))
-            called = [json.loads(native).get("name") if native and ordered else None for native in parts]
+            ordered = str(getattr(to, "NAMES_ORDER", ""))
+            called = [json.loads(native).get(ordered) if native and ordered else None for native in parts]
             lines += [[kind_name, id, part, native, called[part], does, why] for part, native in enumerate(parts)]
             found += [
                 [kind_name, id, one.verdict, one.place, one.what, one.note, one.click, made.waits]
