@@ -10,12 +10,22 @@ from migrator.rules.rule import Kind, Rule
 from migrator.rules.verdicts import Translation
 
 from .account import settled
-from .names import ADDED_STATUSES, LOOKED_UP, NAMES_ORDER, POLICY, TITLE
+from .names import ADDED_STATUSES, CLOCK, LOOKED_UP, NAMES_ORDER, POLICY, TITLE
 from .reading import rule as read
 from .writing import rule as write
 
 __all__ = [
-    "ADDED_STATUSES", "LOOKED_UP", "NAMES_ORDER", "POLICY", "TITLE", "listed", "read", "settled", "write", "write_with",
+    "ADDED_STATUSES",
+    "CLOCK",
+    "LOOKED_UP",
+    "NAMES_ORDER",
+    "POLICY",
+    "TITLE",
+    "listed",
+    "read",
+    "settled",
+    "write",
+    "write_with",
 ]  # fmt: skip
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from migrator.rules.rule import PassPolicy
+from migrator.rules.rule import ClockPolicy, PassPolicy
 
 TITLE = "Znuny"
 NAMES_ORDER = "Name"  # jobs run in the order of their names: the place stands in the name
 LOOKED_UP = ("state", "priority")  # the connection puts the desk's numbers for these
 # Jobs run by name, each over the tickets as they are by then; what they change sets off jobs that wait for events.
 POLICY = PassPolicy(order="name", visibility="current", changes="original", cascade="none")
+# Jobs are written to run hourly; one takes at most 4,000 tickets in a run (Ticket::GenericAgentRunLimit).
+CLOCK = ClockPolicy(order="name", most=4000)
 
 STATES = {"new": "new", "open": "open", "pending reminder": "pending", "closed successful": "solved"}
 STATE_NAMES = {ours: theirs for theirs, ours in STATES.items()}

@@ -113,7 +113,7 @@ def _said(held: Any) -> bool:
 def _idle(native: Mapping[str, Any], key: str) -> bool:
     """Say whether a key is part of a time that the job does not search by, or says so."""
     if key in names.SEARCH_TYPES.values():
-        return native[key] == "None"
+        return bool(native[key] == "None")
     begins = next((one for one in names.SEARCH_TYPES if key.startswith(f"{one}Time")), None)
     of_page = begins is not None and re.fullmatch(r"(Start|Stop|Point)[A-Za-z]*", key.removeprefix(f"{begins}Time"))
     return bool(of_page) and native.get(names.SEARCH_TYPES[str(begins)]) in (None, "", "None")
