@@ -97,8 +97,8 @@ class Translator:
             else:
                 does, why = self._as_text(kind_name, one)
             parts = one.natives if not does and self._written(kind_name) else [None]
-            ordered = bool(getattr(to, "NAMES_ORDER", False))
-            called = [json.loads(native).get("name") if native and ordered else None for native in parts]
+            ordered = str(getattr(to, "NAMES_ORDER", ""))
+            called = [json.loads(native).get(ordered) if native and ordered else None for native in parts]
             lines += [[kind_name, one.id, part, native, called[part], does, why] for part, native in enumerate(parts)]
             found += [
                 [kind_name, one.id, each.verdict, each.place, each.what, each.note, each.click, made.waits]

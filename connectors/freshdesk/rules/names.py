@@ -12,7 +12,7 @@ from typing import Any
 
 from migrator.rules.natives import field_name
 from migrator.rules.references import is_mark
-from migrator.rules.rule import PassPolicy
+from migrator.rules.rule import ClockPolicy, PassPolicy
 
 TITLE = "Freshdesk"
 NUMBERED = True
@@ -21,6 +21,8 @@ OF_ACCOUNT = ("escalation",)  # options that name people of the account
 ITS_OWN = ("is_default", "outdated")  # options in which the account speaks of itself
 # A setting chooses between the first match and all matches for creation rules; read it before a rule set is judged.
 POLICY = PassPolicy(order="position", visibility="current", changes="original", cascade="none")
+# Once an hour, in their order, each seeing what an earlier one changed; only tickets updated in the last 30 days.
+CLOCK = ClockPolicy(order="position", within_days=30)
 CREATION, TIMED, UPDATE = 1, 3, 4  # rule_type
 
 FIELDS: dict[tuple[str, str], str] = {  # (resource_type, field_name) to ours
