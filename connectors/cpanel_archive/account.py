@@ -4,9 +4,6 @@ a pickle is never loaded, a statement never carried out, YAML without aliases.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -15,8 +12,10 @@ from email.errors import MessageError
 from email.policy import default as policy
 
 from migrator.connector import Native
+from migrator.connectors.archives.connection import size_of
 from migrator.connectors.cpanel import names
 from migrator.connectors.cpanel.filters import Spelling, scripts
+from migrator.connectors.panels import certificates, crontab, forwarders
 from migrator.documents import foreign
 from migrator.errors import VendorError
 from migrator.zones.records import RecordSet, of_zone_text
@@ -57,6 +56,10 @@ class Account:
         if not self.main:
             raise VendorError("the archive names no main domain (userdata/main, cp/USER): is it an account's?")
         self._userdata = main
+
+    def text(self, name: str) -> str:
+        """Return a small file's text."""
+        return self.files[name]
 
     def _under(self, folder: str) -> Iterator[tuple[str, str]]:
         for path in sorted(self.files):
@@ -163,19 +166,19 @@ class Account:
                 if name == "*":
                     continue
                 address = (name if "@" in name else f"{name}@{domain}").lower()
-                rest = [one for one in names.split_targets(told) if not AUTORESPOND.match(one)]
+                rest = [one for one in forwarders.split_targets(told) if not AUTORESPOND.match(one)]
                 if [one for one in rest if one.lower() != address]:
-                    yield names.alias(address, domain.lower(), rest)
+                    yield forwarders.alias(address, domain.lower(), rest)
         for domain, text in self._under("vad/"):
             for name, to in _pairs(text, ":"):
-                yield names.alias(f"@{name.lower()}", domain.lower(), [f"@{to.strip()}"])
+                yield forwarders.alias(f"@{name.lower()}", domain.lower(), [f"@{to.strip()}"])
 
     def default_addresses(self) -> Iterator[Native]:
         """Yield where a domain's other mail goes: the line ``*`` of ``va/<domain>``."""
         for domain, text in self._under("va/"):
             for name, told in _pairs(text, ":"):
                 if name == "*":
-                    yield names.catch_all(domain.lower(), told)
+                    yield forwarders.catch_all(domain.lower(), told)
 
     def autoresponders(self) -> Iterator[Native]:
         """Yield what answers by itself: a mail with head and text, and its dates beside it in JSON."""
@@ -234,7 +237,7 @@ class Account:
                 "name": name,
                 "engine": "mysql",
                 "url": url,
-                "size": int(re.split(r"[./;]", url)[-1]),
+                "size": size_of(url),
             }
 
     def database_users(self) -> Iterator[Native]:
@@ -269,28 +272,12 @@ class Account:
 
     def cron_jobs(self) -> Iterator[Native]:
         """Yield the lines of the crontab, each with the address that gets what it prints."""
-        mail_to, number, others = "", 0, dict[str, str]()
-        for _, text in self._under("cron/"):
-            for line in text.splitlines():
-                line = line.strip()
-                if not line or line.startswith("#"):
-                    continue
-                if found := re.match(r"(\w+)\s*=\s*(.*)", line):
-                    if found[1] == "MAILTO":
-                        mail_to = found[2].strip("\"'")
-                    else:
-                        others = {**others, found[1]: found[2].strip("\"'")}
-                    continue
-                words = line.split(None, 1 if line.startswith("@") else 5)
-                if len(words) in (2, 6):
-                    number += 1
-                    made: Native = {"id": f"{number:05}", "schedule": " ".join(words[:-1]), "command": words[-1]}
-                    yield made | {"mail_to": mail_to or None} | ({"variables": others} if others else {})
+        yield from crontab.jobs(line for _, text in self._under("cron/") for line in text.splitlines())
 
     def certificates(self) -> Iterator[Native]:
         """Yield the certificates of websites; the file holds key, certificate and chain."""
         for domain, text in self._under("apache_tls/"):
-            if print_ := _fingerprint(text):
+            if print_ := certificates.fingerprint(text):
                 yield {
                     "id": domain,
                     "names": [domain.lower()],
@@ -322,11 +309,3 @@ def _pairs(text: str, separator: str) -> Iterator[tuple[str, str]]:
 
 def _unquoted(word: str) -> str:
     return word[1:-1].replace("``", "`") if word[:1] in "'\"`" and len(word) > 1 else word
-
-
-def _fingerprint(pem: str) -> str | None:
-    body = "".join(pem.partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END")[0].split())
-    try:
-        return hashlib.sha256(base64.b64decode(body, validate=True)).hexdigest() if body else None
-    except (binascii.Error, ValueError):
-        return None
