@@ -16,6 +16,7 @@ from migrator.connectors.archives.connection import size_of
 from migrator.connectors.cpanel import names
 from migrator.connectors.cpanel.filters import Spelling, scripts
 from migrator.connectors.panels import certificates, crontab, forwarders
+from migrator.connectors.panels.pairs import pairs
 from migrator.documents import foreign
 from migrator.errors import VendorError
 from migrator.zones.records import RecordSet, of_zone_text
@@ -49,7 +50,7 @@ class Account:
         self, files: Mapping[str, str], dumps: Mapping[str, str], boxes: Mapping[str, set[str]], lists: set[str]
     ) -> None:
         self.files, self.dumps, self.boxes, self.mailman = files, dumps, boxes, lists
-        self.about = {k: v for _, text in self._under("cp/") for k, v in _pairs(text, "=")}
+        self.about = {k: v for _, text in self._under("cp/") for k, v in pairs(text, "=")}
         self.user = self.about.get("USER") or next((name for name, _ in self._under("cp/")), "")
         main = self._yaml("userdata/main")
         self.main = str(main.get("main_domain") or self.about.get("DNS") or "").lower()
@@ -78,11 +79,11 @@ class Account:
     def domains(self) -> Iterator[Native]:
         """Yield the domains: by ``userdata/main``, of older archives by the flat lists."""
         addons = {str(one).lower() for one in self._userdata.get("addon_domains") or {}}
-        addons |= {name.lower() for name, _ in _pairs(self.files.get("addons", ""), "=")}
+        addons |= {name.lower() for name, _ in pairs(self.files.get("addons", ""), "=")}
         parked = {str(one).lower() for one in self._userdata.get("parked_domains") or ()}
         parked |= {line.strip().lower() for line in self.files.get("pds", "").splitlines() if line.strip()}
         subs = {str(one).lower() for one in self._userdata.get("sub_domains") or ()}
-        subs |= {name.lower().replace("_", ".", 1) for name, _ in _pairs(self.files.get("sds2", ""), "=")}
+        subs |= {name.lower().replace("_", ".", 1) for name, _ in pairs(self.files.get("sds2", ""), "=")}
         hidden = {str(one).lower() for one in (self._userdata.get("addon_domains") or {}).values()}
         known = {self.main, *addons, *parked}
         yield {"id": self.main, "name": self.main, "type": "main"}
@@ -140,9 +141,9 @@ class Account:
             if not found:
                 continue
             domain, folder = found[1].lower(), path.removesuffix("passwd")
-            hashes = dict(_pairs(self.files.get(folder + "shadow", ""), ":"))
-            quotas = dict(_pairs(self.files.get(folder + "quota", ""), ":"))
-            for user, _ in _pairs(self.files[path], ":"):
+            hashes = dict(pairs(self.files.get(folder + "shadow", ""), ":"))
+            quotas = dict(pairs(self.files.get(folder + "quota", ""), ":"))
+            for user, _ in pairs(self.files[path], ":"):
                 login = f"{user}@{domain}".lower()
                 known.add(login)
                 yield self._box(login, {"hash": hashes.get(user, "").partition(":")[0]}, quotas.get(user))
@@ -162,7 +163,7 @@ class Account:
     def forwarders(self) -> Iterator[Native]:
         """Yield forwarders by ``va/<domain>``; responders are records of their own, and a domain's go by ``vad``."""
         for domain, text in self._under("va/"):
-            for name, told in _pairs(text, ":"):
+            for name, told in pairs(text, ":"):
                 if name == "*":
                     continue
                 address = (name if "@" in name else f"{name}@{domain}").lower()
@@ -170,13 +171,13 @@ class Account:
                 if [one for one in rest if one.lower() != address]:
                     yield forwarders.alias(address, domain.lower(), rest)
         for domain, text in self._under("vad/"):
-            for name, to in _pairs(text, ":"):
+            for name, to in pairs(text, ":"):
                 yield forwarders.alias(f"@{name.lower()}", domain.lower(), [f"@{to.strip()}"])
 
     def default_addresses(self) -> Iterator[Native]:
         """Yield where a domain's other mail goes: the line ``*`` of ``va/<domain>``."""
         for domain, text in self._under("va/"):
-            for name, told in _pairs(text, ":"):
+            for name, told in pairs(text, ":"):
                 if name == "*":
                     yield forwarders.catch_all(domain.lower(), told)
 
@@ -298,13 +299,6 @@ class Account:
                     "folder": "." if folder == self.home else folder,
                     "password_hash": words[1],
                 }
-
-
-def _pairs(text: str, separator: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
-        key, found, value = line.partition(separator)
-        if found and key.strip() and not key.startswith("#"):
-            yield key.strip(), value.strip()
 
 
 def _unquoted(word: str) -> str:
