@@ -29,7 +29,7 @@ def read_all(folder: Path, archive: Path, *, cut: bool = False) -> dict[str, lis
     found: dict[str, list[Raw]] = {}
 
     def parents(stream: str) -> Iterable[str]:
-        return [record.id for record in found[stream]]
+        return sorted((record.id for record in found[stream]), key=lambda id: (len(id), id))  # as extract hands them
 
     for stream in source.streams():
         found[stream], cursor, done = [], None, False
