@@ -1,8 +1,8 @@
 """How each provider of octoDNS wants a TXT, and tells it: octoDNS has one convention, and its providers several.
 
 Within octoDNS a text is plain, with ``\\;`` for a semicolon. What providers do with quotes, backslashes and bytes that
-are no ASCII differs, and a copy from one to the other spoils them in silence (vendor facts, hosting 4b; facts.yaml). So the
-engine's own form is put into what each provider takes, and taken out of what each tells.
+are no ASCII differs, and a copy from one to the other spoils them in silence (vendor facts, hosting 4b; facts.yaml).
+So the engine's own form is put into what each provider takes, and taken out of what each tells.
 """
 
 from __future__ import annotations
