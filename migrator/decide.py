@@ -385,7 +385,7 @@ class Decider:
             )
             return [*cases, ("TRUE", "manual", quoted(write.manual or lacks))]
         if write.named:
-            cases.append((f"NOT {self._named_by(kind_name)}", "skip", quoted(write.named)))
+            cases.append((f"NOT {self.named_by(kind_name)}", "skip", quoted(write.named)))
         inside = self._inside(kind_name)
         if _linked(kind):
             has = quoted(f"{title} has it already")
@@ -482,9 +482,12 @@ class Decider:
                     uses.append(f"SELECT {value} AS id FROM canonical.{name(other_name)}")
         return f"(w.id IN (SELECT id FROM ({' UNION ALL '.join(uses)}) WHERE id IS NOT NULL))" if uses else "FALSE"
 
-    def _named_by(self, kind_name: str) -> str:
-        """The test for records that a record which is written names: not one that is deleted, or left out."""
+    def named_by(self, kind_name: str, *, decided: bool = False) -> str:
+        """The test for records that a record which is written names: not one that is deleted, or left out; nor, once
+        all is ``decided``, one that stays behind for another reason.
+        """
         uses = []
+        arrives = "SELECT id FROM plan.decided WHERE kind = {} AND action IN ('create', 'update', 'keep')"
         for other_name, other in self.kinds.kinds.items():
             written = {
                 label
@@ -498,6 +501,7 @@ class Decider:
                     uses.append(
                         f"SELECT {value} AS id FROM canonical.{name(other_name)} o WHERE NOT {flagged(other, 'o')} AND "
                         f"o.id NOT IN (SELECT id FROM plan.unselected WHERE kind = {quoted(other_name)})"
+                        + (f" AND o.id IN ({arrives.format(quoted(other_name))})" if decided else "")
                     )
         return f"(w.id IN (SELECT id FROM ({' UNION ALL '.join(uses)}) WHERE id IS NOT NULL))" if uses else "FALSE"
 
