@@ -71,12 +71,15 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def made(stage: Stage, kinds: Kinds, workspace: Workspace) -> None:
-    """Fill the stage's ``canonical`` schema."""
+def made(
+    stage: Stage, kinds: Kinds, workspace: Workspace, records: dict[str, list[dict[str, Any]]] | None = None
+) -> None:
+    """Fill the stage's ``canonical`` schema, with other ``records`` where a panel needs them otherwise."""
+    told = RECORDS if records is None else records
     stage.schema("canonical", "blobs", fresh=True)
     for kind_name, kind in kinds.kinds.items():
         stage.run(f"CREATE TABLE canonical.{name(kind_name)} (id VARCHAR, variant VARCHAR, {stage.columns(kind)})")
         rows = [
-            [one["id"], kind_name, *(one.get(column) for column in kind.fields)] for one in RECORDS.get(kind_name, ())
+            [one["id"], kind_name, *(one.get(column) for column in kind.fields)] for one in told.get(kind_name, ())
         ]
         stage.insert(f"canonical.{name(kind_name)}", rows)
