@@ -6,10 +6,8 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
-from functools import cached_property
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from migrator.connector import Cursor, Finding, Native, Outcome, Page, Raw, Unit, Written
 from migrator.delivery import Deliverer
@@ -17,35 +15,17 @@ from migrator.errors import InputError, MigratorError, RefusedError
 from migrator.zones.records import from_body
 
 from . import records
-from .api import ALIASES, DATABASES, DOMAINS, REDIRECTS, USERS, Listed
-from .dns import Zones, unsayable
+from .api import ALIASES, DOMAINS
+from .dns import unsayable
+from .lists import Lists
 
 ZONED = ("zone", "record_set")
 OTHER_NAME = "another name of a domain is made by hand (create-domain --alias), and is kept when it is planned again"
 Params = list[tuple[str, str]]
 
 
-class Connection(Zones):
+class Connection(Lists):
     """The account of one owner of one Virtualmin."""
-
-    @cached_property
-    def home(self) -> str:
-        """Return the account's home, below which its files lie."""
-        return self.own.one("home_directory")
-
-    @cached_property
-    def web(self) -> str:
-        """Return the feature that is a site: Apache's, or a plugin's."""
-        return self.options.get("web", "web")
-
-    @cached_property
-    def zone(self) -> tzinfo:
-        """Return the time zone of the server, whose days autoresponders begin and end with."""
-        told = self.options.get("timezone", "")
-        try:
-            return ZoneInfo(told) if told else UTC
-        except (ZoneInfoNotFoundError, ValueError) as err:
-            raise InputError(f"virtualmin: there is no time zone '{told}'") from err
 
     def time(self) -> datetime:
         """Return the time by the server's clock."""
@@ -60,7 +40,7 @@ class Connection(Zones):
         if stream in ("zones", "record_sets"):
             yield from super().pages(stream, start, parents, view=view)
             return
-        yield Page(self._sealed(stream, self._read(stream)), {"done": True}, True)
+        yield Page(self._sealed(stream, self.read(stream)), {"done": True}, True)
 
     def peek(self, kind: str, variant_name: str, targets: Sequence[tuple[str, str | None]]) -> tuple[str, list[Raw]]:
         """Return the stream of a kind's variant and the records there as they stand now."""
@@ -68,49 +48,12 @@ class Connection(Zones):
             return super().peek(kind, variant_name, targets)
         variant = self.mapping.variant(kind, variant_name)
         ids = {there.removeprefix(variant.prefix) for there, _ in targets}
-        held = [one for one in self._read(variant.stream) if one.id in ids]
+        held = [one for one in self.read(variant.stream) if one.id in ids]
         return variant.stream, self._sealed(variant.stream, held)
 
     def look(self, unit: Unit) -> Native | None:
         """Return a record as it stands, None where it is gone."""
         return super().look(unit) if unit.kind in ZONED else Deliverer.look(self, unit)
-
-    def _read(self, stream: str) -> list[Raw]:
-        bodies = getattr(self, f"_{stream}")()
-        found = [
-            Raw(str(body["id"]), json.dumps(body, ensure_ascii=False, sort_keys=True).encode()) for body in bodies
-        ]
-        return sorted(found, key=lambda raw: (len(raw.id), raw.id))
-
-    def _domains(self) -> list[Native]:
-        return [{"id": one.name, **records.domain(one, self.home, web=self.web)} for one in self.virtual_servers()]
-
-    def _users(self, *of: str) -> list[Native]:
-        return [{"id": one["address"], **one} for one in map(self._user, self._listed_users(*of))]
-
-    def _user(self, one: Listed) -> Native:
-        return records.user(one, self.home, self.zone)
-
-    def _listed_users(self, domain: str = "", name: str = "") -> list[Listed]:
-        whose = ("domain", domain) if domain else ("domain-user", self.own.one("username"))
-        only: Params = [("user", name)] if name else []
-        return self.api.listed(USERS, whose, ("simple-aliases", ""), *only)
-
-    def _aliases(self) -> list[Native]:
-        listed = self.api.listed(ALIASES, ("user", self.own.one("username")))
-        return records.aliases(listed, self._users())
-
-    def _databases(self) -> Iterator[Native]:
-        for server in self.virtual_servers():
-            if {"mysql", "postgres"} & set(server.one("features").split()):
-                listed = self.api.listed(DATABASES, ("domain", server.name))
-                yield from (records.database(one, server.name) for one in listed)
-
-    def _redirects(self) -> Iterator[Native]:
-        for server in self._domains():
-            if server["site"]:
-                listed = self.api.listed(REDIRECTS, ("domain", server["name"]))
-                yield from filter(None, (records.redirect(one, server["name"]) for one in listed))
 
     def check(self) -> list[Finding]:
         """Sign in, find the account's own virtual server, and look whether quotas are kept."""
@@ -196,8 +139,10 @@ class Connection(Zones):
             return
         if found.one("type") == "Top-level server":
             raise RefusedError(f"delete-domain: {unit.there} is the account's own: its Unix user and home would go too")
-        held = [f"{len(users)} logins"] if (users := self._listed_users(unit.there)) else []
-        held += [one.name for one in servers.values() if unit.there in (one.one("real_domain"), one.one("parent_domain"))]
+        held = [f"{len(users)} logins"] if (users := self.listed_users(unit.there)) else []
+        held += [
+            one.name for one in servers.values() if unit.there in (one.one("real_domain"), one.one("parent_domain"))
+        ]
         held += [one["name"] for one in self._databases() if one["domain"] == unit.there]
         if held:
             raise RefusedError(f"delete-domain: {unit.there} holds what others made, and all would go: {held[:3]}")
@@ -234,7 +179,7 @@ class Connection(Zones):
 
     def _delete_mailbox(self, unit: Unit) -> None:
         name, domain = records.login(unit.there, self.server)
-        if self._listed_users(domain, name):
+        if self.listed_users(domain, name):
             self.api.run("delete-user", ("domain", domain), ("user", name))
 
     def _create_ftp_account(self, unit: Unit) -> str:
@@ -269,7 +214,7 @@ class Connection(Zones):
 
     def _delete_autoresponder(self, unit: Unit) -> None:
         name, domain = records.login(unit.there, self.server)
-        if self._listed_users(domain, name):
+        if self.listed_users(domain, name):
             self.api.run("modify-user", ("domain", domain), ("user", name), ("no-autoreply", ""))
 
     # ---- aliases: of nobody, or of a mailbox that forwards ----------------------------------------------------------
@@ -293,8 +238,8 @@ class Connection(Zones):
     def _update_alias(self, unit: Unit) -> None:
         box, told = self._box(unit.there), unit.payload
         if box is not None:
-            to = [str(one) for one in told.get("destinations", box["forward"])]
-            self._forwards(box, to, keep=bool(told.get("keep_copy", box["local"])))
+            to = told["destinations"] if "destinations" in told else box["forward"]
+            self._forwards(box, [str(one) for one in to], keep=bool(told.get("keep_copy", box["local"])))
             return
         if told.get("keep_copy"):
             raise RefusedError(f"create-alias: {unit.there} shall keep a copy, and has no mailbox")
@@ -387,19 +332,27 @@ class Connection(Zones):
     def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
         """Look up what calls in doubt made: whatever Virtualmin holds has a name of its own."""
         if units[0].kind not in ZONED:
-            return [self._stands(unit) if unit.action != "create" else self._made(unit, known) for unit in units]
+            return [self._changed(unit) if unit.action != "create" else self._made(unit, known) for unit in units]
         found = super().find(units, known)
         for unit, one in zip(units, found, strict=True):
             if unit.kind == "zone" and unit.action == "create" and one:
                 self.emptied(one.id)
         return found
 
+    def _changed(self, unit: Unit) -> Written | None:
+        """Tell whether a change was carried out; an alias that was taken out to be changed is put in again."""
+        to = unit.payload.get("destinations") or unit.payload.get("destination")
+        if unit.action == "update" and unit.kind in ("alias", "catch_all") and to and self.look(unit) is None:
+            some = to if isinstance(to, list) else [to]
+            self.api.run("create-alias", *_named(unit.there), *(("to", str(one)) for one in some))
+        return self._stands(unit)
+
     def _made(self, unit: Unit, known: set[str]) -> Written | None:
         """Return what stands in the place of a new record, finished as ``write`` finishes it."""
         variant = self.mapping.variant(unit.kind, unit.variant)
         id = self._id(unit)
         named = self._named(unit, id)
-        held = {raw.id: json.loads(raw.body) for raw in self._read(variant.stream)}.get(id)
+        held = {raw.id: json.loads(raw.body) for raw in self.read(variant.stream)}.get(id)
         if held is None or named in known or not _is(unit, held):
             return None
         if unit.kind == "domain":

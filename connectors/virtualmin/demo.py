@@ -24,9 +24,13 @@ RUNS: list[Native] = [
     _ran("create-domain", domain=BIRCH, parent=sandbox.SERVER, dir="", web="", mail="", dns=""),
     _ran("create-domain", domain=ROWAN, parent=sandbox.SERVER, dir="", no_email=""),
     _ran("create-domain", domain="birch.test", alias=BIRCH, mail=""),
-    _ran("create-user", domain=BIRCH, user="eve", encpass="$6$s$h", real="Eve Ö.", quota="1048576", no_creation_mail=""),
+    _ran(
+        "create-user", domain=BIRCH, user="eve", encpass="$6$s$h", real="Eve Ö.", quota="1048576", no_creation_mail=""
+    ),
     _ran("create-user", domain=BIRCH, user="old", **{"pass": "secret-secret"}, disable="", no_creation_mail=""),
-    _ran("create-user", domain=BIRCH, user="up", **{"pass": "secret-secret"}, ftp="", noemail="", home="public_html/up"),
+    _ran(
+        "create-user", domain=BIRCH, user="up", **{"pass": "secret-secret"}, ftp="", noemail="", home="public_html/up"
+    ),
     _ran("create-user", domain=BIRCH, user="base", **{"pass": "secret-secret"}, noemail=""),
     _ran("modify-user", domain=BIRCH, user="eve", autoreply="Away.\\nBack soon: Monday.", autoreply_start="2026-07-01"),
     _ran("modify-user", domain=BIRCH, user="old", add_forward=["eve@birch.example"], no_local=""),

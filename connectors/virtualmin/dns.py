@@ -133,7 +133,9 @@ def unsayable(one: RecordSet) -> str | None:
     for value in one.values if one.type in TEXTS else ():
         text = plain_text(value)
         if re.search(r"[^ -~]|[\"\\]", text):
-            return "Virtualmin writes a text as it stands: one with quotes, backslashes or other than ASCII ends its zone"
+            return (
+                "Virtualmin writes a text as it stands: one with quotes, backslashes or other than ASCII ends its zone"
+            )
         if not text or text != " ".join(text.split()):
             return "Virtualmin splits a text at blanks: several together, or at its ends, become one or none"
         if len(text) > STRING and " " in text[PIECE::PIECE]:

@@ -79,7 +79,5 @@ def made(
     stage.schema("canonical", "blobs", fresh=True)
     for kind_name, kind in kinds.kinds.items():
         stage.run(f"CREATE TABLE canonical.{name(kind_name)} (id VARCHAR, variant VARCHAR, {stage.columns(kind)})")
-        rows = [
-            [one["id"], kind_name, *(one.get(column) for column in kind.fields)] for one in told.get(kind_name, ())
-        ]
+        rows = [[one["id"], kind_name, *(one.get(column) for column in kind.fields)] for one in told.get(kind_name, ())]
         stage.insert(f"canonical.{name(kind_name)}", rows)

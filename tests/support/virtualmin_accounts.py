@@ -21,10 +21,8 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
     ],
     "database": [{**one, "url": "dump"} for one in panel_accounts.RECORDS["database"]],
     "redirect": [
-        {
-            "id": f"redirect-{n}", "host": ONE, "path": path, "to": to, "permanent": permanent, "wildcard": not permanent,
-        }
-        for n, (path, to, permanent) in enumerate([("/old", "https://else.example/?a=b&c=d%20e", True), ("/x", "/y", False)])
+        {"id": "redirect-0", "host": ONE, "path": "/old", "to": "https://else.example/?a=b&c=d%20e", "permanent": True},
+        {"id": "redirect-1", "host": ONE, "path": "/x", "to": "/y", "wildcard": True},
     ],
     "ftp_account": [
         {

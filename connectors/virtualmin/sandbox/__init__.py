@@ -64,7 +64,7 @@ def told(box: Sandbox, request: Request) -> Response:
 
 
 def _run(box: Sandbox, form: str) -> Response:
-    pairs = [tuple(map(unquote_plus, part.partition("=")[::2])) for part in form.split("&") if part]
+    pairs = [(unquote_plus(name), unquote_plus(value)) for name, _, value in _parts(form)]
     given = dict(pairs)
     if box.state["stranger"]:
         return Response("ERROR: You are not allowed to run remote commands\n", content_type="text/plain")
@@ -74,7 +74,10 @@ def _run(box: Sandbox, form: str) -> Response:
     if program not in PROGRAMS:
         return _json({"status": "error", "error": f"No such program {program}"})
     words = [
-        word for name, value in pairs if name not in ("program", "json") for word in [f"--{name}", value][: 2 - (not value)]
+        word
+        for name, value in pairs
+        if name not in ("program", "json")
+        for word in [f"--{name}", value][: 2 - (not value)]
     ]
     try:
         out, status = PROGRAMS[program](box, words), 0
@@ -85,6 +88,10 @@ def _run(box: Sandbox, form: str) -> Response:
         lines = out.split("\n")
         out = "\n".join([*lines[:at], line, *lines[at:]])
     return _json(converted(program, out, status, given))
+
+
+def _parts(form: str) -> list[tuple[str, str, str]]:
+    return [part.partition("=") for part in form.split("&") if part]
 
 
 def _json(answer: Native) -> Response:

@@ -127,7 +127,9 @@ def _blocks(args: Args, of: Native) -> int | None:
 
 def _found(box: Sandbox, args: Args) -> Native:
     of, name = args.domain(box), args.one("user")
-    held = (one for one in box.store["users"].values() if one["dom"] == of["dom"] and name in (one["user"], one["unix"]))
+    held = (
+        one for one in box.store["users"].values() if one["dom"] == of["dom"] and name in (one["user"], one["unix"])
+    )
     found = next(held, None)
     if found is None:
         args.usage(f"No user named {name} was found in the server {of['dom']}")
