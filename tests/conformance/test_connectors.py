@@ -14,6 +14,7 @@ from tests.support import opensrs_accounts as opensrs
 from tests.support.dns_accounts import made as zones
 from tests.support.panel_accounts import made as panel
 from tests.support.panel_accounts import with_zone as subscription
+from tests.support.virtualmin_accounts import made as virtual_servers
 
 
 def small_zendesk(box: Sandbox) -> Any:
@@ -63,6 +64,7 @@ SUITES = {  # a made-up record refers to the one that is five times its number o
     "plesk": Suite(
         "plesk", made=subscription, channels=("command_line",), step=19, harms=("503", "unanswered", "garbled")
     ),
+    "virtualmin": Suite("virtualmin", made=virtual_servers, step=20, harms=("503", "unanswered", "garbled")),
     "zammad": Suite("zammad", fill=small_zammad, records=6, step=24),
     "zendesk": Suite("zendesk", fill=small_zendesk, step=7),
 }
