@@ -320,7 +320,7 @@ class Decider:
         cases = self._cases(kind_name, kind, write)
         when = " ".join(f"WHEN {test} THEN {{'a': {quoted(action)}, 'r': {reason}}}" for test, action, reason in cases)
         # What an ordinary plan writes says so last, so that what no plan writes keeps its own reason.
-        waits = f"WHEN w._unselected IS NOT NULL THEN {{'a': 'skip', 'r': w._unselected}}"
+        waits = f"WHEN w._unselected = {quoted(OTHER)} THEN {{'a': 'skip', 'r': w._unselected}}"
         return f"CASE {when} {waits} ELSE {{'a': 'create', 'r': ''}} END"
 
     def _cases(self, kind_name: str, kind: Kind, write: Write | None) -> list[Case]:
