@@ -1,7 +1,8 @@
 """DirectAdmin's twin for reading an account by its legacy API, from its changelogs and from clients of others.
 
 A command answers JSON where ``json=yes`` asks for it, else url-encoded; both with HTTP 200, a refusal too. Only a
-command that the login key may not use is a 403. ``box.store`` holds what commands list, by domain where they ask for one.
+command that the login key may not use is a 403. ``box.store`` holds what commands list, by domain where they ask
+for one.
 """
 
 from __future__ import annotations
