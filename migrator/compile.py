@@ -36,7 +36,9 @@ def flagged(kind: Kind, alias: str, *, always: bool = False) -> str:
     flags = [
         f"COALESCE({alias}.{name(label)}, FALSE)"
         for label, spec in kind.fields.items()
-        if spec.skip and not spec.skip.unless_written and not (always and spec.skip.unless_referenced)
+        if spec.skip
+        and not (spec.skip.unless_written or spec.skip.unless_there)
+        and not (always and spec.skip.unless_referenced)
     ]
     return f"({' OR '.join(flags)})" if flags else "FALSE"
 
@@ -233,6 +235,8 @@ def _value(spec: Field, verb: Verb, reader: _Reader, joins: list[str]) -> str:
             if verb.each
             else f"string_split({raw}, {quoted(verb.split)})"
             if verb.split
+            else f"[{raw}]"
+            if verb.one
             else f"from_json(CASE WHEN left({raw}, 1) = '[' THEN {raw} END, '[\"VARCHAR\"]')"
         )
         listed = f"list_filter({listed}, lambda x: x IS NOT NULL AND x <> '')"

@@ -211,7 +211,7 @@ class Ledger:
         """Return every (kind, source id, destination id, key, how, kind there)."""
         return self._rows("SELECT kind, source, destination, key, how, as_kind FROM identity")
 
-    def identities_in_parts(self, size: int = 50_000) -> Iterator[list[tuple[str, str, str, str | None, str, str]]]:
+    def identities_in_parts(self, size: int = 10_000) -> Iterator[list[tuple[str, str, str, str | None, str, str]]]:
         """Yield what ``identities`` returns, ``size`` at a time."""
         columns, after = "kind, source, destination, key, how, as_kind", ("", "")
         sql = f"SELECT {columns} FROM identity WHERE (kind, source) > (?, ?) ORDER BY kind, source LIMIT ?"

@@ -15,6 +15,7 @@ from migrator.connector import Native
 from migrator.connectors.archives.connection import size_of
 from migrator.connectors.cpanel import names
 from migrator.connectors.cpanel.filters import Spelling, scripts
+from migrator.connectors.cpanel.responders import answer_of
 from migrator.connectors.panels import certificates, crontab, forwarders
 from migrator.connectors.panels.pairs import pairs
 from migrator.documents import foreign
@@ -194,7 +195,8 @@ class Account:
             except (ValueError, LookupError, MessageError, AttributeError) as err:
                 raise VendorError(f"homedir/.autorespond/{name} is no responder: {err}") from err
             dates = dates if isinstance(dates, dict) else {}
-            numbers = {key: int(dates.get(key) or 0) for key in ("start", "stop", "interval")}
+            numbers = {key: int(dates.get(key) or 0) or None for key in ("start", "stop")}
+            numbers["interval"] = int(dates.get("interval") or 0)
             address = name.lower()
             yield {
                 "id": address,
@@ -206,14 +208,17 @@ class Account:
                 **numbers,
             }
 
-    def filters(self, spelling: Spelling) -> Iterator[Native]:
-        """Yield the filters of each mailbox as Sieve, those of the whole account before its own."""
+    def filtered(self, spelling: Spelling, *, answers: bool = False) -> Iterator[tuple[str, list[Native], bool]]:
+        """Yield each mailbox with its filters as Sieve, those of the whole account before its own, and whether its
+        responder stands in them."""
         shared = self._filters("homedir/.cpanel/filter.yaml")
+        responders = {one["address"]: one for one in self.autoresponders()} if answers else {}
         for box in self.mailboxes():
-            user, _, domain = box["address"].rpartition("@")
+            address = box["address"]
+            user, _, domain = address.rpartition("@")
             own = [] if box["main"] else self._filters(f"homedir/etc/{domain}/{user}/filter.yaml")
-            if shared or own:
-                yield from scripts(box["id"], box["address"], shared, own, spelling)
+            answer = answer_of(address, [*shared, *own], responders.get(address), spelling)
+            yield address, scripts(box["id"], address, shared, own, spelling, answer), answer is not None
 
     def _filters(self, path: str) -> list[Native]:
         found = self._yaml(path).get("filter") or []
@@ -231,15 +236,18 @@ class Account:
     # ---- databases, jobs, keys, logins ------------------------------------------------------------------------------
 
     def databases(self) -> Iterator[Native]:
-        """Yield the databases that have a dump."""
+        """Yield the databases that have a dump, each with whom its views and routines can act as: who may do most."""
+        users = {one["name"]: one["hosts"] for one in self.database_users()}
+        may: dict[str, list[tuple[bool, int, str]]] = {}
+        for one in self.grants():
+            rights = one["rights"]
+            all_ = any(right.startswith("ALL") for right in rights)
+            who = f"{one['user_name']}@{(users.get(one['user_name']) or ['%'])[0]}"
+            may.setdefault(one["database_name"], []).append((not all_, -len(rights), who))
         for name, url in sorted(self.dumps.items()):
-            yield {
-                "id": f"mysql/{name}",
-                "name": name,
-                "engine": "mysql",
-                "url": url,
-                "size": size_of(url),
-            }
+            body: Native = {"id": f"mysql/{name}", "name": name, "engine": "mysql", "url": url}
+            body |= {"acts_as": min(may[name])[2]} if name in may else {}
+            yield body | {"size": size_of(url)}
 
     def database_users(self) -> Iterator[Native]:
         """Yield the users of ``mysql.sql``, each with the hosts it comes from."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from migrator.connector import Native
@@ -56,6 +56,15 @@ class Connection(ArchiveConnection[Account]):
     def _spelling(self) -> Spelling:
         return Spelling(self.options.get("sieve_prefix", ""), self.options.get("sieve_separator", "/"))
 
+    def _filtered(self) -> Iterator[tuple[str, list[Native], bool]]:
+        return self.account.filtered(self._spelling, answers=self.options.get("responders") == "sieve")
+
     def bodies(self, stream: str) -> Iterable[Native]:
         """Return the records of a stream; filters are told in the new server's spelling."""
-        return self.account.filters(self._spelling) if stream == "filters" else super().bodies(stream)
+        if stream == "filters":
+            return [one for _, made, _ in self._filtered() for one in made]
+        if stream == "autoresponders":
+            said = {address for address, _, answers in self._filtered() if answers}
+            told = self.account.autoresponders()
+            return [one | ({"said": True} if one["address"] in said else {}) for one in told]
+        return super().bodies(stream)

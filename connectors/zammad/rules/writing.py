@@ -9,6 +9,7 @@ from migrator.rules import template
 from migrator.rules.conditions import Actor, All, Condition, Days, Is, Lit, Path, leaves, path
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import escaped, translated
+from migrator.rules.replies import tells_of_replies
 from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
 from migrator.rules.verdicts import Translation, Verdict
 
@@ -25,13 +26,16 @@ HOURLY = {
     "hours": {str(hour): True for hour in range(24)},
     "minutes": {str(minute): minute == 0 for minute in range(0, 60, 10)},
 }
-ASKED_PRIORITIES = ("low", "normal", "high", "urgent")
+ALL_AGENTS = "All agents"
 
 
 def rule(source: Rule) -> Translation:
     """Return the rule as Zammad's API takes it; a rule of Zammad's own comes back as it was."""
     own = source.vendor == "zammad"
     book = Notebook(source, "zammad", click=f"Settings, Manage, {CLICKS[source.kind]}")
+    if not own and source.kind == "trigger" and tells_of_replies(source):
+        note = "an agent's e-mail goes to the customer, and to whom it names, by itself; this mail comes besides"
+        book.add("do 1", "the mail of the reply itself", "equivalent", note)
     expert = ("condition_format", '"expert"') in source.kept
     writes = Conditions(book, own=own)
     performs = Performs(book, writes, own=own)
@@ -49,6 +53,9 @@ def rule(source: Rule) -> Translation:
         body["condition"] = writes.whole(source.when, expert=expert)
     if source.kind not in ("view", "sla"):
         body["perform"], *more = performs.all()
+    if source.kind == "macro" and not own and not body["perform"] and ("text_module", source.name) in book.needs:
+        book.add("rule", source.name, "equivalent", "its reply is a text module, and nothing is left for a macro to do")
+        return book.done()
     if source.view:
         body |= _overview(book, own=own)
     if own:
@@ -187,12 +194,13 @@ def _slas(book: Notebook, writes: Conditions) -> Translation:
 def _time(book: Notebook, target: Any) -> Native:
     what = f"{target.metric.replace('_', ' ')} in {target.seconds // 60} minutes for {target.priority or 'all'}"
     key = names.METRIC_NAMES.get(target.metric)
-    if target.metric in ("requester_wait", "resolution"):
+    if target.metric in ("requester_wait", "agent_work", "resolution"):
         # lib/escalation.rb (2021): states that ignore escalation pause all clocks, and what was closed once is not
         # counted again when it is reopened.
-        waits = (
-            "pending and on hold stop the clock" if target.metric == "resolution" else "on hold must not stop the clock"
-        )
+        waits = {
+            "resolution": "pending and on hold stop the clock",
+            "agent_work": "pending and on hold must stop the clock",
+        }.get(target.metric, "on hold must not stop the clock")
         note = f"as the solution time: {waits} there, and a reopened ticket has no time any more"
         book.add("targets", what, "approximated", note)
         return {"solution_time": -(-target.seconds // 60)}
@@ -353,13 +361,16 @@ class Performs:
             else:
                 lost.append(one.who.replace("_", " "))
         loose = not self.own and any(one.who == "all_agents" for one in action.to)
+        if loose:
+            self.book.need("role", ALL_AGENTS, "with full access to every group, for agents who saw all tickets")
         if not to:
             self.book.action(at, "untranslatable", f"Zammad cannot mail {', '.join(lost)}")
             return {}
         note = f"not sent to: {', '.join(lost)}" if lost else ""
-        note = note or ("sent to those agents who may see the ticket's group" if loose else "")
         verdict: Verdict = "approximated" if note else "exact" if self.own else "equivalent"
-        self.book.action(at, verdict, note or ("" if self.own else "sent only where the group has an address"))
+        given = "sent only where the group has an address"
+        given += ", to who has full access to it: given a role for all agents" if loose else ""
+        self.book.action(at, verdict, note or ("" if self.own else given))
         options = {key: json.loads(value) for key, value in action.options}
         body = {"recipient": to[0] if len(to) == 1 else to, "subject": self.subject(at, action.subject)}
         body["body"] = self.text(at, action.body)
@@ -371,6 +382,24 @@ class Performs:
                 )
         return {"notification.email": {**body, **options}}
 
+    def _module(self, at: int, action: Comment) -> Native:
+        """Put a macro's reply into a text module: the agent puts it in and sends it off with the macro.
+
+        Choosing a macro beside Update sends what was written and does what the macro does (ticket_zoom.coffee).
+        """
+        body = translated(self.book, at, action.body, self._of_writer, said=str if action.body.html else escaped)
+        name = self.book.rule.name
+        self.book.need("text_module", name, "the reply's text (:: and its name)", {"name": name, "content": body})
+        note = "the agent puts in the text module of the same name and chooses the macro beside Update: two steps again"
+        self.book.action(at, "equivalent", note)
+        return {}
+
+    @staticmethod
+    def _of_writer(meaning: str) -> str | None:
+        if meaning.startswith(("comments.", "comment.")):
+            return None  # threads are fields that triggers fill, of which text modules know nothing
+        return names.WRITER.get(meaning) or names.placeholder(meaning)
+
     def _comment(self, at: int, action: Comment) -> Native:
         book = self.book
         note: Native = {"body": self.text(at, action.body), "internal": "false" if action.public else "true"}
@@ -379,10 +408,7 @@ class Performs:
         elif not self.own:
             note["subject"] = names.NOTE_SUBJECT
         if book.rule.kind == "macro" and action.public and not self.own:
-            made = {"name": book.rule.name, "content": note["body"]}
-            book.need("text_module", book.rule.name, "the reply's text, which the agent puts in", made)
-            book.action(at, "approximated", "a macro cannot reply there: a text module holds the text, one more click")
-            return {}
+            return self._module(at, action)
         if (
             book.rule.kind == "macro"
             and not self.own
