@@ -148,7 +148,10 @@ class Account:
         made: Native = {"id": address, "address": address, "domain": domain, "main": main}
         folder = next((one for one in self.confs if one.lower() == domain), domain)
         quota = {name.lower(): told for name, told in pairs(self._of(folder, "email/quota"), ":")}.get(user, "")
-        made |= {"quota": int(quota) or None if quota.isdecimal() else None, "suspended": hash.startswith(("!", "*"))}
+        made |= {
+            "quota": int(quota) or None if re.fullmatch(r"[0-9]{1,18}", quota) else None,
+            "suspended": hash.startswith(("!", "*")),
+        }
         if bare := hash.lstrip("!*"):
             made["password_hash"] = SCHEMES.get(bare[:2], "{CRYPT}") + bare
         return made

@@ -53,6 +53,7 @@ SUITES = {  # a made-up record refers to the one that is five times its number o
     "chatwoot": Suite("chatwoot", records=6, step=12),
     "cloudflare": Suite("cloudflare", made=zones, step=2),
     "cpanel": Suite("cpanel"),
+    "directadmin": Suite("directadmin", step=30, harms=("503", "garbled")),
     "digitalocean": Suite("digitalocean", made=zones, step=9),
     "freshdesk": Suite("freshdesk", records=6, step=7),
     "help_scout": small("help_scout", 27),  # a page of conversations, and two more

@@ -79,6 +79,20 @@ def test_what_no_honest_archive_holds_is_named_and_the_rest_is_read(case: str, b
     assert [one.why for one in (found[0], found[-1])] == ["", ""]
 
 
+@pytest.mark.parametrize("case", sorted(set(HOSTILE) - {"another root"}))
+def test_so_it_is_where_nothing_lies_in_one_folder_and_in_an_archive_within(case: str, tmp_path: Path) -> None:
+    some, why = HOSTILE[case]
+    shape = Shape(rooted=False, nested={b"home.tar": b"home/"})
+    within = written.entry("home.tar", written.packed(written.tar(some), "gzip"))
+    for entries in (some, [within]):
+        path = written.write(tmp_path / "a", [*entries, written.entry("last", b"last")], by="zstd")
+        with Unpacked(path, Bounds(), Marks()) as archive:
+            found = list(members(archive, shape))
+        assert len(found) == len(some) + 1
+        assert why in found[-2].why
+        assert found[-1].why == ""
+
+
 @pytest.mark.parametrize("type", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
 def test_a_device_or_a_pipe_is_no_file(type: bytes, tmp_path: Path) -> None:
     path = made_up.write(tmp_path / "a", [made_up.entry(f"{R}/x"), made_up.entry(f"{R}/homedir/d", type=type)])
