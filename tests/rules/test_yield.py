@@ -155,7 +155,7 @@ def late_in_zammad(made: Translation, steps: list[tuple[str, int]]) -> list[bool
     """Return the same by lib/escalation.rb: what lies in states that ignore escalation is a break; a ticket that was
     closed has no time, as long as it is known when that was. In such states nothing is late."""
     switched = dict(one.name.split(": ") for one in made.needs if one.kind == "state switch")
-    ignoring = {STATES[name] for name, how in switched.items() if how != "counts"} | {"solved", "closed"}
+    ignoring = {STATES[name] for name, how in switched.items() if how != "counts"} | {"closed"}
     (reopens,) = (one.native for one in made.needs if one.name == "000 reopened" and one.native)
     now, breaks, closed, before, found = 0, 0, False, "new", []
     for status, minutes in steps:
@@ -170,7 +170,7 @@ def late_in_zammad(made: Translation, steps: list[tuple[str, int]]) -> list[bool
     return found
 
 
-STATES = {"pending reminder": "pending", "on hold": "hold"}
+STATES = {"pending reminder": "pending", "on hold": "hold", "solved": "solved"}
 
 
 @quick

@@ -107,7 +107,7 @@ def _whole(book: Notebook, writes: Conditions, target: Target, what: str) -> Nat
     if target.metric != min(clocks, key=list(names.CLOCKS).index):
         book.add("targets", what, "untranslatable", "there is one clock for a whole ticket, and it is taken")
         return {}
-    for word in ("pending", "hold"):
+    for word in ("pending", "hold", "solved"):  # of the others Zammad's own switches are right
         counted = "counts" if word in names.CLOCKS[target.metric] else "ignores escalation"
         because = "a switch of the state, “ignore escalation” (Manage, Objects, Ticket, state)"
         book.need("state switch", f"{names.STATE_NAMES[word]}: {counted}", because)
