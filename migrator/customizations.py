@@ -20,7 +20,7 @@ from migrator.project import Workspace
 from migrator.registry import Connector
 from migrator.rules.conditions import All, Condition, leaves
 from migrator.rules.dialect import Dialect, sequence
-from migrator.rules.records import native_rule, parsed, translated
+from migrator.rules.records import native_rule, parsed, translate, translated
 from migrator.rules.references import REFERS, bare, marks, named
 from migrator.rules.replay import replayed, sides
 from migrator.rules.request import export_request
@@ -31,7 +31,7 @@ from migrator.rules.words import leaf_words, rule_lines
 from migrator.seals import SEALED
 from migrator.settings import planned
 from migrator.stage import Stage
-from migrator.translate import added_statuses, field_id, translate
+from migrator.translate import added_statuses, field_id
 
 KINDS = {
     "trigger": "Triggers",
