@@ -158,7 +158,7 @@ class Decider:
         """What keeps a record from being written by what it is; ``there``: it is known what the destination has."""
         cases: list[Case] = []
         for label, spec in kind.fields.items():
-            if spec.skip and not (spec.skip.unless_written and write and write.create):
+            if spec.skip and not (spec.skip.unless_written and write and write.makes):
                 needed = f" AND NOT {self._referenced(kind_name)}" if spec.skip.unless_referenced else ""
                 needed += " AND w._there IS NULL" if spec.skip.unless_there and there else ""
                 cases.append((f"(w.{name(label)}{needed})", "skip", quoted(spec.skip.because)))
@@ -337,7 +337,7 @@ class Decider:
             cases.append((f"w._owner_action NOT IN {ARRIVES}", "skip", why))
         if write is None:
             return [*cases, ("TRUE", "manual", quoted(f"{title} has no place for a {plural}"))]
-        if stays := write.skip or write.left or (None if write.match_only else write.manual):
+        if stays := write.skip or write.left or (None if write.match_only or write.create else write.manual):
             return [*cases, ("TRUE", "manual" if write.manual else "skip", quoted(stays))]
         if kind.rule and write.create:
             cases += [(f"w._does = {quoted(does)}", does, "w._why") for does in ("manual", "skip")]
@@ -345,6 +345,7 @@ class Decider:
             said = f"CAST(w.{name(label)} AS VARCHAR)"
             why = f"{quoted(f'{title} takes no {plural} with the {label} ')} || COALESCE({said}, '(none)')"
             fits = f"regexp_full_match({said}, {quoted('|'.join(values))})"
+            why = quoted(write.manual) if write.manual else why
             cases.append((f"NOT COALESCE({fits}, FALSE)", "manual", why))
         if write.owner_with and kind.owner:
             owner = kind.fields[kind.owner].to[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -180,7 +180,27 @@ class Translator:
                     one = provide(replace(need, native=json.loads(native) if native else None))
                     if not isinstance(one, str) and one[0] in self.kinds.kinds:
                         found.setdefault(one[1], Setup(kind=one[0], id=one[1], fields=one[2]))
-        return tuple(found.values())
+        return (*found.values(), *self._brought())
+
+    def _brought(self) -> Iterator[Setup]:
+        """Yield the statuses that the overlay moves tickets into and the destination does not have."""
+        write, way = self.manifest.write("status"), spoken(self.mapping, "trigger")
+        to = find(way.dialect) if way else None
+        everybodys = getattr(to, "EVERYBODYS", None)
+        if everybodys is None or write is None or write.create is None:
+            return
+        verbs = [one.fields["status"] for one in self.mapping.kinds["ticket"] if "status" in one.fields]
+        ours: dict[int, str] = {}
+        for word_, code in verbs[0].back().items():
+            if isinstance(code, int) and str(code) not in everybodys:
+                ours.setdefault(code, word_)
+        there = "SELECT id FROM found.status WHERE id NOT IN (SELECT target FROM plan.known WHERE kind = 'status')"
+        held = {row[0] for row in self.stage.rows(there)} if "status" in self.stage.tables_of("found") else set()
+        for code, word_ in sorted(ours.items()):
+            if str(code) not in held:
+                named = getattr(to, "ADDED_STATUSES", {}).get(word_, (word_.replace("_", " ").capitalize(), ""))[0]
+                fields: dict[str, Any] = {"name": named, "category": word_, "code": code}
+                yield Setup(kind="status", id=f"needed:status:{code}", fields=fields)
 
     def _hopeless(self, made: Translation, lost: str, *, exact: bool) -> tuple[str, str]:
         """Return what is done with a rule that is not written whatever else arrives, and why."""

@@ -17,6 +17,8 @@ from migrator.declarative import Declarative, noted, split
 from migrator.errors import AbsentError, InputError, TruncatedError
 from migrator.manifest import Stream
 
+from .rules.names import EVERYBODYS
+
 Native = dict[str, Any]
 Parents = Callable[[str], Iterable[str]]
 
@@ -250,9 +252,6 @@ def automations(source: Declarative, stream: str, start: Cursor | None, parents:
         yield replace(page, records=held)
 
 
-EVERYBODYS = ("2", "3", "4", "5")  # statuses that every account has, which the mapping speaks of
-
-
 def statuses(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
     """Yield the statuses of the account's own, each as a record: only the choices of the field Status list them.
 
@@ -263,7 +262,7 @@ def statuses(source: Declarative, stream: str, start: Cursor | None, parents: Pa
             continue
         held = []
         for number, labels in field["choices"].items():
-            if number in EVERYBODYS:
+            if number in EVERYBODYS:  # which the mapping speaks of
                 continue
             told = [str(one) for one in labels] if isinstance(labels, list) else [str(labels)]
             body = {"id": int(number), "name": told[0], "customer_name": told[-1], "category": "open"}

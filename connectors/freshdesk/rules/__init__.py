@@ -9,12 +9,13 @@ from typing import Any
 from migrator.rules.rule import Kind, Rule
 from migrator.rules.verdicts import Translation
 
-from .names import ADDED_STATUSES, FIELD_PREFIX, ITS_OWN, NUMBERED, OF_ACCOUNT, POLICY, TIMED, TITLE
+from .names import ADDED_STATUSES, EVERYBODYS, FIELD_PREFIX, ITS_OWN, NUMBERED, OF_ACCOUNT, POLICY, TIMED, TITLE
 from .reading import rule as read
 from .writing import rule as write
 
 __all__ = [
     "ADDED_STATUSES",
+    "EVERYBODYS",
     "FIELD_PREFIX",
     "ITS_OWN",
     "NUMBERED",
