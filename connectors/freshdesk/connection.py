@@ -19,14 +19,20 @@ class Connection(Deliverer):
             return [self._add(unit) for unit in units]
         return super().write(units)
 
+    def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
+        """Look up what calls in doubt made; a status by its number and name."""
+        others = [unit for unit in units if not (unit.kind == "status" and unit.action == "create")]
+        found = iter(super().find(others, known) if others else ())
+        choices: dict[str, Any] = self._field()["choices"] if len(others) < len(units) else {}
+        return [next(found) if unit in others else _held(choices, unit) for unit in units]
+
     def _add(self, unit: Unit) -> Written:
         """Add one choice. Raises RefusedError where it has another number than tickets are moved into."""
         _, call = self._declared(unit)
         field = self._field()
         code, name = str(unit.payload["code"]), str(unit.payload["name"])
-        labels: Any = field["choices"].get(code)
-        if labels:  # added by somebody since it was planned
-            if name.casefold() not in [str(one).casefold() for one in labels]:
+        if (labels := field["choices"].get(code)) is not None:  # added by somebody since it was planned
+            if _held(field["choices"], unit) is None:
                 raise RefusedError(f"the status {code} of Freshdesk is {labels[0]}, and not {name}", status=409)
             return Written(code)
         choice = {"value": name, "label": unit.payload.get("customer_name") or name}
@@ -49,3 +55,9 @@ class Connection(Deliverer):
         if found is None or not isinstance(found.get("choices"), dict):
             raise RefusedError("Freshdesk shows no choices of the field Status", status=404)
         return found
+
+
+def _held(choices: dict[str, Any], unit: Unit) -> Written | None:
+    """Return the choice that has a status' number and is called like it."""
+    code, name = str(unit.payload["code"]), str(unit.payload["name"]).casefold()
+    return Written(code) if name in [str(one).casefold() for one in choices.get(code) or ()] else None
