@@ -240,10 +240,22 @@ class Translator:
         open_ = [(kind, id) for kind, id in dict.fromkeys(OPEN.findall(whole)) if kind not in known]
         open_ = [(kind, id) for kind, id in open_ if kind != "status" or id not in there]
         missing += [f"{kind.replace('_', ' ')} {id}" for kind, id in open_]
+        if trees := [id for kind, id in marks(whole) if kind == "custom_field" and id in self._trees()]:
+            return (
+                "manual",
+                f"it asks for one level of the dependent field {trees[0]}, which is one field of whole paths",
+            )
         if missing:
             more = f" and {len(missing) - FEW} more" if len(missing) > FEW else ""
             return "manual", f"it names what is not written: {', '.join(missing[:FEW])}{more}"
         return "", ""
+
+    def _trees(self) -> set[str]:
+        """Return the dependent fields, as rules name them."""
+        if "custom_field" not in self.stage.tables_of("canonical"):
+            return set()
+        sql = "SELECT applies_to || ':' || key FROM canonical.custom_field WHERE levels > 1"
+        return {row[0] for row in self.stage.rows(sql)}
 
     def _without_webhooks(self, rule: Rule) -> Rule:
         """Return the rule with the address of a webhook in it, where the destination keeps no webhooks of their own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +10,28 @@ from migrator.connector import Outcome, Promise, Unit, Written
 from migrator.delivery import Deliverer
 from migrator.errors import RefusedError, UnknownOutcomeError
 
+from .dependent import levels
+
 
 class Connection(Deliverer):
     """One account; the manifest plays all but the statuses."""
+
+    def __init__(self, *args: Any, **how: Any) -> None:
+        super().__init__(*args, **how)
+        self._alone = threading.Lock()
+        self._dependent: list[tuple[str, ...]] | None = None
+
+    def dependent(self) -> list[tuple[str, ...]]:
+        """Return the names of each dependent field and its lower levels, from the top."""
+        with self._alone:
+            if self._dependent is None:
+                self._dependent = levels(self.client.read("/ticket_fields").json())
+            return self._dependent
+
+    def learn(self, fields: Sequence[dict[str, Any]]) -> None:
+        """Note the ticket fields that were listed, so that nobody asks for them again."""
+        with self._alone:
+            self._dependent = levels(fields)
 
     def write(self, units: Sequence[Unit]) -> list[Outcome] | Promise:
         """Carry out one call, and look at the field Status before a status is added to it."""
