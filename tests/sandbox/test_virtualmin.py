@@ -194,6 +194,17 @@ def test_success_that_did_nothing_is_a_refusal(panel: Sandbox, monkeypatch: pyte
         opened.write([unit("record_set", body)])
 
 
+def test_a_zone_that_lies_in_another_one_is_refused(panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(panel, "enable-feature", domain="home.example", dns="")
+    made(panel, "create-domain", domain="sub.home.example", parent="home.example", dir="")
+    panel.state["dns_within"] = True
+    before = dict(panel.store["record_sets"])
+    with pytest.raises(RefusedError, match="above it"):
+        opened_at(panel, monkeypatch).write([unit("zone", {"name": "sub.home.example."})])
+    assert panel.store["record_sets"] == before
+    assert "dns" not in panel.store["domains"]["sub.home.example"]["features"]
+
+
 def test_a_site_whose_php_is_refused_is_not_left_half(panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = opened_at(panel, monkeypatch)
     with pytest.raises(RefusedError, match="Only the following PHP"):
