@@ -90,7 +90,9 @@ class Zones(ZoneAccount):
         self.api.run("enable-feature", ("domain", name), ("dns", ""))
         if all(one["id"] != f"{name}." for one in self.zones()):
             self.api.run("disable-feature", ("domain", name), ("dns", ""))
-            raise RefusedError(f"enable-feature: Virtualmin keeps the records of {name} in the zone of a domain above it")
+            raise RefusedError(
+                f"enable-feature: Virtualmin keeps the records of {name} in the zone of a domain above it"
+            )
         self.emptied(f"{name}.")
 
     def emptied(self, zone: str) -> None:

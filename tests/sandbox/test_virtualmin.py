@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,44 @@ def test_a_cpanel_account_arrives_changes_and_is_taken_back(
     steps.undo()
     assert steps.load(steps.saved_plan()["digest"]).finished
     assert {table: set(rows) for table, rows in panel.store.items() if rows} == {"domains": {"home.example"}}
+
+
+def test_an_account_is_read_whole_and_every_leaf_of_it_is_spoken_of(
+    panel: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.connector("virtualmin").part("demo").fill(panel)
+    new, module, other = (
+        registry.connector("ispconfig").sandbox.create(),
+        connector("virtualmin.sandbox"),
+        connector("ispconfig.sandbox"),
+    )
+    source = Account(vendor="virtualmin", url=panel.base_url, settings=module.SETTINGS, workers=1)
+    destination = Account(vendor="ispconfig", url=new.base_url, settings=other.SETTINGS, workers=1)
+    given = {"password": module.TOKEN}
+    steps_between(tmp_path / "w", (source, given), (destination, {"password": other.TOKEN}), monkeypatch, panel.clock)
+    clock = panel.clock
+    steps = Steps(
+        open_project(tmp_path / "w"), mount(panel), mount(new), sleep=clock.sleep, monotonic=clock.monotonic,
+        clock=clock.now,
+    )  # fmt: skip
+    steps.extract()
+    plan = steps.plan()
+    assert not plan.unaccounted
+    coverage = json.loads((tmp_path / "w" / "coverage.json").read_text(encoding="utf-8"))
+    assert coverage["uncovered"] == []
+    made = {line.kind: line.count for line in plan.dispositions if line.action == "create"}
+    assert made == {"domain": 4, "mailbox": 2, "alias": 2, "catch_all": 1, "autoresponder": 1, "website": 1}
+
+
+def test_a_hash_goes_along_as_it_is_and_who_has_none_gets_what_nobody_knows(
+    panel: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = opened_at(panel, monkeypatch)
+    for name, more in (("ann", {"hash": "{SHA512-CRYPT}$6$salt$hash"}), ("bob", {}), ("eve", {})):
+        opened.write([unit("mailbox", {"address": f"{name}@home.example", "suspended": False, **more})])
+    ann, bob, eve = panel.store["users"].values()
+    assert (ann["pass"], ann["plain"]) == ("$6$salt$hash", "")
+    assert len({bob["plain"], eve["plain"], ""}) == 3
 
 
 def changed(old: Sandbox) -> None:
