@@ -145,9 +145,11 @@ class Planner:
             )
         stage.run("CREATE TABLE anew.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
         self._labels()
-        needed = translate.Translator(stage, self.kinds, self.manifest, self.mapping).needed()
-        manifest = self.manifest.model_copy(update={"setup": (*self.manifest.setup, *needed)})
-        decider = Decider(stage, self.kinds, manifest, self.mapping, self.source, self.found, self.without_seat)
+        translator = translate.Translator(stage, self.kinds, self.manifest, self.mapping)
+        manifest = self.manifest.model_copy(update={"setup": (*self.manifest.setup, *translator.needed())})
+        decider = Decider(
+            stage, self.kinds, manifest, self.mapping, self.source, translator, self.found, self.without_seat
+        )
         predictor = Predictor(decider, anew=not self.ahead)
         delta = Delta(decider, self.look, self.edited, self.deleted, self.since, left)
         for kind_name in self.kinds.in_order():
@@ -164,7 +166,7 @@ class Planner:
         )
         stage.run("UPDATE plan.planned SET target = NULL WHERE target = ?", PENDING)
         _seal(stage, self.kinds)
-        losses = measure_losses(stage, self.kinds, self.manifest, self.mapping)
+        losses = measure_losses(stage, self.kinds, self.manifest, self.mapping, self.found)
         counts = {k: int(stage.one(f"SELECT count(*) FROM canonical.{name(k)}")) for k in self.kinds.in_order()}
         return replace(self.summarize(counts, quota_plan, files or {}), losses=losses, changes=changes(stage))
 

@@ -91,24 +91,21 @@ SUBSCRIPTION: dict[str, list[dict[str, Any]]] = {  # what a panel holds besides 
 }  # fmt: skip
 
 
-def made(stage: Stage, kinds: Kinds, workspace: Workspace) -> None:
-    """Fill the stage's ``canonical`` schema."""
-    _fill(stage, kinds, RECORDS)
-
-
 def with_zone(stage: Stage, kinds: Kinds, workspace: Workspace) -> None:
     """Fill it with a zone, a sub domain, an alias and an FTP user too."""
     both = {kind: [*RECORDS.get(kind, ()), *SUBSCRIPTION.get(kind, ())] for kind in {*RECORDS, *SUBSCRIPTION}}
     both["autoresponder"] = [{**one, "ends_at": "2026-07-14T12:30:00Z"} for one in both["autoresponder"]]
     both["alias"] = [{**one, "keep_copy": one["id"] == "alias-1"} for one in both["alias"]]
-    _fill(stage, kinds, both)
+    made(stage, kinds, workspace, both)
 
 
-def _fill(stage: Stage, kinds: Kinds, records: dict[str, list[dict[str, Any]]]) -> None:
+def made(
+    stage: Stage, kinds: Kinds, workspace: Workspace, records: dict[str, list[dict[str, Any]]] | None = None
+) -> None:
+    """Fill the stage's ``canonical`` schema, with other ``records`` where a panel needs them otherwise."""
+    told = RECORDS if records is None else records
     stage.schema("canonical", "blobs", fresh=True)
     for kind_name, kind in kinds.kinds.items():
         stage.run(f"CREATE TABLE canonical.{name(kind_name)} (id VARCHAR, variant VARCHAR, {stage.columns(kind)})")
-        rows = [
-            [one["id"], kind_name, *(one.get(column) for column in kind.fields)] for one in records.get(kind_name, ())
-        ]
+        rows = [[one["id"], kind_name, *(one.get(column) for column in kind.fields)] for one in told.get(kind_name, ())]
         stage.insert(f"canonical.{name(kind_name)}", rows)
