@@ -224,6 +224,41 @@ def test_a_virtual_server_that_holds_what_others_made_is_not_deleted(
     assert set(panel.store["domains"]) == {"home.example", "full.example", "kept.example"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("mailbox", {"address": "ann@theirs.example", "suspended": False}),
+        ("alias", {"address": "eve@theirs.example", "destinations": ["x@else.example"], "keep_copy": True}),
+        ("catch_all", {"of": "theirs.example", "destination": "x@else.example"}),
+        ("autoresponder", {"box": "eve@theirs.example", "body": "x"}),
+        ("ftp_account", {"address": "up@theirs.example"}),
+        ("website", {"name": "theirs.example"}),
+        ("redirect", {"host": "theirs.example", "path": "/x", "to": "/y"}),
+        ("zone", {"name": "theirs.example."}),
+        ("domain", {"name": "theirs.example", "type": "Sub-server", "mail": "y"}),
+    ],
+)
+def test_nothing_is_written_to_servers_of_others(
+    panel: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str, payload: dict[str, Any]
+) -> None:
+    made(panel, "create-domain", domain="theirs.example", **{"pass": "x"}, dir="", mail="", web="")
+    made(panel, "create-user", domain="theirs.example", user="eve", **{"pass": "x"})
+    before = json.dumps(panel.store)
+    with pytest.raises(RefusedError):
+        opened_at(panel, monkeypatch).write([unit(kind, payload)])
+    assert json.dumps(panel.store) == before
+
+
+def test_a_login_whose_answer_was_cut_is_looked_up(panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = unit("mailbox", {"address": "ann@home.example", "suspended": False})
+    panel.fault("garbled", at=1, matching="^POST ")
+    with pytest.raises(UnknownOutcomeError):
+        opened_at(panel, monkeypatch).write([ann])
+    [found] = opened_at(panel, monkeypatch).find([ann], set())
+    assert found is not None
+    assert found.id == "ann@home.example"
+
+
 def test_success_that_did_nothing_is_a_refusal(panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = opened_at(panel, monkeypatch)
     opened.write([unit("zone", {"name": "home.example."})])
