@@ -268,6 +268,22 @@ def test_success_that_did_nothing_is_a_refusal(panel: Sandbox, monkeypatch: pyte
         opened.write([unit("record_set", body)])
 
 
+def test_the_calls_of_a_plugin_that_others_wrote_do_what_they_are_for(
+    panel: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(panel, "enable-feature", domain="home.example", dns="")
+    module, name = connector("virtualmin.sandbox"), "_acme-challenge.home.example."
+    with mount(panel) as session:  # virtualmin-dns-authenticator 1.0.0, for certbot
+        for verb, there in (("add-record", True), ("remove-record", False)):
+            params = {"program": "modify-dns", "domain": "home.example", verb: f"{name} TXT Kx_9-z"}
+            said = session.get(
+                f"{panel.base_url}/virtual-server/remote.cgi", params=params, auth=("root", module.TOKEN)
+            )
+            assert said.text.endswith("Exit status: 0\n")
+            held = [one.values for one in opened_at(panel, monkeypatch).held("home.example.") if one.name == name]
+            assert held == ([('"Kx_9-z"',)] if there else [])
+
+
 def test_a_zone_that_lies_in_another_one_is_refused(panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     made(panel, "enable-feature", domain="home.example", dns="")
     made(panel, "create-domain", domain="sub.home.example", parent="home.example", dir="")

@@ -87,6 +87,8 @@ def _run(box: Sandbox, form: str) -> Response:
         at, line = box.state["noise"]
         lines = out.split("\n")
         out = "\n".join([*lines[:at], line, *lines[at:]])
+    if "json" not in given:
+        return Response(f"{out}\nExit status: {status}\n", content_type="text/plain")
     return _json(converted(program, out, status, given))
 
 
