@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -59,7 +60,7 @@ class Connection(Lists):
         """Sign in, find the account's own virtual server, and look whether quotas are kept."""
         found: list[Finding] = []
         tries: list[tuple[str, Callable[[], Any]]] = [
-            ("credentials", lambda: self.api.listed(DOMAINS, ("toplevel", ""))),
+            ("credentials", self._signed_in),
             (f"virtual server {self.server}", self._top),
             ("quotas", self._quotas),
         ]
@@ -71,6 +72,10 @@ class Connection(Lists):
                 found.append(Finding(what, False, str(err)))
                 break
         return found
+
+    def _signed_in(self) -> None:
+        with suppress(RefusedError):  # there is no such virtual server: that is the next question
+            self.api.listed(DOMAINS, ("domain", self.server))
 
     def _top(self) -> None:
         if self.own.one("type") != "Top-level server":
@@ -279,11 +284,13 @@ class Connection(Lists):
 
     def _create_website(self, unit: Unit) -> str:
         name = str(unit.payload["name"])
-        self.run("enable-feature", ("domain", name), (self.web, ""))
+        self.run("enable-feature", ("domain", name), *((feature, "") for feature in self.web))
         try:
             self._versioned(name, unit.payload)
         except RefusedError:
-            self.run("disable-feature", ("domain", name), (self.web, ""))  # half a site is none
+            self.run(
+                "disable-feature", ("domain", name), *((feature, "") for feature in self.web)
+            )  # half a site is none
             raise
         return name
 
@@ -298,7 +305,7 @@ class Connection(Lists):
 
     def _delete_website(self, unit: Unit) -> None:
         if any(one["name"] == unit.there and one["site"] for one in self._domains()):
-            self.run("disable-feature", ("domain", unit.there), (self.web, ""))
+            self.run("disable-feature", ("domain", unit.there), *((feature, "") for feature in self.web))
 
     def _create_database(self, unit: Unit) -> str:
         engine = str(unit.payload["engine"])

@@ -27,9 +27,9 @@ class Lists(Zones):
         return self.own.one("home_directory")
 
     @cached_property
-    def web(self) -> str:
-        """Return the feature that is a site: Apache's, or a plugin's."""
-        return self.options.get("web", "web")
+    def web(self) -> list[str]:
+        """Return the features that are switched on for a site; the first says whether there is one."""
+        return self.options.get("web", "").split() or ["web"]
 
     @cached_property
     def zone(self) -> tzinfo:
@@ -48,7 +48,7 @@ class Lists(Zones):
         return sorted(found, key=lambda raw: (len(raw.id), raw.id))
 
     def _domains(self) -> list[Native]:
-        return [{"id": one.name, **records.domain(one, self.home, web=self.web)} for one in self.virtual_servers()]
+        return [{"id": one.name, **records.domain(one, self.home, web=self.web[0])} for one in self.virtual_servers()]
 
     def _users(self, *of: str) -> list[Native]:
         return [{"id": one["address"], **one} for one in map(self._user, self.listed_users(*of))]

@@ -31,12 +31,16 @@ def panel() -> Sandbox:
     return box
 
 
-def opened_at(panel: Sandbox, monkeypatch: pytest.MonkeyPatch, **settings: str) -> Any:
+def opened_at(
+    panel: Sandbox, monkeypatch: pytest.MonkeyPatch, options: dict[str, str] | None = None, **settings: str
+) -> Any:
     module = connector("virtualmin.sandbox")
     monkeypatch.setenv("MIGRATOR_TEST_PASSWORD", module.TOKEN)
     secrets = {"password": "env:MIGRATOR_TEST_PASSWORD"}
     told = {**module.SETTINGS, **settings}
-    account = Account(vendor="virtualmin", url=panel.base_url, settings=told, secrets=secrets, workers=1)
+    account = Account(
+        vendor="virtualmin", url=panel.base_url, settings=told, secrets=secrets, workers=1, options=options or {}
+    )
     clock = panel.clock
     return side(account, None, "test").open(session=mount(panel), sleep=clock.sleep, monotonic=clock.monotonic)
 
@@ -300,6 +304,18 @@ def test_a_site_whose_php_is_refused_is_not_left_half(panel: Sandbox, monkeypatc
     with pytest.raises(RefusedError, match="Only the following PHP"):
         opened.write([unit("website", {"name": "home.example", "php_version": "5.2"})])
     assert "web" not in panel.store["domains"]["home.example"]["features"]
+
+
+def test_a_site_has_the_features_that_the_option_names(panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, features = (
+        opened_at(panel, monkeypatch, {"web": "web ssl"}),
+        panel.store["domains"]["home.example"]["features"],
+    )
+    opened.write([unit("website", {"name": "home.example", "php_version": "8.3"})])
+    assert {"web", "ssl"} <= set(features)
+    assert panel.store["domains"]["home.example"]["php"] == "8.3"
+    opened.write([unit("website", {}, action="delete", there="site:home.example")])
+    assert not {"web", "ssl"} & set(features)
 
 
 def test_a_forward_of_a_mailbox_is_the_mailboxs_own(panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
