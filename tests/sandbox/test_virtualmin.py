@@ -14,6 +14,7 @@ from migrator.connector import Unit
 from migrator.errors import AccessError, ForbiddenError, RefusedError, UnknownOutcomeError
 from migrator.passport import passport
 from migrator.project import Account, open_project, side
+from migrator.rehearsal import rehearse
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.conformance.runs import read_all
@@ -63,6 +64,9 @@ def test_a_cpanel_account_arrives_changes_and_is_taken_back(
     assert not plan.unaccounted
     ways = {(line.kind, line.action) for line in plan.dispositions}
     assert {kind for kind, _ in ways} >= set(registry.connector("cpanel").mapping.kinds)
+    _, rehearsed, differences = rehearse(steps)
+    assert rehearsed.proven, differences
+    assert set(panel.store["domains"]) == {"home.example"}, "a rehearsal is none of the account's business"
     assert steps.load(plan.digest, accept_losses=True).finished
     verified, differences = steps.verify()
     assert verified.proven, differences
@@ -184,6 +188,21 @@ def test_servers_of_others_are_not_read_and_passwords_are_not_staged(
     bodies = [record.body for records in read_all(opened_at(panel, monkeypatch)).values() for record in records]
     assert bodies
     assert not [body for body in bodies if b"theirs" in body or b"secret" in body]
+
+
+def test_a_twin_that_is_furnished_with_what_a_plan_found_tells_the_same(
+    panel: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.connector("virtualmin").part("demo").fill(panel)
+    whole = read_all(opened_at(panel, monkeypatch))
+    module = connector("virtualmin.sandbox")
+    twin = module.create()
+    for stream in sorted(whole):  # as migrator.rehearsal does
+        twin.store[stream].clear()
+        module.seed(twin, stream, [json.loads(record.body) for record in whole[stream]])
+    again = read_all(opened_at(twin, monkeypatch))
+    for stream, records in whole.items():
+        assert [json.loads(one.body) for one in again[stream]] == [json.loads(one.body) for one in records], stream
 
 
 @pytest.mark.parametrize(
