@@ -215,12 +215,17 @@ def _none(verb: Verb, raw: str) -> str:
     return f"{raw} IN ({', '.join(quoted(word) for word in verb.none)})" if verb.none else "FALSE"
 
 
+def _raw(verb: Verb, reader: _Reader) -> str:
+    """Return the value at a verb's path, or at the first of its paths that holds anything."""
+    raws = [reader.at(path) for path in verb.reads]
+    return raws[0] if len(raws) == 1 else "COALESCE(" + ", ".join(f"NULLIF({raw}, '')" for raw in raws) + ")"
+
+
 def _value(spec: Field, verb: Verb, reader: _Reader, joins: list[str]) -> str:
     """Return the expression of one field: canonical, or NULL where the record says nothing (or nothing readable)."""
     if verb.constant is not None:
         return quoted(word(verb.constant))
-    raws = [reader.at(path) for path in verb.reads]
-    raw = raws[0] if len(raws) == 1 else "COALESCE(" + ", ".join(f"NULLIF({r}, '')" for r in raws) + ")"
+    raw = _raw(verb, reader)
     if verb.not_empty:
         return f"({raw} IS NOT NULL AND {raw} NOT IN ('', '[]', '{{}}'))"
     if verb.none:
@@ -291,7 +296,7 @@ def _rank(verb: Verb, variant: Variant, owner: str | None, reader: _Reader) -> s
 
 def _keyed_join(label: str, verb: Verb, fields: str, reader: _Reader, joins: list[str]) -> str:
     """Return the column of a custom-value map: exploded, translated field by field, gathered again as sorted JSON."""
-    keyed, raw = verb.keyed, reader.at(verb.path or "")
+    keyed, raw = verb.keyed, _raw(verb, reader)
     assert keyed is not None
     alias = f"k{len(joins)}"
     if keyed.style == "list":

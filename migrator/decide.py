@@ -160,7 +160,7 @@ class Decider:
         """What keeps a record from being written by what it is; ``there``: it is known what the destination has."""
         cases: list[Case] = []
         for label, spec in kind.fields.items():
-            if spec.skip and not (spec.skip.unless_written and write and write.create):
+            if spec.skip and not (spec.skip.unless_written and write and write.makes):
                 needed = f" AND NOT {self._referenced(kind_name)}" if spec.skip.unless_referenced else ""
                 needed += " AND w._there IS NULL" if spec.skip.unless_there and there else ""
                 cases.append((f"(w.{name(label)}{needed})", "skip", quoted(spec.skip.because)))
@@ -320,7 +320,7 @@ class Decider:
         cases = self._cases(kind_name, kind, write)
         when = " ".join(f"WHEN {test} THEN {{'a': {quoted(action)}, 'r': {reason}}}" for test, action, reason in cases)
         # What an ordinary plan writes says so last, so that what no plan writes keeps its own reason.
-        waits = f"WHEN w._unselected IS NOT NULL THEN {{'a': 'skip', 'r': w._unselected}}"
+        waits = f"WHEN w._unselected = {quoted(OTHER)} THEN {{'a': 'skip', 'r': w._unselected}}"
         return f"CASE {when} {waits} ELSE {{'a': 'create', 'r': ''}} END"
 
     def _cases(self, kind_name: str, kind: Kind, write: Write | None) -> list[Case]:
@@ -344,12 +344,13 @@ class Decider:
             return [*cases, ("TRUE", "manual", quoted(f"{title} has no place for a {plural}"))]
         if kind.rule:
             cases += [(f"w._does = {quoted(does)}", does, "w._why") for does in ("manual", "skip")]
-        if stays := write.skip or write.left or (None if write.match_only else write.manual):
+        if stays := write.skip or write.left or (None if write.match_only or write.create else write.manual):
             return [*cases, ("TRUE", "manual" if write.manual else "skip", quoted(stays))]
         for label, values in write.takes.items():
             said = f"CAST(w.{name(label)} AS VARCHAR)"
             why = f"{quoted(f'{title} takes no {plural} with the {label} ')} || COALESCE({said}, '(none)')"
             fits = f"regexp_full_match({said}, {quoted('|'.join(values))})"
+            why = quoted(write.manual) if write.manual else why
             cases.append((f"NOT COALESCE({fits}, FALSE)", "manual", why))
         if write.owner_with and kind.owner:
             owner = kind.fields[kind.owner].to[0]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from migrator import registry
 from migrator.errors import InputError
@@ -108,7 +109,11 @@ def run_hosting(
                 f"the servers of the demo cannot run here: {why}", remedy="run it as root on Debian, or install these"
             ) from why
         with closing(hosts):
-            settings = {"name": "acme moves", "source": hosts.source(), "destination": hosts.destination()}
+            settings: dict[str, Any] = {
+                "name": "acme moves",
+                "source": hosts.source(),
+                "destination": hosts.destination(),
+            }
             settings |= {"rewrite": acme.REWRITE, "cutover": acme.CUTOVER, "thresholds": {"manual": 1.0}}
             file.write_text(MARK + json.dumps(settings, indent=1), encoding="utf-8")
             steps = Steps(open_project(folder))

@@ -52,7 +52,7 @@ def _own(kinds: Kinds, manifest: Manifest, spec: Field, was: str) -> str:
     for to in own if spec.type == "ref" else ():
         write = manifest.write(to)
         flags = [label for label, f in kinds.kinds[to].fields.items() if f.skip and f.skip.unless_written]
-        if flags and not (write and write.create):
+        if flags and not (write and write.makes):
             when = " OR ".join(f"COALESCE({name(label)}, FALSE)" for label in flags)
             tests.append(f"{was} IN (SELECT id FROM canonical.{name(to)} WHERE {when})")
     return f"({' OR '.join(tests)})"

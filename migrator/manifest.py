@@ -305,7 +305,7 @@ class Write(Document):
     ``create`` (with ``find``): written by a call of its own; ``update``/``delete``: how it is changed and taken away
     again; ``embedded``: only inside its owner; ``match_only``: only found, and created where a person says so (a seat
     costs money); ``skip``/``manual``/``left``: not written, with the reason: it arrives by itself, a person does it, it
-    has no place there. ``match_among``: kinds
+    has no place there. ``manual`` beside ``create``: for what ``takes`` leaves out. ``match_among``: kinds
     whose records at the destination are the same too (an employee who asks and has a seat). ``key_field``: the set-up
     custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
     ``takes``: written only where its own fields have these values (regular expressions). ``needs``: the secret without
@@ -342,6 +342,11 @@ class Write(Document):
     embeds: dict[str, Embed] = {}
     constants: dict[str, Scalar] = {}
     max_total: MaxTotal | None = None
+
+    @property
+    def makes(self) -> bool:
+        """Say whether the vendor is given whatever record of the kind comes, and not some of its own form only."""
+        return self.create is not None and not self.manual
 
 
 class Setup(Document):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,8 +18,8 @@ from migrator.manifest import Manifest, Setup
 from migrator.mapping import Mapping as VendorMapping
 from migrator.mapping import Spoken
 from migrator.rules.dialect import Dialect, dialects, find
-from migrator.rules.records import parsed, translated
-from migrator.rules.references import REFERS, bare, marks, named
+from migrator.rules.records import Labels, Write, labelled, parsed, translate
+from migrator.rules.references import REFERS, marks
 from migrator.rules.rule import Hook, Rule, Unread
 from migrator.rules.verdicts import Finding, Need, Translation
 from migrator.rules.words import action_words
@@ -35,10 +35,7 @@ OPEN = re.compile(r"\"<(\w+):([^<>\"]*)>\"")  # the same without a mark: a recor
 # What rules name by a key of its own, to the SQL of that key.
 KEYED = {"custom_field": "applies_to || ':' || key", "dynamic_content": "key"}
 ADDED = re.compile(r"\"<status:([^<>\"]*)>\"")
-Write = Callable[[Rule], Translation]
 Native = dict[str, Any]
-Labels = Mapping[str, Mapping[str, str]]  # field as rules name it to {option's key: what it is called}
-Named = Callable[[str, str], str | None]  # (kind a rule names, id) to its name at the destination
 
 
 def spoken(mapping: VendorMapping, kind_name: str) -> Spoken | None:
@@ -177,7 +174,7 @@ class Translator:
             (
                 id,
                 self._without_webhooks(
-                    parsed(_labelled(text, labels), name=called or "", position=place if places else None)
+                    parsed(labelled(text, labels), name=called or "", position=place if places else None)
                 ),
             )
             for id, called, text, place in rows
@@ -236,7 +233,27 @@ class Translator:
                     one = provide(need)
                     if not isinstance(one, str) and one[0] in self.kinds.kinds:
                         _told_apart(found, Setup(kind=one[0], id=one[1], fields=one[2]))
-        return tuple(found.values())
+        return (*found.values(), *self._brought())
+
+    def _brought(self) -> Iterator[Setup]:
+        """Yield the statuses that the overlay moves tickets into and the destination does not have."""
+        write, way = self.manifest.write("status"), spoken(self.mapping, "trigger")
+        to = find(way.dialect) if way else None
+        everybodys = getattr(to, "EVERYBODYS", None)
+        if everybodys is None or write is None or write.create is None:
+            return
+        verbs = [one.fields["status"] for one in self.mapping.kinds["ticket"] if "status" in one.fields]
+        ours: dict[int, str] = {}
+        for word_, code in verbs[0].back().items():
+            if isinstance(code, int) and str(code) not in everybodys:
+                ours.setdefault(code, word_)
+        there = "SELECT id FROM found.status WHERE id NOT IN (SELECT target FROM plan.known WHERE kind = 'status')"
+        held = {row[0] for row in self.stage.rows(there)} if "status" in self.stage.tables_of("found") else set()
+        for code, word_ in sorted(ours.items()):
+            if str(code) not in held:
+                named = getattr(to, "ADDED_STATUSES", {}).get(word_, (word_.replace("_", " ").capitalize(), ""))[0]
+                fields: dict[str, Any] = {"name": named, "category": word_, "code": code}
+                yield Setup(kind="status", id=f"needed:status:{code}", fields=fields)
 
     def _hopeless(self, one: Made, *, exact: bool) -> tuple[str, str]:
         """Return what is done with a rule that is not written whatever else arrives, and why."""
@@ -279,10 +296,22 @@ class Translator:
         open_ = [(kind, id) for kind, id in dict.fromkeys(OPEN.findall(whole)) if kind not in known]
         open_ = [(kind, id) for kind, id in open_ if kind != "status" or id not in there]
         missing += [f"{kind.replace('_', ' ')} {id}" for kind, id in open_]
+        if trees := [id for kind, id in marks(whole) if kind == "custom_field" and id in self._trees()]:
+            return (
+                "manual",
+                f"it asks for one level of the dependent field {trees[0]}, which is one field of whole paths",
+            )
         if missing:
             more = f" and {len(missing) - FEW} more" if len(missing) > FEW else ""
             return "manual", f"it names what is not written: {', '.join(missing[:FEW])}{more}"
         return "", ""
+
+    def _trees(self) -> set[str]:
+        """Return the dependent fields, as rules name them."""
+        if "custom_field" not in self.stage.tables_of("canonical"):
+            return set()
+        sql = "SELECT applies_to || ':' || key FROM canonical.custom_field WHERE levels > 1"
+        return {row[0] for row in self.stage.rows(sql)}
 
     def _without_webhooks(self, rule: Rule) -> Rule:
         """Return the rule with the address of a webhook in it, where the destination keeps no webhooks of their own."""
@@ -351,41 +380,6 @@ def _told_apart(found: dict[str, Setup], one: Setup) -> None:
     found.setdefault(named.id, named)
 
 
-def _labelled(text: str, labels: Labels) -> str:
-    """Return a rule's text with the options of custom fields by what they are called, as tickets have them there."""
-    if not any(f"custom_field:{field}⟫" in text for field in labels):
-        return text
-
-    def named(node: Any) -> Any:
-        if isinstance(node, list):
-            return [named(one) for one in node]
-        if not isinstance(node, dict):
-            return node
-        found = marks(str((node.get("path") or {}).get("name"))) if isinstance(node.get("path"), dict) else []
-        called = labels.get(found[0][1], {}) if found else {}
-        done = {key: named(value) for key, value in node.items()}
-        for one in (*(done.get("values") or ()), done.get("value")) if called else ():
-            if isinstance(one, dict) and one.get("type") == "literal":
-                one["value"] = called.get(str(one["value"]), one["value"])
-        return done
-
-    return json.dumps(named(json.loads(text)), ensure_ascii=False, sort_keys=True)
-
-
-def translate(to: Dialect, vendor: str, rule: Rule, write: Write | None = None) -> Translation:
-    """Return the translation into a dialect; of a rule of the same vendor's, what nobody knows is left behind: it may
-    be of the old account."""
-    foreign = [one for one in rule.options if one[0] in getattr(to, "OF_ACCOUNT", ())]
-    if rule.vendor != vendor or not (rule.unknown or foreign):
-        return translated(to, rule, write)
-    kept = tuple(one for one in rule.options if one not in foreign)
-    made = translated(to, rule.model_copy(update={"unknown": (), "options": kept}), write)
-    whys = dict.fromkeys(rule.unknown, "nobody knows this key; it is not carried over")
-    whys |= dict.fromkeys(foreign, "names people of the old account; set it by hand")
-    lost = tuple(Finding("rule", f"{key}: {value}", "approximated", why) for (key, value), why in whys.items())
-    return replace(made, findings=made.findings + lost)
-
-
 def _reasons(findings: Sequence[Finding], verdict: str) -> str:
     said = [f"{one.what[:120]}: {one.note}".removesuffix(": ") for one in findings if one.verdict == verdict]
     some = list(dict.fromkeys(said))
@@ -425,18 +419,3 @@ def there(kind: str, id: str, fields: Mapping[str, str], known: Callable[[str, s
         if one and (kind != to or one.as_kind in ("", to)):
             return str(one.destination)
     return None
-
-
-def same(expected: str | None, found: str | None, name_of: Named) -> bool:
-    """Say whether a rule that was predicted in our names is the one that was found in theirs."""
-    if expected is None or found is None:
-        return expected == found
-    wanted = named(expected, lambda kind, id: name_of(kind, id) or f"(not written: {kind} {id})")
-    return _acts(wanted) == _acts(bare(found))
-
-
-def _acts(text: str) -> dict[str, Any]:
-    """Return a rule without what is kept elsewhere and was read beside it: those records are compared by themselves."""
-    held: dict[str, Any] = json.loads(text)
-    held.pop("texts", None)
-    return held

@@ -278,13 +278,16 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
     seed = registry.connector("freshdesk").sandbox.seed
     seed(new, "products", [{"id": 77, "name": "boats", "description": "", **AT}] if brought else [])
     if brought:
-        (field,) = (one for one in new.store["ticket_fields"].values() if one["name"] == "status")
-        field["choices"] |= {"6": ["New", "New"], "7": ["On hold", "On hold"]}
         status = {"values": {"6": "new", "7": "hold"}, "write": {"new": 6, "hold": 7}}
         overlay = {"overlay": {"freshdesk": {"ticket": {"status": status}}}}
         overlay["narrow"] = [{"field": "Hull number", "type": "integer"}]
     run = moved(tmp_path, new, monkeypatch, **overlay)
     found = fates(run)
+    (field,) = (one for one in new.store["ticket_fields"].values() if one["name"] == "status")
+    made = {"6": ["New", "New"], "7": ["On hold", "On hold"]}
+    assert {number: labels for number, labels in field["choices"].items() if number > "5"} == (made if brought else {})
+    held = {one["subject"]: one["status"] for one in new.store["tickets"].values()}
+    assert held == {"Mast": 7 if brought else 3, "Sail": 2, "Keel": 5}
     for kind in ("brand", "role", "email_address", "schedule", "status"):
         assert found[kind]["keep" if brought and kind == "brand" else "manual"]
     assert sorted(str(one["product_id"]) for one in new.store["tickets"].values()) == (

@@ -1,7 +1,7 @@
 """Bringing a database that we wrote up to a newer dump: the tables that differ, each whole, then what acts.
 
-What is to be written is noted before any of it is: a run that dies meanwhile goes on with the same tables, and touches no
-other. A table is gone for as long as it is being written.
+What is to be written is noted before any of it is: a run that dies meanwhile goes on with the same tables, and touches
+no other. A table is gone for as long as it is being written.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class Todo:
     def of(cls, text: str) -> Todo:
         """Return what was noted."""
         held = json.loads(text)
-        return cls(**{k: tuple(tuple(one) if isinstance(one, list) else one for one in v) for k, v in held.items()})
+        pairs = [tuple((one, of) for one, of in held[name]) for name in ("objects", "absent", "running")]
+        return cls(tuple(held["tables"]), tuple(held["gone"]), *pairs)
 
 
 def todo(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 from xml.etree.ElementTree import Element
-
-from requests.auth import _basic_auth_str
 
 from migrator.connector import Native
 from migrator.errors import AccessError, ForbiddenError, InputError
@@ -38,7 +37,7 @@ class Subscription(ZoneAccount):
             raise InputError("plesk needs the secret 'key', or 'password' with the setting 'user'")
         user = self.given("user")
         sign = {"HTTP_AUTH_LOGIN": user, "HTTP_AUTH_PASSWD": password}
-        return Api(self.client, sign, {"Authorization": _basic_auth_str(user, password)})
+        return Api(self.client, sign, {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()})
 
     def _optional(self, name: str) -> str:
         try:
@@ -88,9 +87,7 @@ class Subscription(ZoneAccount):
             operation("webspace", "get", el("filter", el("name", self.main)), dataset),
             operation("site", "get", el("filter", el("parent-name", self.main)), dataset),
         ]
-        own, others = (
-            self._sound(some, one) for some, one in zip(self.api.read(*asked), asked, strict=True)
-        )
+        own, others = (self._sound(some, one) for some, one in zip(self.api.read(*asked), asked, strict=True))
         if not own:
             raise AccessError(f"plesk: there is no subscription '{self.main}' that this user may see")
         return [one.node for one in (*own, *others)]
@@ -200,7 +197,11 @@ class Subscription(ZoneAccount):
             told = _without(plain(result.node))
             if told.get("name"):
                 quota = str(told.get("quota") or "-1")
-                own = {"number": told["id"], "id": told["name"], "folder": str(told.get("home") or "").strip("/") or "."}
+                own = {
+                    "number": told["id"],
+                    "id": told["name"],
+                    "folder": str(told.get("home") or "").strip("/") or ".",
+                }
                 found.append({**told, **own, "quota": quota if quota not in ("-1", "0") else None})
         return found
 

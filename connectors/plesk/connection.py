@@ -13,8 +13,8 @@ from migrator.delivery import Deliverer
 from migrator.errors import MigratorError
 
 from . import records
-from .tasks import CHANNEL
 from .mailing import Autoresponders, Forwarders, Mailboxes
+from .tasks import CHANNEL
 from .writing import Aliases, CatchAlls, Databases, FtpUsers, Grants, Jobs, Sites, Users, Websites, Writer
 from .zones import Zones
 
@@ -83,7 +83,9 @@ class Connection(Zones):
         """Sign in, find the subscription, and try a list of each sort."""
         tries: list[tuple[str, Callable[[], Any]]] = [(f"subscription {self.main}", lambda: self.webspace)]
         streams = [stream for stream in self.streams() if stream not in ("zones", "record_sets", "mail_alias")]
-        tries += [(stream, partial(self._all, stream)) for stream in streams if stream != "cron" or CHANNEL in self.channels]
+        tries += [
+            (stream, partial(self._all, stream)) for stream in streams if stream != "cron" or CHANNEL in self.channels
+        ]
         found: list[Finding] = []
         for what, attempt in tries:
             try:

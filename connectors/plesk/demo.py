@@ -18,19 +18,18 @@ def fill(box: Sandbox) -> Any:
     sandbox.seed(box, "site", [sub])
     box.store["site"][main]["unknown"] = ("forward", "eve@main.example")
     sandbox.seed(box, "site_alias", [{"name": "main.test", "site-id": main}])
-    answer = {"enabled": "true", "subject": "Fort", "content_type": "text/plain", "charset": "UTF-8", "text": "Grüße & <3",
-              "end_date": "2026-12-24"}  # fmt: skip
+    answer = {
+        "enabled": "true", "subject": "Fort", "content_type": "text/plain", "charset": "UTF-8",
+        "text": "Grüße & <3", "end_date": "2026-12-24",
+    }  # fmt: skip
     accounts = [
         {"address": "eve@main.example", "mailbox": True, "quota": "1073741824", "alias": ["eva"], "answer": answer},
         {"address": "info@main.example", "mailbox": False, "forwarding": True,
-         "address_": ["eve@main.example", "x@else.example"]},
-        {"address": "both@main.example", "mailbox": True, "forwarding": True, "address_": ["y@else.example"]},
+         "to": ["eve@main.example", "x@else.example"]},
+        {"address": "both@main.example", "mailbox": True, "forwarding": True, "to": ["y@else.example"]},
     ]  # fmt: skip
     for one in accounts:
-        held = {key.rstrip("_"): value for key, value in one.items() if key != "address"}
-        name = str(one["address"]).partition("@")[0]
-        id = str(box.next_id())
-        box.store["mail"][one["address"]] = {"id": id, "name": name, "site-id": main, **held}
+        sandbox.seed(box, "mail", [{"name": str(one["address"]).partition("@")[0], "site-id": main, **one}])
     sandbox.seed(box, "database", [{"id": "900", "name": "shop", "type": "mysql", "webspace-id": main}])
     sandbox.seed(box, "database_user", [{"login": "shop", "db-id": "900", "password": "x"}])
     sandbox.seed(box, "ftp_user", [{"name": "up", "home": "/httpdocs/up", "quota": "500", "webspace-id": main}])

@@ -1,4 +1,4 @@
-"""Mail accounts at Plesk: a mailbox, a forwarder and an autoresponder share one, and each of them comes and goes alone."""
+"""Mail accounts at Plesk: a mailbox, a forwarder and an autoresponder share one, and come and go each by itself."""
 
 from __future__ import annotations
 

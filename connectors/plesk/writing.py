@@ -175,7 +175,9 @@ class Websites(Writer):
 
     def _handler(self, version: str) -> str:
         """Return the handler of a PHP version, by FPM where there are several."""
-        fit = sorted((id for id, has in self.at.versions.items() if has == version), key=lambda id: ("fpm" not in id, id))
+        fit = sorted(
+            (id for id, has in self.at.versions.items() if has == version), key=lambda id: ("fpm" not in id, id)
+        )
         if not fit:
             raise RefusedError(f"Plesk has no PHP {version} here")
         return fit[0]

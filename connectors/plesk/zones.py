@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from migrator.connector import Native
 from migrator.errors import AbsentError, RefusedError, UnknownOutcomeError

@@ -88,6 +88,11 @@ class Zones(ZoneAccount):
         """Switch DNS on for a virtual server, and take out the records that Virtualmin's template put in."""
         name = str(payload["name"]).rstrip(".")
         self.api.run("enable-feature", ("domain", name), ("dns", ""))
+        if all(one["id"] != f"{name}." for one in self.zones()):
+            self.api.run("disable-feature", ("domain", name), ("dns", ""))
+            raise RefusedError(
+                f"enable-feature: Virtualmin keeps the records of {name} in the zone of a domain above it"
+            )
         self.emptied(f"{name}.")
 
     def emptied(self, zone: str) -> None:

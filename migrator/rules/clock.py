@@ -12,12 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from migrator.rules.conditions import SCALES, Elapsed, leaves
 from migrator.rules.meaning import BUSINESS, holds
 from migrator.rules.replay import History, Pass, Run, Side, Update, beginning, played
 from migrator.rules.rule import ClockPolicy, Holiday, PassPolicy, Shift
 
+REGIONS = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 ANCHORS = frozenset({"created", "updated", "assigned", "requester_updated", "assignee_updated"}) | {
     f"status:{word}" for word in SCALES["status"]
 }
@@ -66,6 +68,15 @@ class Calendar:
                 return max(begins, since) + hours
             hours -= length
         return None
+
+
+def zone(name: str) -> ZoneInfo | None:
+    """Return the time zone of a name: the zone database's, or a city's; None where none, or several, are called so."""
+    known = available_timezones()
+    city = name.replace(" ", "_")
+    found = {one for one in known if one.rpartition("/")[2] == city and one.partition("/")[0] in REGIONS}
+    exact = name if name in known else found.pop() if len(found) == 1 else None
+    return ZoneInfo(exact) if exact else None
 
 
 @dataclass

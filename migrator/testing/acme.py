@@ -28,19 +28,20 @@ OLD_HOME, NEW_HOME = "/home/acme", "/srv/www/acme-2026"
 OLD_DATABASE, NEW_DATABASE = "acme_wp", "wp"
 OLD_HOST, NEW_HOST = "server7.oldhost.example", "mail.newhost.example"
 AT = 1_700_000_000
-REWRITE = [
+REWRITE: list[Native] = [
     {"what": "ip", "old": OLD_IP, "new": NEW_IP},
     {"what": "path", "old": OLD_HOME, "new": NEW_HOME},
     {"what": "name", "old": OLD_DATABASE, "new": NEW_DATABASE},
     {"what": "host", "old": OLD_HOST, "new": NEW_HOST},
 ]
-CUTOVER = {"record_set": {"type": ["MX"]}}
+CUTOVER: Native = {"record_set": {"type": ["MX"]}}
 
 # ---- zones -----------------------------------------------------------------------------------------------------------
 
 SPF = "v=spf1 ip4:192.0.2.10 ip4:192.0.2.100 include:oldhost.example -all"
+SOA = ("ns1.oldhost.example.", "root.oldhost.example.")
 LINES: tuple[tuple[str, int, str, tuple[str, ...]], ...] = (  # name, TTL, type, data
-    ("@", 86400, "SOA", ("ns1.oldhost.example.", "root.oldhost.example.", "2026112600", "7200", "900", "1209600", "600")),
+    ("@", 86400, "SOA", (*SOA, "2026112600", "7200", "900", "1209600", "600")),
     ("@", 86400, "NS", ("ns1.oldhost.example.",)),
     ("@", 86400, "NS", ("ns2.oldhost.example.",)),
     ("@", 300, "A", (OLD_IP,)),
@@ -120,7 +121,8 @@ DELIMITER ;
 """  # noqa: E501
 HASH = "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19"  # of "password"
 RIGHTS = (
-    f"CREATE USER acme_wp@localhost IDENTIFIED BY PASSWORD '{HASH}'; CREATE USER acme_ro@'{OLD_IP}' IDENTIFIED BY PASSWORD '{HASH}';"
+    f"CREATE USER acme_wp@localhost IDENTIFIED BY PASSWORD '{HASH}';"
+    f"CREATE USER acme_ro@'{OLD_IP}' IDENTIFIED BY PASSWORD '{HASH}';"
     f"GRANT ALL ON `acme\\_wp`.* TO acme_wp@localhost; GRANT SELECT, SHOW VIEW ON `acme\\_wp`.* TO acme_ro@'{OLD_IP}'"
 )  # fmt: skip
 
@@ -265,7 +267,9 @@ def packed(dump: bytes) -> dict[str, bytes]:
         own = {to: text for to, text in lines.items() if to.endswith(f"@{domain}")}
         told[f"va/{domain}"] = "".join(f"{'*' if to.startswith('*') else to}: {text}\n" for to, text in own.items())
     for user, hours in RESPONDERS.items():
-        told[f"homedir/.autorespond/{user}"] = f"From: {user}\nContent-type: text/plain\nSubject: Re: %subject%\n\n{AWAY}"
+        told[f"homedir/.autorespond/{user}"] = (
+            f"From: {user}\nContent-type: text/plain\nSubject: Re: %subject%\n\n{AWAY}"
+        )
         told[f"homedir/.autorespond/{user}.json"] = json.dumps({"start": 0, "stop": 0, "interval": hours})
     for user, some_ in FILTERS.items():
         name, _, domain = user.partition("@")

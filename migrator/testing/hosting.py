@@ -1,4 +1,4 @@
-"""A made-up hosting account on true servers, for the demo and for tests: an old host, which also has a panel, and a new one.
+"""A made-up hosting account on true servers, for the demo and for tests: an old host, with a panel, and a new one.
 
 The account is that of ``migrator.testing.acme``. The panel is cPanel's sandbox; all else are true servers.
 """
@@ -110,6 +110,9 @@ def archive(path: Path, mails: Sequence[Mail], data: MariaDB) -> Path:
             info = tarfile.TarInfo(f"cpmove-{acme.LOGIN}/{name}")
             info.size, info.mtime, info.mode = len(body), at, 0o644
             packed.addfile(info, io.BytesIO(body))
+        link = tarfile.TarInfo(f"cpmove-{acme.LOGIN}/homedir/www")
+        link.type, link.linkname, link.mtime = tarfile.SYMTYPE, "public_html", AT
+        packed.addfile(link)
     return path
 
 

@@ -65,7 +65,7 @@ SUITES = {  # a made-up record refers to the one that is five times its number o
     "plesk": Suite(
         "plesk", made=subscription, channels=("command_line",), step=19, harms=("503", "unanswered", "garbled")
     ),
-    "virtualmin": Suite("virtualmin", made=virtual_servers, step=20, harms=("503", "unanswered", "garbled")),
+    "virtualmin": Suite("virtualmin", made=virtual_servers, step=41, harms=("unanswered", "garbled")),
     "zammad": Suite("zammad", fill=small_zammad, records=6, step=24),
     "zendesk": Suite("zendesk", fill=small_zendesk, step=7),
 }

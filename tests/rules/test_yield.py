@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import random
 import re
 from typing import Any
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 
 from migrator.rules.verdicts import Translation
 from tests.support.connectors import connector
-from tests.support.rule_engines import PRIORITIES, STATUSES, Native, Update, freshdesk, zendesk
+from tests.support.rule_engines import PRIORITIES, STATUSES, Native, Update, freshdesk, zammad, zendesk
 from tests.support.rule_worlds import asked, update
 
 ZENDESK: Any = connector("zendesk.rules")
+ZAMMAD: Any = connector("zammad.rules")
 FRESHDESK: Any = connector("freshdesk.rules")
 GOOD = ("exact", "equivalent")
 quick = settings(max_examples=80, deadline=None)
@@ -149,12 +151,51 @@ def test_a_clock_of_a_whole_ticket_runs_in_the_same_statuses_and_goes_on_when_it
     assert late_in_freshdesk(stops, within, steps) == late_in_zendesk(metric, steps)
 
 
-def test_two_clocks_of_a_whole_ticket_do_not_fit_into_one() -> None:
+def late_in_zammad(made: Translation, steps: list[tuple[str, int]]) -> list[bool]:
+    """Return the same by lib/escalation.rb: what lies in states that ignore escalation is a break; a ticket that was
+    closed has no time, as long as it is known when that was. In such states nothing is late."""
+    switched = dict(one.name.split(": ") for one in made.needs if one.kind == "state switch")
+    ignoring = {STATES[name] for name, how in switched.items() if how != "counts"} | {"closed"}
+    (reopens,) = (one.native for one in made.needs if one.name == "000 reopened" and one.native)
+    now, breaks, closed, before, found = 0, 0, False, "new", []
+    for status, minutes in steps:
+        changes = {"status": before} if status != before else {}
+        after = {**update(random.Random(1)), "status": status, "before": changes, "event": "updated"}
+        if zammad(reopens["condition"], after):
+            closed = bool(reopens["perform"]["ticket.close_at"]["value"])
+        closed = closed or status in ("solved", "closed")
+        now, before = now + minutes, status
+        breaks += minutes if status in ignoring else 0
+        found.append(status not in ignoring and not closed and now - breaks > made.native[0]["solution_time"])
+    return found
+
+
+STATES = {"pending reminder": "pending", "on hold": "hold", "solved": "solved"}
+
+
+@quick
+@given(
+    st.sampled_from(sorted(RUNS)), st.lists(st.tuples(st.sampled_from(STATUSES[:5]), st.integers(1, 40)), max_size=9)
+)
+def test_the_solution_time_of_zammad_is_late_when_the_old_clock_was_and_runs_again_for_a_reopened_ticket(
+    metric: str, steps: list[tuple[str, int]]
+) -> None:
+    times = [{"priority": "high", "metric": metric, "target": TARGET, "business_hours": False}]
+    made = translated(ZAMMAD, {"filter": {"all": [], "any": []}, "policy_metrics": times}, "sla")
+    assert made.verdict == "equivalent"
+    old = [
+        late and status in RUNS[metric] for late, (status, _) in zip(late_in_zendesk(metric, steps), steps, strict=True)
+    ]
+    assert late_in_zammad(made, steps) == old
+
+
+@pytest.mark.parametrize("to", ["freshdesk", "zammad"])
+def test_two_clocks_of_a_whole_ticket_do_not_fit_into_one(to: str) -> None:
     times = [
         {"priority": "high", "metric": metric, "target": TARGET, "business_hours": False}
         for metric in ("requester_wait_time", "agent_work_time")
     ]
-    found = translated(FRESHDESK, {"filter": {"all": [], "any": []}, "policy_metrics": times}, "sla")
+    found = translated(connector(f"{to}.rules"), {"filter": {"all": [], "any": []}, "policy_metrics": times}, "sla")
     assert found.verdict == "untranslatable"
 
 
@@ -228,3 +269,69 @@ def test_mails_to_the_agent_of_a_ticket_and_to_whoever_acts_are_told_apart_in_fr
             == {0: "assignee", -2: "current_user"}[numbers[-1]]
         )
     assert numbers == [0, -2]
+
+
+# ---- a macro and its text --------------------------------------------------------------------------------------------
+
+VALUES = {"ticket.requester.name": "Ann Lee", "ticket.id": "17", "current_user.name": "Bo Ek", "ticket.title": "A & B"}
+HASHES = {
+    "ticket.customer.firstname": "Ann",
+    "ticket.customer.lastname": "Lee",
+    "ticket.number": "17",
+    "user.firstname": "Bo",
+    "user.lastname": "Ek",
+    "ticket.title": "A & B",
+}
+FIELDS = {"status": "ticket.state_id", "priority": "ticket.priority_id"}
+
+
+@quick
+@given(
+    st.lists(st.sampled_from([*VALUES, "hello", "<b>"]), min_size=1, max_size=4),
+    st.dictionaries(st.sampled_from(("status", "priority")), st.sampled_from(("open", "high")), max_size=2),
+)
+def test_a_macro_and_its_text_module_do_in_two_steps_what_the_macro_did_in_two(words: list[str], sets: Native) -> None:
+    sets = {field: {"status": "open", "priority": "high"}[field] for field in sets}
+    text = " ".join(f"{{{{{word}}}}}" if word in VALUES else word for word in words)
+    do = [{"field": field, "value": value} for field, value in sets.items()] + [
+        {"field": "comment_value", "value": text}
+    ]
+    made = translated(ZAMMAD, {"actions": do}, "macro")
+    assert made.verdict == "equivalent"
+    (module,) = (one.native for one in made.needs if one.kind == "text_module" and one.native)
+    sent = re.sub(r"#\{(.*?)\}", lambda found: html.escape(HASHES[found[1]], quote=False), module["content"])
+    shown = " ".join(html.escape(VALUES.get(word, word), quote=False) for word in words)
+    assert sent == shown
+    performs = {key: does["value"] for one in made.native for key, does in one["perform"].items()}
+    assert performs == {
+        FIELDS[field]: f"<{'state:open' if field == 'status' else 'priority:3 high'}>" for field in sets
+    }
+
+
+@pytest.mark.parametrize(("to", "kind"), [("freshdesk", "canned_response"), ("request_tracker", "article")])
+def test_a_macro_that_acts_too_is_never_called_the_same_as_its_text(to: str, kind: str) -> None:
+    replies = [{"field": "comment_value", "value": "Thanks & bye"}]
+    only = translated(connector(f"{to}.rules"), {"actions": replies}, "macro")
+    assert only.verdict == "equivalent"
+    assert [(one.kind, one.native and one.native["body"]) for one in only.needs] == [(kind, "Thanks &amp; bye")]
+    more = translated(connector(f"{to}.rules"), {"actions": [*replies, {"field": "status", "value": "open"}]}, "macro")
+    assert more.verdict == "untranslatable"
+    assert any("status" in one.what and one.verdict == "untranslatable" for one in more.findings)
+
+
+def test_an_article_says_in_brackets_what_the_agent_fills_in() -> None:
+    tracker: Any = connector("request_tracker.rules")
+    do = [{"field": "comment_value", "value": "Dear {{ticket.requester.name}}"}]
+    found = translated(tracker, {"actions": do}, "macro")
+    assert found.verdict == "approximated"
+    record = tracker.provided(found.needs[0])
+    assert record[0] == "article"
+    assert record[2] == {"title": "a rule", "category": "General", "body": "Dear [requester name]"}
+
+
+def test_a_mail_to_all_agents_asks_zammad_for_a_role_of_theirs() -> None:
+    do = [{"field": "notification_user", "value": ["all_agents", "News", "Hello"]}]
+    asks = [{"field": "update_type", "operator": "is", "value": "Create"}]
+    found = translated(ZAMMAD, {"conditions": {"all": asks, "any": []}, "actions": do}, "trigger")
+    assert found.verdict == "equivalent"
+    assert ("role", "All agents") in {(need.kind, need.name) for need in found.needs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,44 @@ def test_a_cpanel_account_arrives_changes_and_is_taken_back(
     assert {table: set(rows) for table, rows in panel.store.items() if rows} == {"domains": {"home.example"}}
 
 
+def test_an_account_is_read_whole_and_every_leaf_of_it_is_spoken_of(
+    panel: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.connector("virtualmin").part("demo").fill(panel)
+    new, module, other = (
+        registry.connector("ispconfig").sandbox.create(),
+        connector("virtualmin.sandbox"),
+        connector("ispconfig.sandbox"),
+    )
+    source = Account(vendor="virtualmin", url=panel.base_url, settings=module.SETTINGS, workers=1)
+    destination = Account(vendor="ispconfig", url=new.base_url, settings=other.SETTINGS, workers=1)
+    given = {"password": module.TOKEN}
+    steps_between(tmp_path / "w", (source, given), (destination, {"password": other.TOKEN}), monkeypatch, panel.clock)
+    clock = panel.clock
+    steps = Steps(
+        open_project(tmp_path / "w"), mount(panel), mount(new), sleep=clock.sleep, monotonic=clock.monotonic,
+        clock=clock.now,
+    )  # fmt: skip
+    steps.extract()
+    plan = steps.plan()
+    assert not plan.unaccounted
+    coverage = json.loads((tmp_path / "w" / "coverage.json").read_text(encoding="utf-8"))
+    assert coverage["uncovered"] == []
+    made = {line.kind: line.count for line in plan.dispositions if line.action == "create"}
+    assert made == {"domain": 4, "mailbox": 2, "alias": 2, "catch_all": 1, "autoresponder": 1, "website": 1}
+
+
+def test_a_hash_goes_along_as_it_is_and_who_has_none_gets_what_nobody_knows(
+    panel: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = opened_at(panel, monkeypatch)
+    for name, more in (("ann", {"hash": "{SHA512-CRYPT}$6$salt$hash"}), ("bob", {}), ("eve", {})):
+        opened.write([unit("mailbox", {"address": f"{name}@home.example", "suspended": False, **more})])
+    ann, bob, eve = panel.store["users"].values()
+    assert (ann["pass"], ann["plain"]) == ("$6$salt$hash", "")
+    assert len({bob["plain"], eve["plain"], ""}) == 3
+
+
 def changed(old: Sandbox) -> None:
     """Let the customer go on working in the old account."""
     listed = {
@@ -192,6 +231,17 @@ def test_success_that_did_nothing_is_a_refusal(panel: Sandbox, monkeypatch: pyte
     body = {"zone": "home.example.", "name": "www.else.example.", "type": "A", "ttl": 60, "values": ["192.0.2.1"]}
     with pytest.raises(RefusedError, match="not as it was asked for"):
         opened.write([unit("record_set", body)])
+
+
+def test_a_zone_that_lies_in_another_one_is_refused(panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(panel, "enable-feature", domain="home.example", dns="")
+    made(panel, "create-domain", domain="sub.home.example", parent="home.example", dir="")
+    panel.state["dns_within"] = True
+    before = dict(panel.store["record_sets"])
+    with pytest.raises(RefusedError, match="above it"):
+        opened_at(panel, monkeypatch).write([unit("zone", {"name": "sub.home.example."})])
+    assert panel.store["record_sets"] == before
+    assert "dns" not in panel.store["domains"]["sub.home.example"]["features"]
 
 
 def test_a_site_whose_php_is_refused_is_not_left_half(panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

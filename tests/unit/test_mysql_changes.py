@@ -10,7 +10,10 @@ def line(table: str, sum_: str = "a") -> str:
 
 
 def test_tables_that_differ_are_written_those_that_are_gone_go_and_all_else_stays() -> None:
-    now, wanted = [line("same"), line("odd: 1 rows"), line("old")], [line("same"), line("odd: 1 rows", "c"), line("new")]
+    now, wanted = (
+        [line("same"), line("odd: 1 rows"), line("old")],
+        [line("same"), line("odd: 1 rows", "c"), line("new")],
+    )
     found = todo(now, wanted, ["view v: 0a", "trigger t: 0b"], ["view v: 0c"])
     assert found == Todo(("odd: 1 rows", "new"), ("old",), (("view", "v"),), (("trigger", "t"),))
 

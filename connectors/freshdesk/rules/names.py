@@ -57,6 +57,7 @@ REFERS = {
 # into them by an overlay, since mappings/vendors/freshdesk.yaml makes new ones open and those on hold pending.
 ADDED_STATUSES = {"new": ("New", "open"), "hold": ("On hold", "pending")}  # ours to (name, what it is without)
 STATUSES = {"2": "open", "3": "pending", "4": "solved", "5": "closed"}
+EVERYBODYS = tuple(STATUSES)  # numbers that every account has
 STATUSES |= {f"<status:{name}>": ours for ours, (name, _) in ADDED_STATUSES.items()}
 STATUS_CODES: dict[str, int | str] = {"open": 2, "pending": 3, "solved": 4, "closed": 5}
 STATUS_CODES |= {ours: f"<status:{name}>" for ours, (name, _) in ADDED_STATUSES.items()}

@@ -86,8 +86,9 @@ def _carry_out(box: Sandbox, path: str, asked: Element, said: Element) -> None:
 
 def _known(request: Request) -> bool:
     environ = request.environ
-    given = environ.get("HTTP_HTTP_AUTH_LOGIN", environ.get("HTTP_AUTH_LOGIN")), environ.get(
-        "HTTP_HTTP_AUTH_PASSWD", environ.get("HTTP_AUTH_PASSWD")
+    given = (
+        environ.get("HTTP_HTTP_AUTH_LOGIN", environ.get("HTTP_AUTH_LOGIN")),
+        environ.get("HTTP_HTTP_AUTH_PASSWD", environ.get("HTTP_AUTH_PASSWD")),
     )
     return given == (USER, TOKEN) or request.headers.get("KEY") == TOKEN
 

@@ -21,7 +21,7 @@ def _settings(held: Native, told: Element) -> None:
         to = [one.text or "" for one in on.findall("address")]
         if any(not re.fullmatch(r"[^@\s]+@[^@\s]+", one) for one in to):
             raise RefusedError(1019, "Invalid e-mail address.")
-        held["address"] = to or held.get("address", [])
+        held["to"] = to or held.get("to", [])
     if away is not None:
         held["answer"] = {**held.get("answer", {}), **{one.tag: one.text or "" for one in away}}
         ends = held["answer"].get("end_date", "")
@@ -77,7 +77,8 @@ def update(box: Sandbox, asked: Element) -> Parts:
 def remove(box: Sandbox, asked: Element) -> Parts:
     """Remove accounts of a site: all of them where none is named."""
     [site_id] = wanted(asked, "site-id")
-    for name in wanted(asked, "name"):
+    every = [one["name"] for one in box.store["mail"].values() if one["site-id"] == site_id]
+    for name in wanted(asked, "name") or every:
         del box.store["mail"][_held(box, site_id, name)["address"]]
         yield [node("mailname", node("name", name))]
 
@@ -99,7 +100,7 @@ def _shown(held: Native, tags: set[str]) -> list[Element]:
     if "mailbox" in tags:
         shown.append(node("mailbox", node("enabled", bool(held["mailbox"])), node("quota", held.get("quota", "-1"))))
     if "forwarding" in tags and "forwarding" in held:
-        to = (node("address", one) for one in held["address"])
+        to = (node("address", one) for one in held["to"])
         shown.append(node("forwarding", node("enabled", bool(held["forwarding"])), *to))
     if "aliases" in tags:
         shown += [node("alias", one) for one in held.get("alias", [])]

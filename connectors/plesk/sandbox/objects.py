@@ -54,9 +54,7 @@ def wanted(asked: Element, *names: str) -> list[str]:
 # ---- sites -----------------------------------------------------------------------------------------------------------
 
 
-def new_site(
-    box: Sandbox, name: str, owner: str = "", parent: str = "", webspace: bool = False, **more: Any
-) -> str:
+def new_site(box: Sandbox, name: str, owner: str = "", parent: str = "", webspace: bool = False, **more: Any) -> str:
     """Make a site with the records that the zone's template says, and return its number."""
     id = str(box.next_id())
     site: Native = {

@@ -12,7 +12,7 @@ ORDER: dict[str, str] = {
     "site/add": "gen_setup hosting prefs",
     "site/add/gen_setup": "name htype status webspace-name webspace-id webspace-guid parent-site-id parent-site-name",
     "site/get": "filter dataset",
-    "site/get/filter": "id parent-id parent-site-id name parent-name parent-site-name guid parent-guid parent-site-guid",
+    "site/get/filter": "id parent-id parent-site-id name parent-name parent-site-name guid parent-guid",
     "site/get/dataset": "gen_info hosting stat prefs disk_usage",
     "site/set": "filter values",
     "site/set/filter": "id parent-id parent-site-id name parent-name parent-site-name guid",
@@ -84,7 +84,9 @@ def fault(node: Element, path: str) -> str:
     allowed, at = ORDER.get(path, "").split(), 0
     for one in node:
         if one.tag not in allowed or allowed.index(one.tag) < at:
-            return f"Parser error: Request is invalid. Error in line 1: Element '{one.tag}': This element is not expected."
+            return (
+                f"Parser error: Request is invalid. Error in line 1: Element '{one.tag}': This element is not expected."
+            )
         at = allowed.index(one.tag)
         if problem := fault(one, f"{path}/{one.tag}"):
             return problem

@@ -121,7 +121,10 @@ def ftp_get(box: Sandbox, asked: Element) -> Parts:
     for id in wanted(asked, "webspace-id"):
         found = [one for one in box.store["ftp_user"].values() if one["webspace-id"] == id]
         for one in found:
-            yield [node("filter-id", id), *(node(tag, one[tag]) for tag in ("id", "name", "home", "quota", "webspace-id"))]
+            yield [
+                node("filter-id", id),
+                *(node(tag, one[tag]) for tag in ("id", "name", "home", "quota", "webspace-id")),
+            ]
         if not found:
             yield [node("filter-id", id)]
 

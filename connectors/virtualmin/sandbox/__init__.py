@@ -30,7 +30,7 @@ routes = Routes()
 def create(*, clock: Clock | None = None, plan: str = "own", limits: bool = True) -> Sandbox:
     """Return a server with one account, whose virtual server holds nothing yet."""
     box = Sandbox("virtualmin", routes, clock=clock, host="panel.invalid", admit=_admitted)
-    box.state.update(sessions=False, stranger=False, noise=None, ids=1795741200)
+    box.state.update(sessions=False, stranger=False, noise=None, dns_within=False, ids=1795741200)
     furnished(box, SERVER, OWNER, features=("unix", "dir", "mail", "mysql", "webmin"))
     return box
 

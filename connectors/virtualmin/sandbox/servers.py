@@ -40,6 +40,8 @@ def _printed(one: Native) -> str:
     lines += [("Features", " ".join(f for f in FEATURES if f in one["features"])), ("Plugins", "")]
     if not one.get("parent"):
         lines += [("Server quota", "Unlimited"), ("Server block quota", str(one["quota"] or "Unlimited"))]
+    if one.get("dns_in"):
+        lines.append(("Parent DNS virtual server", one["dns_in"]))
     if site and not one.get("alias"):
         lines += [("PHP execution mode", "fpm"), ("PHP version", one["php"])]
     return f"{one['dom']}\n" + "".join(f"    {name}: {value}\n" for name, value in lines)
@@ -86,7 +88,10 @@ def _with(box: Sandbox, one: Native, features: list[str]) -> None:
         if feature in one["features"]:
             continue
         one["features"].append(feature)
-        if feature == "dns":
+        above = [name for name in box.store["domains"] if one["dom"].endswith("." + name)] if feature == "dns" else []
+        if above and box.state["dns_within"]:
+            one["dns_in"] = max(above, key=len)
+        elif feature == "dns":
             dns.filled(box, one)
         if feature == "mail" and not one.get("alias"):
             mail.filled(box, one)

@@ -186,6 +186,9 @@ METRICS = {
     "solution_time": "resolution",
 }
 METRIC_NAMES = {ours: theirs for theirs, ours in METRICS.items()}
+# The solution time: of each metric, the statuses beside new and open that it counts.
+CLOCKS = {"resolution": ("pending", "hold"), "requester_wait": ("hold",), "agent_work": ()}
+UNSOLVED = ("new", "open", "pending", "hold")
 
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 AROUND_THE_CLOCK = "around the clock"  # a calendar that is added for promises that count every hour

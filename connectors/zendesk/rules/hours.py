@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
 
-from migrator.rules.clock import Calendar
+from migrator.rules.clock import Calendar, zone
 
 from .reading import rule
 
@@ -32,17 +31,6 @@ def calendar(document: Any) -> Calendar | None:
     held = document.get("schedules") if isinstance(document, dict) else None
     if not held or not isinstance(held[0], dict):
         return None
-    read, place = rule(held[0], "schedule"), _zone(str(held[0].get("time_zone") or ""))
+    named = str(held[0].get("time_zone") or "")
+    read, place = rule(held[0], "schedule"), zone(ZONES.get(named, named))
     return Calendar(read.shifts, read.holidays, place) if place and read.shifts else None
-
-
-def _zone(name: str) -> ZoneInfo | None:
-    """Return the zone that Zendesk calls so: Rails' names are cities'. None where none, or several, are called so."""
-    known = available_timezones()
-    city = name.replace(" ", "_")
-    found = {one for one in known if one.rpartition("/")[2] == city and one.partition("/")[0] in REGIONS}
-    exact = ZONES.get(name) or (name if name in known else None) or (found.pop() if len(found) == 1 else None)
-    return ZoneInfo(exact) if exact else None
-
-
-REGIONS = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Pacific", "Indian")

@@ -32,7 +32,8 @@ def fill(server: MariaDB) -> None:
     for number, database in enumerate(NAMES):
         quoted, pattern = (f"`{text.replace('`', '``')}`" for text in (database, database.replace("%", "\\%")))
         account = f"own{number}@localhost"
-        server.sql(f"CREATE DATABASE {quoted} COLLATE utf8mb4_unicode_ci; CREATE USER {account} IDENTIFIED BY PASSWORD '{HASH}'")
+        server.sql(f"CREATE DATABASE {quoted} COLLATE utf8mb4_unicode_ci")
+        server.sql(f"CREATE USER {account} IDENTIFIED BY PASSWORD '{HASH}'")
         server.sql(f"GRANT ALL ON {pattern}.* TO {account}")
         server.sql(ROUND, database=database)
 
@@ -86,7 +87,7 @@ def made(stage: Stage, kinds: Kinds, workspace: Workspace) -> None:
 
 
 SUITE = Suite(
-    "mysql", ground=Grounds.empty, fill=fill, made=made, step=17, harms=("reset", "unanswered", "within", "truncated")
+    "mysql", ground=Grounds.empty, fill=fill, made=made, step=41, harms=("reset", "unanswered", "within", "truncated")
 )
 
 
