@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from migrator.connector import Cursor, Finding, Native, Page, Raw
+from migrator.connectors.panels import certificates, forwarders
 from migrator.errors import ForbiddenError, MigratorError, RefusedError, VendorError
 from migrator.zones.account import ZoneAccount
 from migrator.zones.records import RecordSet, absolute, normal, quoted, record_set
@@ -176,16 +176,16 @@ class Connection(ZoneAccount):
         for domain in self._mail_domains:
             found: dict[str, list[str]] = defaultdict(list)
             for one in self.ask("Email/list_forwarders", domain=domain) or ():
-                found[str(one["dest"]).lower()] += names.split_targets(str(one["forward"]))
+                found[str(one["dest"]).lower()] += forwarders.split_targets(str(one["forward"]))
             for address, told in found.items():
-                yield names.alias(address, domain, told)
+                yield forwarders.alias(address, domain, told)
         for one in self.ask("Email/list_domain_forwarders") or ():
             domain = str(one["dest"]).lower()
-            yield names.alias(f"@{domain}", domain, [f"@{one['forward']}"])
+            yield forwarders.alias(f"@{domain}", domain, [f"@{one['forward']}"])
 
     def _default_addresses(self) -> Iterator[Native]:
         for one in self.ask("Email/list_default_address", user=self.given("user")) or ():
-            yield names.catch_all(str(one["domain"]).lower(), str(one.get("defaultaddress") or ""))
+            yield forwarders.catch_all(str(one["domain"]).lower(), str(one.get("defaultaddress") or ""))
 
     @cached_property
     def _responders(self) -> list[Native]:
@@ -288,7 +288,7 @@ class Connection(ZoneAccount):
                 "url": f"certificate/{one['id']}",
             }
             body["names"] = domains if isinstance(domains, list) else str(domains).split(",")
-            yield body | {"fingerprint": _fingerprint(self._pem(one["id"])), "told": one}
+            yield body | {"fingerprint": certificates.fingerprint(self._pem(one["id"])), "told": one}
 
     def _pem(self, id: str) -> str:
         return str((self.ask("SSL/show_cert", id=id) or {}).get("cert") or "")
@@ -328,14 +328,6 @@ def _text(type: str, parts: list[str], zone: str) -> str:
         return normal(type, " ".join(words), zone)[0]
     except RefusedError:
         return " ".join(words)
-
-
-def _fingerprint(pem: str) -> str | None:
-    body = "".join(pem.partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END")[0].split())
-    try:
-        return hashlib.sha256(base64.b64decode(body, validate=True)).hexdigest() if body else None
-    except (binascii.Error, ValueError):
-        return None
 
 
 def _json(body: Native) -> bytes:

@@ -165,7 +165,10 @@ class Connection(Reader):
         return Written(unit.there)
 
     def complaint(self, kind: str, payload: Native) -> str | None:
-        """Tell what a database needs that this server has not: a collation, or somebody its routines can act as."""
+        """Tell what a record needs and this server has not: a younger version, a collation, somebody to act as."""
+        old, version = self.again(lambda wire: (wire.number < (100402 if wire.mariadb else 50706), wire.version))
+        if old:  # neither has CREATE USER IF NOT EXISTS ... ACCOUNT LOCK
+            return f"the server is too old to be moved to ({version}): MySQL 5.7.6 or MariaDB 10.4.2 at least"
         if kind != "database":
             return None
         wanted = str(payload.get("collation") or "")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from migrator.connectors.cpanel_archive.dumps import REACHING
+from migrator.connectors.archives.dumps import REACHING
 from migrator.errors import RefusedError
 
 PIECES = (
