@@ -32,7 +32,8 @@ class Dialect(Protocol):
     only these of them; ``NAMES_ORDER = True``: rules run in the order of their names;
     ``LOOKED_UP``: kinds in ``<kind:name>`` for which the connection has ids; ``settled(native, words)``: the rule in
     the words that tickets have at the destination, and why not; ``provided(need)``: the record that fills a need, as
-    (kind, id, fields), or why there is none; ``CARRIED_AS``: kinds of rules to the kinds that carry them, in
+    (kind, id, fields), or why there is none; ``FILTERS = True``: its rules filter mail;
+    ``CARRIED_AS``: kinds of rules to the kinds that carry them, in
     the vendor's own words, to another account of the same vendor.
     """
 

@@ -72,7 +72,11 @@ class Follow(Node):
 
 
 class Verb(Node):
-    """An action that is one word: delete, mute, snooze … with the vendor's own values."""
+    """An action that is one word: delete, mute, snooze … with the vendor's own values.
+
+    A mail filter's: keep, discard, stop, fileinto and copyinto (a folder, ``/`` between its levels), redirect and
+    copyto (an address), reject (what the sender is told), addflag, setflag, removeflag (flags).
+    """
 
     type: Literal["verb"] = "verb"
     word: str
@@ -170,7 +174,7 @@ class PassPolicy(Node):
     action_order: Literal["author", "phases"] = "author"
 
 
-Kind = Literal["trigger", "timed", "macro", "view", "sla", "schedule", "form"]
+Kind = Literal["trigger", "timed", "macro", "view", "sla", "schedule", "form", "filter"]
 
 
 class Rule(Node):

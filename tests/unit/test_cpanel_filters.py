@@ -32,6 +32,9 @@ def valid(script: str) -> bool:
 @pytest.mark.parametrize("val", ["x", '"; discard; #', "\\", "a*b?", "grün\r\n.", "'"])
 def test_whatever_a_rule_asks_for_is_one_text_of_a_valid_script(part: str, match: str, val: str) -> None:
     found = translated([one(rule(part, match, val), actions=[{"action": "save", "dest": "/dev/null"}])], ANN)
+    if part.startswith("foranyaddress") and "not" in match:  # one of them is not: nobody but Exim asks so
+        assert [name for name, _ in found.left] == ["f"]
+        return
     assert found.left == []
     assert valid(found.script), found.script
     assert found.script.count("discard;") == 1 + val.count("discard;")
