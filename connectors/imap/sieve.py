@@ -1,4 +1,4 @@
-"""Sieve scripts of one mailbox by ManageSieve (RFC 5804). The only module that imports sievelib."""
+"""Sieve scripts of one mailbox by ManageSieve (RFC 5804). ``rules/reading.py`` parses them."""
 
 from __future__ import annotations
 
