@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -94,8 +94,8 @@ class Translator:
             else:
                 does, why = self._as_text(kind_name, one)
             parts = one.natives if not does and self._written(kind_name) else [None]
-            ordered = bool(getattr(to, "NAMES_ORDER", False))
-            called = [json.loads(native).get("name") if native and ordered else None for native in parts]
+            ordered = str(getattr(to, "NAMES_ORDER", ""))
+            called = [json.loads(native).get(ordered) if native and ordered else None for native in parts]
             lines += [[kind_name, one.id, part, native, called[part], does, why] for part, native in enumerate(parts)]
             found += [
                 [kind_name, one.id, each.verdict, each.place, each.what, each.note, each.click, made.waits]
@@ -233,7 +233,27 @@ class Translator:
                     one = provide(need)
                     if not isinstance(one, str) and one[0] in self.kinds.kinds:
                         _told_apart(found, Setup(kind=one[0], id=one[1], fields=one[2]))
-        return tuple(found.values())
+        return (*found.values(), *self._brought())
+
+    def _brought(self) -> Iterator[Setup]:
+        """Yield the statuses that the overlay moves tickets into and the destination does not have."""
+        write, way = self.manifest.write("status"), spoken(self.mapping, "trigger")
+        to = find(way.dialect) if way else None
+        everybodys = getattr(to, "EVERYBODYS", None)
+        if everybodys is None or write is None or write.create is None:
+            return
+        verbs = [one.fields["status"] for one in self.mapping.kinds["ticket"] if "status" in one.fields]
+        ours: dict[int, str] = {}
+        for word_, code in verbs[0].back().items():
+            if isinstance(code, int) and str(code) not in everybodys:
+                ours.setdefault(code, word_)
+        there = "SELECT id FROM found.status WHERE id NOT IN (SELECT target FROM plan.known WHERE kind = 'status')"
+        held = {row[0] for row in self.stage.rows(there)} if "status" in self.stage.tables_of("found") else set()
+        for code, word_ in sorted(ours.items()):
+            if str(code) not in held:
+                named = getattr(to, "ADDED_STATUSES", {}).get(word_, (word_.replace("_", " ").capitalize(), ""))[0]
+                fields: dict[str, Any] = {"name": named, "category": word_, "code": code}
+                yield Setup(kind="status", id=f"needed:status:{code}", fields=fields)
 
     def _hopeless(self, one: Made, *, exact: bool) -> tuple[str, str]:
         """Return what is done with a rule that is not written whatever else arrives, and why."""
@@ -276,10 +296,22 @@ class Translator:
         open_ = [(kind, id) for kind, id in dict.fromkeys(OPEN.findall(whole)) if kind not in known]
         open_ = [(kind, id) for kind, id in open_ if kind != "status" or id not in there]
         missing += [f"{kind.replace('_', ' ')} {id}" for kind, id in open_]
+        if trees := [id for kind, id in marks(whole) if kind == "custom_field" and id in self._trees()]:
+            return (
+                "manual",
+                f"it asks for one level of the dependent field {trees[0]}, which is one field of whole paths",
+            )
         if missing:
             more = f" and {len(missing) - FEW} more" if len(missing) > FEW else ""
             return "manual", f"it names what is not written: {', '.join(missing[:FEW])}{more}"
         return "", ""
+
+    def _trees(self) -> set[str]:
+        """Return the dependent fields, as rules name them."""
+        if "custom_field" not in self.stage.tables_of("canonical"):
+            return set()
+        sql = "SELECT applies_to || ':' || key FROM canonical.custom_field WHERE levels > 1"
+        return {row[0] for row in self.stage.rows(sql)}
 
     def _without_webhooks(self, rule: Rule) -> Rule:
         """Return the rule with the address of a webhook in it, where the destination keeps no webhooks of their own."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from migrator.rules.natives import field_name
 from migrator.rules.references import is_mark
-from migrator.rules.rule import PassPolicy
+from migrator.rules.rule import ClockPolicy, PassPolicy
 
 TITLE = "Freshdesk"
 NUMBERED = True
@@ -21,6 +21,8 @@ OF_ACCOUNT = ("escalation",)  # options that name people of the account
 ITS_OWN = ("is_default", "outdated")  # options in which the account speaks of itself
 # A setting chooses between the first match and all matches for creation rules; read it before a rule set is judged.
 POLICY = PassPolicy(order="position", visibility="current", changes="original", cascade="none")
+# Once an hour, in their order, each seeing what an earlier one changed; only tickets updated in the last 30 days.
+CLOCK = ClockPolicy(order="position", within_days=30)
 CREATION, TIMED, UPDATE = 1, 3, 4  # rule_type
 
 FIELDS: dict[tuple[str, str], str] = {  # (resource_type, field_name) to ours
@@ -55,6 +57,7 @@ REFERS = {
 # into them by an overlay, since mappings/vendors/freshdesk.yaml makes new ones open and those on hold pending.
 ADDED_STATUSES = {"new": ("New", "open"), "hold": ("On hold", "pending")}  # ours to (name, what it is without)
 STATUSES = {"2": "open", "3": "pending", "4": "solved", "5": "closed"}
+EVERYBODYS = tuple(STATUSES)  # numbers that every account has
 STATUSES |= {f"<status:{name}>": ours for ours, (name, _) in ADDED_STATUSES.items()}
 STATUS_CODES: dict[str, int | str] = {"open": 2, "pending": 3, "solved": 4, "closed": 5}
 STATUS_CODES |= {ours: f"<status:{name}>" for ours, (name, _) in ADDED_STATUSES.items()}

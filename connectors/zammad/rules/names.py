@@ -9,16 +9,19 @@ from __future__ import annotations
 import re
 
 from migrator.rules.natives import field_name
-from migrator.rules.rule import PassPolicy
+from migrator.rules.rule import ClockPolicy, PassPolicy
 
 TITLE = "Zammad"
-NAMES_ORDER = True  # rules run in the order of their names: the place stands in the name
+NAMES_ORDER = "name"  # rules run in the order of their names: the place stands in the name
 NUMBERED = True  # ids stand in rules as numbers; where text is asked for, a number does as well
 # What a rule says by its name, and the connector by its id: ``<state:open>``.
 LOOKED_UP = ("state", "priority", "article_type", "article_sender", "role", "calendar")
 # One pass in the order of lower(name); each sees the records as they are now and the changes that set the pass off;
 # ticket_trigger_recursive is off unless somebody switched it on.
 POLICY = PassPolicy(order="name", visibility="current", changes="original", cascade="none", action_order="phases")
+# Jobs are written to run hourly; one takes at most 2,000 tickets in a run (admin documentation, Scheduler). That what
+# they change sets off triggers is assumed.
+CLOCK = ClockPolicy(order="none", most=2000, sets_off=True)
 
 ATTRIBUTES: dict[str, str] = {  # theirs to ours
     "ticket.state_id": "ticket.status",
