@@ -132,7 +132,8 @@ class Call(Document):
     ``{ids}`` those of a batch.
 
     ``many``: records one call may carry, as a list. ``job``: the vendor only promises, and ``jobs`` tells how it went.
-    ``wrap``: the key the payload goes under. ``body``: a named function of ``hooks.py`` that shapes it first.
+    ``wrap``: the key the payload goes under. ``body``: a named function of ``hooks.py`` that shapes it first;
+    ``prepare``: one that needs to look something up for that, of (client, payload).
     ``id``/``key``: where the answer holds the new record's id and its own name; ``answer``: a named function of
     ``hooks.py`` that finds the written record in the answer. ``headers``: sent along, filled like the path.
     """
@@ -145,6 +146,7 @@ class Call(Document):
     id: str = "id"
     key: str | None = None
     body: str | None = None
+    prepare: str | None = None
     answer: str | None = None
     headers: dict[str, str] = {}
 
@@ -225,7 +227,8 @@ class Keep(Document):
     reference is written only where a record of that kind has it as ``this`` and our own ``other`` as ``other``.
     ``same_as``: a reference is written only where that field of the record another one names is the same.
     ``fits``: a reference is written only where that record agrees with another field of ours.
-    ``matches``: a text is written only where the whole of it is like this.
+    ``matches``: a text is written only where the whole of it is like this. ``seen_by``: what people changed of these
+    bytes is seen by this field; where the source does not tell it, a change is left to a person.
     ``loss``/``because``: how a difference is named in the report, and why.
     """
 
@@ -245,6 +248,7 @@ class Keep(Document):
     same_as: tuple[str, str] | None = None
     fits: Fits | None = None
     matches: str = ""
+    seen_by: str = ""
     bare: Flag = False
     type_max: dict[str, int] = {}
     only_with: dict[str, tuple[str, ...]] = {}

@@ -14,7 +14,8 @@ import msgspec
 
 from migrator.connector import Cursor, Page, Raw
 from migrator.declarative import Declarative, noted, split
-from migrator.errors import AbsentError, InputError, TruncatedError
+from migrator.errors import AbsentError, InputError, RefusedError, TruncatedError
+from migrator.http import Client
 from migrator.manifest import Stream
 
 from .connection import Connection
@@ -298,6 +299,19 @@ def canned_responses(source: Declarative, stream: str, start: Cursor | None, par
         return [replace(r, body=source.client.read(f"/canned_responses/{r.id}").content) for r in listed]
 
     yield from source.children(stream, start, parents, texts)
+
+
+def canned_response(client: Client, payload: Native) -> Native:
+    """Return the body of ``POST /canned_responses``: it lies in a folder that is everybody's, or its groups'.
+
+    Raises RefusedError where the account has none: a folder is nobody's to make who was not asked.
+    """
+    folders = [one for one in client.read("/canned_response_folders").json() if not one.get("personal")]
+    if not folders:
+        raise RefusedError("there is no folder for canned responses that all may use: make one, then retry")
+    groups = payload.get("group_ids") or []
+    folder = min(folders, key=lambda one: int(one["id"]))
+    return {**payload, "folder_id": folder["id"], "visibility": 2 if groups else 0}
 
 
 def automation(payload: Native) -> Native:

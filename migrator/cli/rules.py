@@ -85,6 +85,8 @@ def _say_replayed(found: dict[str, Any]) -> None:
         return clipped(str(value or "nothing"), 80)
 
     say(f"replayed: {found['updates']:,} updates of {found['tickets']:,} tickets; {found['differ']:,} end otherwise")
+    if found["timed"]:
+        say(f"  {len(found['timed']):,} of the rules run by the clock, up to the last update in the file")
     for rule in found["rules"]:
         if rule["missed"] or rule["extra"]:
             acts = (

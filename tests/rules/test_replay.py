@@ -44,6 +44,7 @@ def moment(one: Happened, *, none: str | None = None) -> Moment:
     names = ("status", "priority", "type", "group", "assignee", "requester", "subject")
     values = {f"ticket.{name}": one[name] for name in names}
     values["ticket.priority"] = one["priority"] or none
+    values["ticket.people"] = f"{one['assignee'] or '1'}={one['requester']}"  # as Zammad's helper trigger leaves it
     values["comment.public"] = None if one["comment"] is None else str(one["comment"]["public"]).lower()
     before = {f"ticket.{name}": was for name, was in one["before"].items()}
     if "ticket.priority" in before:
