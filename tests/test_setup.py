@@ -279,7 +279,7 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
     seed(new, "products", [{"id": 77, "name": "boats", "description": "", **AT}] if brought else [])
     if brought:
         nora = {"id": 88, "contact": {"name": "Nora", "email": "nora@desk.example"}, "role_ids": []}
-        seed(new, "agents", [{**nora, "type": "support_agent", **AT}])
+        seed(new, "agents", [{**nora, "type": "support_agent", "occasional": False, **AT}])
         status = {"values": {"6": "new", "7": "hold"}, "write": {"new": 6, "hold": 7}}
         overlay = {"overlay": {"freshdesk": {"ticket": {"status": status}}}}
         overlay["narrow"] = [{"field": "Hull number", "type": "integer"}]
