@@ -36,6 +36,10 @@ def explain(
         Path | None,
         typer.Option("--history", metavar="FILE", help="Replay it under both rule sets.", show_default=False),
     ] = None,
+    drafts: Annotated[
+        Path | None,
+        typer.Option("--drafts", metavar="FOLDER", help="Where files for the new server go.", show_default=False),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show each rule of a vendor's JSON export beside its translation, with a verdict, and write a page."""
@@ -44,6 +48,10 @@ def explain(
 
     data = customizations.explain(file, source, destination, workspace, history=history)
     output.write_text(rules_html(data), encoding="utf-8")
+    if drafts is not None:
+        drafts.mkdir(parents=True, exist_ok=True)
+        for name, text in data["files"].items():
+            (drafts / name).write_text(text, encoding="utf-8")
     if as_json:
         show_json({key: value for key, value in data.items() if key != "kinds"})
         return
@@ -54,6 +62,10 @@ def explain(
     say(customizations.summary(data))
     if data["request"]:
         say(f"some rules cannot be read from {data['source']}; the page has a letter that asks for their export")
+    for name in data["files"] if drafts is not None else ():
+        say(f"for a person to put on {data['destination']}'s machine: {drafts / name}")
+    if data["files"] and drafts is None:
+        say(f"{len(data['files'])} files for {data['destination']}'s machine can be written: --drafts FOLDER")
     say(f"page: {output}")
 
 

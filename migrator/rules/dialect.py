@@ -34,7 +34,8 @@ class Dialect(Protocol):
     the words that tickets have at the destination, and why not; ``provided(need)``: the record that fills a need, as
     (kind, id, fields), or why there is none; ``CARRIED_AS``: kinds of rules to the kinds that carry them, in
     the vendor's own words, to another account of the same vendor; ``CLOCK``: the ``ClockPolicy`` of its rules by the
-    clock; ``calendar(document)``: the working hours a file of rules tells of, a ``clock.Calendar`` or None.
+    clock; ``calendar(document)``: the working hours a file of rules tells of, a ``clock.Calendar`` or None;
+    ``files(translations)``: what a person puts on the vendor's own machine, as {name: text}.
     """
 
     TITLE: str

@@ -7,11 +7,12 @@ from typing import Any
 
 from migrator.rules.rule import Kind
 
+from .agreements import files
 from .names import ITS_OWN, POLICY, TITLE
 from .reading import rule as read
 from .writing import rule as write
 
-__all__ = ["CARRIED_AS", "ITS_OWN", "POLICY", "TITLE", "listed", "read", "write"]
+__all__ = ["CARRIED_AS", "ITS_OWN", "POLICY", "TITLE", "files", "listed", "read", "write"]
 CARRIED_AS = {"trigger": "script", "view": "saved_query"}  # decision 0026: to another Request Tracker in its own words
 
 
