@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from migrator.cli.common import AsJson, app, console, say, show_json
+from migrator.cli.common import AsJson, Workspace, app, console, opened, say, show_json
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+    from migrator.oracle import Asked
 
 group = typer.Typer(
     help="Rules, macros, SLA policies and views of one vendor, explained in another's words.",
@@ -67,6 +69,44 @@ def explain(
     if data["files"] and drafts is None:
         say(f"{len(data['files'])} files for {data['destination']}'s machine can be written: --drafts FOLDER")
     say(f"page: {output}")
+
+
+@group.command()
+def ask(workspace: Workspace = Path(), as_json: AsJson = False) -> None:
+    """Ask the source itself which tickets its rules take, and hold that against our reading of them."""
+    from migrator import oracle
+    from migrator.errors import InputError
+    from migrator.stage import Stage
+
+    steps = opened(workspace)
+    source = steps.project.source.connector
+    if not steps.workspace.stage.is_file():
+        raise InputError("nothing is staged", file=str(steps.workspace.stage), remedy="`migrator extract` first")
+    with Stage(steps.workspace.stage, read_only=True) as stage:
+        found = oracle.asked(stage, source, steps.source().client)
+    if found is None:
+        raise InputError(f"{source.manifest.title} cannot be asked, or has no staged rules", remedy="Zendesk can")
+    if as_json:
+        show_json([vars(one) for one in found])
+    else:
+        for one in found:
+            _say_asked(one)
+        say(oracle.summary(found))
+    if not all(one.agrees for one in found):
+        raise typer.Exit(1)
+
+
+def _say_asked(one: Asked) -> None:
+    """Print what came of a rule: that it was not asked, or the tickets on which the vendor and we differ."""
+    from migrator.oracle import FEW
+    from migrator.wording import clipped
+
+    label = f"{one.kind} {clipped(one.name, 80)}"
+    if one.why:
+        say(f"  {label}: not asked; {clipped(one.why, 200)}")
+    for what, some in (("only the vendor", one.missed), ("only our reading", one.extra)):
+        if some:
+            say(f"! {label}: {what} takes {len(some)} tickets: {', '.join(some[:FEW])}")
 
 
 @group.command()
