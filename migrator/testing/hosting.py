@@ -113,6 +113,10 @@ def archive(path: Path, mails: Sequence[Mail], data: MariaDB) -> Path:
         name = f"{box}/cur/{one.at}.M{number}P1.old,S={len(one.body)}:2,{letters}"
         held[name] = (one.body, one.at)
     with tarfile.open(path, "w:gz", compresslevel=1) as packed:
+        for folder in ("public_html", "public_html/cache"):
+            info = tarfile.TarInfo(f"cpmove-{acme.LOGIN}/homedir/{folder}")
+            info.type, info.mode, info.mtime = tarfile.DIRTYPE, 0o755, AT
+            packed.addfile(info)
         for name, (body, at) in held.items():
             info = tarfile.TarInfo(f"cpmove-{acme.LOGIN}/{name}")
             info.size, info.mtime, info.mode = len(body), at, 0o644
