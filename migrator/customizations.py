@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,22 @@ from migrator.errors import InputError
 from migrator.manifest import Manifest
 from migrator.project import Workspace
 from migrator.registry import Connector
+from migrator.rules.clock import Calendar, folded, lives, told
 from migrator.rules.conditions import All, Condition, leaves
 from migrator.rules.dialect import Dialect, sequence
-from migrator.rules.records import native_rule, parsed, translated
+from migrator.rules.records import native_rule, parsed, translate, translated
 from migrator.rules.references import REFERS, bare, marks, named
-from migrator.rules.replay import replayed, sides
+from migrator.rules.replay import replayed, runs
 from migrator.rules.request import export_request
 from migrator.rules.rule import Hook, Kind, Rule
+from migrator.rules.sets import sides
 from migrator.rules.sql import Agreement, Moved, agreements, counts, examples
 from migrator.rules.verdicts import MEANINGS, WORST, Translation
 from migrator.rules.words import leaf_words, rule_lines
 from migrator.seals import SEALED
 from migrator.settings import planned
 from migrator.stage import Stage
-from migrator.translate import added_statuses, field_id, translate
+from migrator.translate import added_statuses, field_id
 
 KINDS = {
     "trigger": "Triggers",
@@ -97,8 +100,10 @@ def explain(
     counted = _compared(workspace, made, back) if workspace else [None] * len(made)
     shown = [_shown(*parts) for parts in zip(made, back, counted, strict=True)]
     data = _page(file.name, old, new, shown, made, compared=workspace is not None)
-    played = None if history is None else _replayed(history, source, old, new, made)
-    return data | {"checked": check is not None, "replayed": played}
+    hours = getattr(old, "calendar", lambda document: None)(_document(file))
+    played = None if history is None else _replayed(history, source, old, new, made, hours)
+    files: dict[str, str] = getattr(new, "files", lambda made: {})(made)
+    return data | {"checked": check is not None, "replayed": played, "files": files}
 
 
 def of_account(workspace: Workspace, source: Connector, destination: Connector, account: str) -> dict[str, Any] | None:
@@ -248,8 +253,13 @@ def _checked(made: Translation, check: Any, kind: Kind, native: Native) -> Trans
     return replace(made, findings=made.findings + found)
 
 
-def _replayed(file: Path, vendor: str, old: Dialect, new: Dialect, made: Sequence[Translation]) -> dict[str, Any]:
-    """Return how tickets end under both rule sets, over the histories of a file. Raises InputError."""
+def _replayed(
+    file: Path, vendor: str, old: Dialect, new: Dialect, made: Sequence[Translation], calendar: Calendar | None
+) -> dict[str, Any]:
+    """Return how tickets end under both rule sets, over the histories of a file. Raises InputError.
+
+    Rules by the clock are played where every update tells when it was.
+    """
     listed = getattr(old, "histories", None)
     if listed is None:
         raise InputError(f"histories of {vendor} cannot be read", file=str(file), remedy="Zendesk's ticket audits can")
@@ -261,14 +271,22 @@ def _replayed(file: Path, vendor: str, old: Dialect, new: Dialect, made: Sequenc
     if not whole:
         remedy = "give all audits of a ticket, from the one that made it"
         raise InputError("holds no history that begins at the beginning", file=str(file), remedy=remedy)
-    live = [one for one in made if one.rule.kind == "trigger" and one.rule.active is not False]
+    dated = [one.at for history in whole for one in history.updates if one.at is not None]
+    ticks = len(dated) == sum(len(one.updates) for one in whole) and getattr(old, "CLOCK", None) is not None
+    kinds = ("trigger", "timed") if ticks else ("trigger",)
+    live = [one for one in made if one.rule.kind in kinds and one.rule.active is not False]
+    by_the_clock = sum(one.rule.kind == "timed" for one in live)
     keys = sorted(frozenset[str]().union(*(one.paths for one in whole)))
-    source, destination, lost = sides(old, new, live, keys)
+    anchors = told(calendar) if ticks else frozenset[str]()
+    source, destination, lost = sides(old, new, live, keys, anchors)
+    play = partial(lives, until=max(dated), calendar=calendar) if by_the_clock else runs
+    whole = [folded(one) for one in whole] if by_the_clock else whole
     return {
-        **replayed(whole, source, destination, keys),
+        **replayed(whole, source, destination, keys, play=play),
+        "timed": [name for name in dict.fromkeys(source.timed_of)],
         "left_out": [{"name": name, "why": why} for name, why in lost.items()],
         "from_middle": len(found) - len(whole),
-        "by_the_clock": sum(one.rule.kind == "timed" for one in made),
+        "by_the_clock": 0 if ticks else sum(one.rule.kind == "timed" for one in made),
     }
 
 

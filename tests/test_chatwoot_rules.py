@@ -64,10 +64,16 @@ def test_the_published_rules_arrive_as_predicted_and_off_and_are_switched_on(
     clock = Clock()
     new = desk(clock)
     policies = {"people_without_seat": "create"}
-    run = moved(tmp_path, rule_accounts.zendesk(clock), new, monkeypatch, policies=policies)
+    old = rule_accounts.zendesk(clock)
+    late = {**rule_accounts.schedule(2), "intervals": [{"start_time": 2000, "end_time": 2100}]}
+    registry.connector("zendesk").sandbox.seed(old, "schedules", [rule_accounts.schedule(1), late])
+    run = moved(tmp_path, old, new, monkeypatch, policies=policies)
     found = ends(run)
     assert sum(count for (_, action), count in found.items() if action == "create") == 30
     assert sum(found.values()) == 71
+    weeks = [one["name"] for one in new.store["inboxes"].values() if one["working_hours_enabled"]]
+    hours = {line["action"] for line in run.saved_plan()["dispositions"] if line["kind"] == "schedule"}
+    assert (weeks, hours) == (["Migrator"], {"create", "manual"})  # it has one week, and there are two schedules
     said = json.dumps([list(new.store[stream].values()) for stream in WRITTEN], ensure_ascii=False)
     assert "⟪" not in said
     assert "agent:" not in said
@@ -244,6 +250,11 @@ def test_to_another_chatwoot_nothing_is_lost_but_what_is_declared(
     assert {line for line in lost if line[1] not in ("active", "created_at", "updated_at")} == set()
     rules = {rule["name"]: rule for rule in new.store["automation_rules"].values()}
     (shop,) = (id for id, one in new.store["inboxes"].items() if one["name"] == "Shop")
+    week = new.store["inboxes"][shop]
+    assert (week["working_hours_enabled"], week["timezone"]) == (True, "Europe/Berlin")
+    assert [(day["closed_all_day"], day["open_hour"], day["open_minutes"]) for day in week["working_hours"]][1:3] == [
+        (False, 8, 30)
+    ] * 2
     (gold,) = (id for id, one in new.store["sla_policies"].items() if one["name"] == "Gold")
     (bea,) = (id for id, one in new.store["agents"].items() if one["email"] == "bea@desk.example")
     assert (AGENT, POLICY, INBOX) != (bea, gold, shop)

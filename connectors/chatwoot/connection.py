@@ -19,6 +19,7 @@ from migrator.errors import AbsentError, InputError, RefusedError, TruncatedErro
 from migrator.manifest import Stream
 
 from .hooks import automation_rules
+from .hours import Hours
 from .writing import AGENT, Desk
 
 PAGED = ("contacts", "companies", "conversations")
@@ -126,7 +127,14 @@ class Connection(Deliverer):
             return [self._made(unit)]
         if unit.action == "update" and unit.kind == "ticket":
             return [self.desk.change(unit)]
+        if unit.kind == "schedule":
+            return [self.hours.written(unit) if unit.action == "create" else self.hours.switched_off(unit)]
         return super().write([_plain(each) for each in units])
+
+    @cached_property
+    def hours(self) -> Hours:
+        """Return what writes working hours."""
+        return Hours(self.client)
 
     def _made(self, unit: Unit) -> Written:
         if unit.kind == "organization":
@@ -147,6 +155,8 @@ class Connection(Deliverer):
 
     def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
         """Look up what calls in doubt made, and finish units that were cut off between two calls."""
+        if units[0].action == "create" and units[0].kind == "schedule":
+            return [self.hours.found(unit) for unit in units]
         if units[0].action != "create" or units[0].kind not in SEVERAL:
             return super().find([_plain(unit) for unit in units], known)
         return [self._found(_plain(unit)) for unit in units]
@@ -181,7 +191,9 @@ class Connection(Deliverer):
         raise VendorError(f"Chatwoot finds no end of contacts like {identifier[:40]!r}")
 
     def complaint(self, kind: str, payload: Native) -> str | None:
-        """Return what this Chatwoot has against a record: only the enterprise edition knows SLA policies."""
+        """Return what this Chatwoot has against a record: one inbox has one week, one edition has SLA policies."""
+        if kind == "schedule":
+            return self.hours.complaint(payload)
         try:
             self.client.read("/sla_policies")
         except (AbsentError, RefusedError):

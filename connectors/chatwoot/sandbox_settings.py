@@ -86,6 +86,38 @@ def inbox(box: Sandbox, request: Request, id: int) -> Response:
     return rules.answer(rules.one(box, "inboxes", id))
 
 
+HOURS = ("open_hour", "open_minutes", "close_hour", "close_minutes")
+
+
+def _hours(day: Native, sent: Native) -> Native:
+    """Return a day with what was sent; refused in silence where the model does not take it (working_hour.rb)."""
+    made = {**day, **{name: sent[name] for name in (*HOURS, "closed_all_day", "open_all_day") if name in sent}}
+    if made["open_all_day"] and made["closed_all_day"]:
+        return day
+    if made["open_all_day"]:
+        made |= dict(zip(HOURS, (0, 0, 23, 59), strict=True))
+    if not made["closed_all_day"]:
+        held = [made[name] for name in HOURS]
+        if any(not isinstance(one, int) for one in held) or not (0 <= held[0] < 24 and 0 <= held[2] < 24):
+            return day
+        if not all(0 <= one < 60 for one in (held[1], held[3])) or held[:2] >= held[2:]:
+            return day
+    return made
+
+
+@routes("PATCH", f"{API}/inboxes/<int:id>")
+def update_inbox(box: Sandbox, request: Request, id: int) -> Response:
+    """Change an inbox, and the days of its week that are named."""
+    rules.need_admin(box)
+    record, params = rules.one(box, "inboxes", id), Params(request)
+    record |= {name: params.flag(name) for name in ("working_hours_enabled", "greeting_enabled") if name in params}
+    record |= {name: params.get(name) for name in ("name", "timezone", "out_of_office_message") if name in params}
+    sent = {one.get("day_of_week"): one for one in params.get("working_hours") or () if isinstance(one, dict)}
+    days = record.get("working_hours") or [_day(day) for day in range(7)]
+    record["working_hours"] = [_hours(one, sent.get(one["day_of_week"], {})) for one in days]
+    return rules.answer(record)
+
+
 @routes("DELETE", f"{API}/inboxes/<int:id>")
 def delete_inbox(box: Sandbox, request: Request, id: int) -> Response:
     """Delete an inbox, with its conversations."""

@@ -240,8 +240,8 @@ def _opening(unit: Unit) -> Native:
         status = "pending"  # until all is said
     body: Native = {
         "source_id": unit.key,
-        "inbox_id": _set_up(unit, INBOX),
-        "contact_id": at_path(wanted, "meta.sender.id") or _set_up(unit, NOBODY),
+        "inbox_id": set_up(unit, INBOX),
+        "contact_id": at_path(wanted, "meta.sender.id") or set_up(unit, NOBODY),
         "additional_attributes": wanted.get("additional_attributes") or {},
         "custom_attributes": wanted.get("custom_attributes") or {},
         "status": status,
@@ -251,7 +251,8 @@ def _opening(unit: Unit) -> Native:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def _set_up(unit: Unit, name: str) -> int:
+def set_up(unit: Unit, name: str) -> int:
+    """Return the number of a record that connector.yaml sets up. Raises RefusedError where it was not written."""
     if name not in unit.keys:
         raise RefusedError(
             f"{unit.kind} {unit.id}: {name}, which it needs, was not written; see the quarantine, then retry"

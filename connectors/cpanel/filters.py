@@ -45,8 +45,15 @@ class Translated:
     left: list[tuple[str, str]] = field(default_factory=list)  # (name, why)
 
 
-def translated(filters: Iterable[Native], address: str, spelling: Spelling | None = None) -> Translated:
-    """Return the filters of a mailbox, in their order, as one script: as far as the first that Sieve cannot say."""
+def translated(
+    filters: Iterable[Native],
+    address: str,
+    spelling: Spelling | None = None,
+    answer: tuple[str, set[str]] | None = None,
+) -> Translated:
+    """Return the filters of a mailbox, in their order, as one script: as far as the first that Sieve cannot say.
+    ``answer`` stands behind them.
+    """
     found, blocks, alone = Translated(), list[tuple[str, str]](), True
     for one in filters:
         name = str(one.get("filtername") or "(without a name)")
@@ -63,6 +70,9 @@ def translated(filters: Iterable[Native], address: str, spelling: Spelling | Non
         blocks.append((name, made.native[0]["script"]))
         found.requires |= set(made.native[0]["requires"])
         alone = alone and bool({"stop", "reject"} & set(does))
+    if answer:
+        blocks.append(("autoresponder", answer[0]))
+        found.requires |= answer[1]
     found.script = whole(blocks, found.requires)
     return found
 
@@ -108,14 +118,20 @@ def _against(made: Translation) -> str:
 
 
 def scripts(
-    mailbox: str, address: str, shared: Sequence[Native], own: Sequence[Native], spelling: Spelling
+    mailbox: str,
+    address: str,
+    shared: Sequence[Native],
+    own: Sequence[Native],
+    spelling: Spelling,
+    answer: tuple[str, set[str]] | None = None,
 ) -> list[Native]:
     """Return the records of a mailbox's filters: one script of those that act (the whole account's first),
-    one for each that is switched off, and one without a script for each that is left.
+    one for each that is switched off, and one without a script for each that is left. ``answer``: what stands behind
+    those that act, and what it needs.
     """
     listed = [*shared, *own]
-    acting = [one for one in listed if _on(one)]
-    found = translated(acting, address, spelling)
+    acting = [one for one in listed if on(one)]
+    found = translated(acting, address, spelling, answer)
     base: Native = {"mailbox": mailbox, "address": address}
     made: list[Native] = []
     if found.script:
@@ -125,7 +141,7 @@ def scripts(
     for name, why in found.left:
         made.append({**base, "name": f"{name}: {why}", "active": True, "filters": _named(acting, name)})
     for one in listed:
-        if not _on(one):
+        if not on(one):
             alone = translated([one], address, spelling)
             name = str(one.get("filtername") or "")
             why = f": {alone.left[0][1]}" if alone.left else ""
@@ -141,5 +157,6 @@ def _named(filters: Sequence[Native], name: str) -> list[Native]:
     return [one for one in filters if str(one.get("filtername") or "(without a name)") == name]
 
 
-def _on(one: Native) -> bool:
+def on(one: Native) -> bool:
+    """Tell whether a filter is switched on."""
     return str(one.get("enabled", 1)) not in ("0", "", "False")

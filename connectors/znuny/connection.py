@@ -14,7 +14,7 @@ from migrator.delivery import Deliverer
 from migrator.errors import AbsentError, InputError, MigratorError, RefusedError
 from migrator.manifest import Stream
 
-from . import catalogue, records, writing
+from . import catalogue, jobs, records, writing
 from .console import Console
 from .database import Database
 from .interface import AT_ONCE, Interface
@@ -59,7 +59,9 @@ class Connection(Deliverer):
     def listed(self, stream: str) -> list[Native]:
         """Return the records of a stream that is no list of tickets."""
         if not self.sees:
-            return self._told_by_tickets(stream)
+            return [] if stream == "jobs" else self._told_by_tickets(stream)
+        if stream == "jobs":
+            return jobs.listed(self)
         made: dict[str, tuple[str, Callable[[Native], Native]]] = {
             "agents": (records.AGENTS, records.agent),
             "contacts": (records.CONTACTS, records.contact),
@@ -320,6 +322,14 @@ class Connection(Deliverer):
     def field_types(self) -> dict[str, str]:
         """Return the type of every dynamic field, as it was when first asked for."""
         return self._types()
+
+    def complaint(self, kind: str, payload: Native) -> str | None:
+        """Return what a job names that is not there; asked while planning."""
+        return jobs.missing(self, payload) if kind == "automation" else None
+
+    def activate(self, unit: Unit, switch: str) -> None:
+        """Switch on a job; nothing else of Znuny's is written off."""
+        jobs.switched_on(self, unit)
 
     # ---- switches ---------------------------------------------------------------------------------------------------
 

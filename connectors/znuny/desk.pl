@@ -216,7 +216,47 @@ sub notifications {
     return forget( { types => ['NotificationEvent'] } );
 }
 
+# JobAdd makes a row for each value and does not say when one was refused: all of them, or none.
+sub job {
+    my ($Asked) = @_;
+    my $Agent = $Kernel::OM->Get('Kernel::System::GenericAgent');
+    my %Held  = $Agent->JobGet( Name => $Asked->{name} );
+    die "there is a job of that name\n" if %Held;
+    my $Handle = $Kernel::OM->Get('Kernel::System::DB')->Connect() or die "refused\n";
+    $Handle->begin_work() or die "refused\n";
+    my $Count = 0;
+    $Count += ref $_ ? @{$_} : 1 for values %{ $Asked->{data} };
+    my $Made = eval {
+        $Agent->JobAdd( Name => $Asked->{name}, Data => $Asked->{data}, UserID => $Root )
+            && one( 'SELECT COUNT(*) AS id FROM generic_agent_jobs WHERE job_name = ?', $Asked->{name} );
+    };
+    if ( !$Made || $Made != $Count || !$Handle->commit() ) {
+        $Handle->rollback();
+        forget( { types => ['GenericAgent'] } );
+        die "refused\n";
+    }
+    return forget( { types => ['GenericAgent'] } );
+}
+
+sub job_valid {
+    my ($Asked) = @_;
+    my $Valid = $Asked->{valid} ? 1 : 0;
+    $Kernel::OM->Get('Kernel::System::DB')->Do(
+        SQL  => q{UPDATE generic_agent_jobs SET job_value = ? WHERE job_name = ? AND job_key = 'Valid'},
+        Bind => [ \$Valid, \$Asked->{name} ],
+    ) or die "refused\n";
+    return forget( { types => ['GenericAgent'] } );
+}
+
+sub job_gone {
+    my ($Asked) = @_;
+    return $Kernel::OM->Get('Kernel::System::GenericAgent')->JobDelete( Name => $Asked->{name}, UserID => $Root );
+}
+
 my %Deeds = (
+    job           => \&job,
+    job_valid     => \&job_valid,
+    job_gone      => \&job_gone,
     rows          => \&rows,
     field         => \&field,
     queue         => \&queue,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from migrator.connector import Child, Native, Unit, Written
 from migrator.errors import RefusedError, UnknownOutcomeError
 
-from . import catalogue, records
+from . import catalogue, jobs, records
 from .database import File, Said
 
 if TYPE_CHECKING:
@@ -128,9 +128,12 @@ def _assigned(payload: Native) -> dict[str, int | None]:
 
 
 def deleted(desk: Connection, unit: Unit) -> Written:
-    """Take a ticket away, with all that hangs on it."""
+    """Take a ticket away, with all that hangs on it; or a job."""
     if desk.console is None:
         raise RefusedError("Znuny deletes tickets by its own Perl only: the channel console")
+    if unit.kind == "automation":
+        jobs.taken_away(desk, unit)
+        return Written(unit.there)
     if desk.rows("SELECT id FROM ticket WHERE id = %s", [int(unit.there)]):
         desk.console.ask("delete_ticket", id=int(unit.there))
     return Written(unit.there)
@@ -292,6 +295,8 @@ def added(desk: Connection, unit: Unit) -> Written:
     """Add a queue, a company, a customer, an agent or a dynamic field by Znuny's own Perl."""
     if desk.console is None:
         raise RefusedError(f"{unit.kind}: only Znuny's own Perl adds one: the channel console")
+    if unit.kind == "automation":
+        return jobs.added(desk, unit)
     deed, words = _deed(desk, unit)
     made = desk.console.ask(deed, **words)
     if deed == "linked":
@@ -372,6 +377,8 @@ def found(desk: Connection, unit: Unit) -> Written | None:
         return _found_article(desk, unit)
     if unit.kind == "ticket_link":
         return _linked(desk, unit)
+    if unit.kind == "automation":
+        return jobs.found(desk, unit)
     name = _field_name(unit) if unit.kind == "custom_field" else None
     known = name or (_login(unit) if unit.kind in ("contact", "agent") else unit.payload["name"])
     rows = desk.rows(KNOWN_BY[unit.kind], [known])

@@ -27,6 +27,7 @@ from migrator.rules.conditions import (
 )
 from migrator.rules.sql import plain_value, word_pattern
 
+BUSINESS = "business "  # stands before an anchor whose hours are working hours
 ORDERS = {"lt": -1, "le": -1, "gt": 1, "ge": 1}
 
 
@@ -34,7 +35,8 @@ ORDERS = {"lt": -1, "le": -1, "gt": 1, "ge": 1}
 class Moment:
     """A ticket as a rule sees it. ``values``: {path: text or None}; ``before``: of what changed, what it was.
 
-    ``events``: created or updated; commented, replied, noted … ``hours``: {anchor: hours since, None for never}.
+    ``events``: created or updated; commented, replied, noted … ``hours``: {anchor, or BUSINESS and
+    anchor: hours since, None for never}.
     """
 
     values: Mapping[str, str | None]
@@ -71,8 +73,10 @@ def holds(condition: Condition, moment: Moment) -> bool:
     return _leaf(condition, moment)
 
 
-def answered(leaf: Leaf, paths: frozenset[str]) -> bool:
-    """Say whether moments that hold these paths can answer a leaf."""
+def answered(leaf: Leaf, paths: frozenset[str], anchors: frozenset[str] = frozenset()) -> bool:
+    """Say whether moments that hold these paths, and the hours since these anchors, can answer a leaf."""
+    if isinstance(leaf, Elapsed):
+        return (BUSINESS if leaf.clock == "business" else "") + leaf.anchor in anchors
     if isinstance(leaf, Tags | Event):
         return True
     if isinstance(leaf, Same):
@@ -103,13 +107,17 @@ def _leaf(leaf: Leaf, moment: Moment) -> bool:
     if isinstance(leaf, Same):
         one, other = moment.value(leaf.path), moment.value(leaf.other)
         return leaf.null if one is None or other is None else (one == other) is not leaf.negated
-    if isinstance(leaf, Elapsed) and leaf.anchor in moment.hours:
-        hours = moment.hours[leaf.anchor]
+    if isinstance(leaf, Elapsed) and (key := _clock(leaf)) in moment.hours:
+        hours = moment.hours[key]
         if hours is None:
             return leaf.null
         whole = float(int(hours)) if leaf.op in ("eq", "ne") else hours
         return _ordered(whole, leaf.hours, leaf.op)
     raise LookupError(f"a ticket's history does not tell of {leaf.type}")
+
+
+def _clock(leaf: Elapsed) -> str:
+    return f"{BUSINESS}{leaf.anchor}" if leaf.clock == "business" else leaf.anchor
 
 
 def _changed(leaf: Changed, moment: Moment) -> bool:

@@ -1,25 +1,35 @@
 """Whole rule sets over what happened to tickets, each under its own vendor's way of running rules: what ends otherwise?
 
 A history is what people did, update by update; what rules did in it is left out and played again, once by the source's
-rules and once by their translations. Only rules that run on updates are played: those that run by the clock are not.
+rules and once by their translations. What runs by the clock is played by
+``clock``; here are the rules that wait for updates.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from migrator.rules.conditions import Condition, Days, Is, Lit, leaves, path
-from migrator.rules.dialect import Dialect
-from migrator.rules.meaning import Moment, answered, holds
-from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, PassPolicy, Rule, SetField, SetTags, Unread, Verb
-from migrator.rules.verdicts import Translation
+from migrator.rules.conditions import Days
+from migrator.rules.meaning import Moment, holds
+from migrator.rules.rule import (
+    Action,
+    ClockPolicy,
+    Comment,
+    Follow,
+    Hook,
+    Mail,
+    PassPolicy,
+    Rule,
+    SetField,
+    SetTags,
+    Unread,
+    Verb,
+)
 
 MOST_PASSES = 25  # of rules that set one another off without end
 EXAMPLES = 5
-# A value that every vendor knows, of what is not a plain text; low is a priority.
-PROBES = {"ticket.status": "open", "ticket.channel": "email", "ticket.type": "question"}
 Values = dict[str, str | None]
 
 
@@ -27,7 +37,7 @@ Values = dict[str, str | None]
 class Update:
     """What one person did at once. ``public``: whether the comment is (None: there is none). ``fired``: ids of rules.
 
-    ``before`` is what the account's history says of the values that changed; it is used for the first state only.
+    ``at``: when, in hours since 1970.
     """
 
     actor: str | None
@@ -37,6 +47,7 @@ class Update:
     public: bool | None = None
     text: str | None = None
     fired: frozenset[str] = frozenset()
+    at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,9 @@ class Side:
     of: tuple[str, ...]
     here: Mapping[str, Mapping[str | None, str | None]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)  # a path of the source to what it is with this vendor
+    timed: tuple[Rule, ...] = ()  # those that run by the clock, and whose translation each is
+    timed_of: tuple[str, ...] = ()
+    clock: ClockPolicy | None = None
 
     def key(self, key: str) -> str:
         """Return the path that a path of the source is with this vendor."""
@@ -93,21 +107,34 @@ class Run:
     fired: list[list[str]] = field(default_factory=list)  # for each update, rules in the order in which they acted
     sent: Counter[str] = field(default_factory=Counter)  # (rule, kind of message) joined, to how many
     endless: bool = False
+    now: float = 0.0  # in hours since 1970, where the clock is played
+    hours: Mapping[str, float | None] = field(default_factory=dict)  # as Moment has them
+    moments: list[tuple[float, str]] = field(default_factory=list)  # when which rule by the clock acted
+    dates: dict[str, float] = field(default_factory=dict)  # what rules set to a moment: {path: hours since 1970}
 
 
 def run(side: Side, history: History) -> Run:
     """Return what the rule set makes of a ticket's life."""
+    made = beginning(side, history)
+    for at in range(len(history.updates)):
+        played(side, made, history, at)
+    return made
+
+
+def beginning(side: Side, history: History) -> Run:
+    """Return a ticket before its first update."""
     values = {side.key(key): side.image(key, value) for key, value in history.values.items()}
     for key in {str(one.path) for rule in side.rules for one in rule.do if isinstance(one, SetField)}:
         of, _, past = key.partition(".before:")
         if past and history.values:  # a field that remembers is moved with what is remembered
             values[key] = values.get(f"{of}.{past}")
-    made = Run(dict(values), set(history.tags))
-    for at, update in enumerate(history.updates):
-        created = at == 0 and history.from_start
-        made.fired.append([])
-        _update(side, made, update, "created" if created else "updated")
-    return made
+    return Run(dict(values), set(history.tags))
+
+
+def played(side: Side, made: Run, history: History, at: int) -> None:
+    """Play one update, and the rules that wait for it."""
+    made.fired.append([])
+    _update(side, made, history.updates[at], "created" if at == 0 and history.from_start else "updated")
 
 
 def _update(side: Side, made: Run, update: Update, event: str) -> None:
@@ -118,7 +145,7 @@ def _update(side: Side, made: Run, update: Update, event: str) -> None:
     made.tags -= update.tags_removed
     if event == "created":
         before = {}  # a new ticket has changed nothing
-    _Pass(side, made, update, event, dict(before), before).go(0)
+    Pass(side, made, update, event, dict(before), before).go(0)
 
 
 def _put(made: Run, before: Values, key: str, value: str | None) -> bool:
@@ -131,7 +158,7 @@ def _put(made: Run, before: Values, key: str, value: str | None) -> bool:
 
 
 @dataclass
-class _Pass:
+class Pass:
     """The rules run over one update; ``original``: what the update changed, ``so_far``: and what rules did since."""
 
     side: Side
@@ -155,7 +182,9 @@ class _Pass:
         if update.public is not None:
             events |= {"commented", *(("replied",) if update.public else ("noted", "noted_private"))}
         changed = before if cumulative else self.original
-        return Moment(values, frozenset(self.made.tags), changed, frozenset(events), update.actor)
+        return Moment(
+            values, frozenset(self.made.tags), changed, frozenset(events), update.actor, hours=self.made.hours
+        )
 
     def go(self, depth: int) -> None:
         """Run the rules as the vendor does."""
@@ -179,8 +208,11 @@ class _Pass:
             if policy.restart or policy.cascade == "once_each":  # from the top, each once an update
                 waiting = [one for one in order if one not in done]
 
-    def act(self, at: int, depth: int) -> None:
-        """Do what a rule does; where changes of rules set rules off again, a pass of their own follows."""
+    def act(self, at: int, depth: int) -> bool | None:
+        """Do what a rule does; where changes of rules set rules off again, a pass of their own follows.
+
+        Return whether the comment that it writes is public, None where it writes none.
+        """
         rule, name = self.side.rules[at], self.side.of[at]
         if name:
             self.made.fired[-1].append(name)
@@ -193,9 +225,10 @@ class _Pass:
         if self.side.policy.cascade == "recursive" and (mine or said is not None):
             if depth >= MOST_PASSES:
                 self.made.endless = True
-                return
+                return said
             again = Update(actor=None, public=said)
-            _Pass(self.side, self.made, again, "updated", mine, dict(mine)).go(depth + 1)
+            Pass(self.side, self.made, again, "updated", mine, dict(mine)).go(depth + 1)
+        return said
 
     def _one(self, action: Action, moment: Moment, mine: Values, name: str) -> bool | None:
         """Do one action; return whether the comment that it writes is public, None where it writes none."""
@@ -203,6 +236,7 @@ class _Pass:
             value = action.value
             if isinstance(value, Days):
                 held: str | None = f"in {value.days:g} days"
+                self.made.dates[str(action.path)] = self.made.now + value.days * 24
             else:
                 held = None if value is None else moment.resolved(value)
             if str(action.path) != "comment.public":
@@ -218,103 +252,29 @@ class _Pass:
         return None
 
 
-def sides(
-    source: Dialect, destination: Dialect, made: Sequence[Translation], keys: Iterable[str]
-) -> tuple[Side, Side, dict[str, str]]:
-    """Return both rule sets, and which rules are in neither, with the reason: histories do not tell what they ask for.
+def runs(side: Side, histories: Sequence[History]) -> list[Run]:
+    """Return what the rule set makes of each ticket."""
+    return [run(side, history) for history in histories]
 
-    ``keys``: the paths of which the histories tell. A rule that cannot be written is missing at the destination.
+
+def replayed(
+    histories: Sequence[History],
+    source: Side,
+    destination: Side,
+    keys: Sequence[str],
+    *,
+    play: Callable[[Side, Sequence[History]], list[Run]] = runs,
+) -> dict[str, object]:
+    """Return where tickets end otherwise, which rules act on one side only, and which of the recorded acts were met.
+
+    ``play``: ``clock.lives`` where rules by the clock are among them.
     """
-    labels = _labels([one.rule.name for one in made])
-    keys = frozenset(keys)
-    there = _destination(destination, made, labels, keys)
-    told = {there.key(key) for key in keys} | {
-        str(a.path) for rule in there.rules for a in rule.do if isinstance(a, SetField)
-    }
-    asked = [*zip(labels, (one.rule.when for one in made), [keys] * len(labels), strict=True)]
-    asked += [(of, rule.when, frozenset(told)) for of, rule in zip(there.of, there.rules, strict=True)]
-    lost: dict[str, str] = {}
-    for label, when, known in asked:
-        if missing := _untold(when, known):
-            lost.setdefault(label, f"the histories do not tell: {', '.join(missing)}")
-    rules = tuple(one.rule for label, one in zip(labels, made, strict=True) if label not in lost)
-    here = Side(rules, source.POLICY, tuple(label for label in labels if label not in lost))
-    kept = [at for at, (of, rule) in enumerate(zip(there.of, there.rules, strict=True)) if _plays(of, rule, lost, told)]
-    played = Side(
-        tuple(there.rules[at] for at in kept),
-        there.policy,
-        tuple(there.of[at] for at in kept),
-        there.here,
-        there.names,
-    )
-    return here, played, {label: why for label, why in lost.items() if label}
-
-
-def _plays(of: str, rule: Rule, lost: Mapping[str, str], told: Iterable[str]) -> bool:
-    """Say whether a rule of the destination is played: a helper that cannot be followed is left out by itself."""
-    return of not in lost if of else not _untold(rule.when, frozenset(told))
-
-
-def _labels(names: Sequence[str]) -> list[str]:
-    """Return a name for each rule that no other has."""
-    seen: Counter[str] = Counter()
-    made = []
-    for name in names:
-        seen[name] += 1
-        made.append(name or "(no name)" if seen[name] == 1 else f"{name or '(no name)'} ({seen[name]})")
-    return made
-
-
-def _destination(dialect: Dialect, made: Sequence[Translation], labels: Sequence[str], keys: Iterable[str]) -> Side:
-    """Return the translations, and the helper rules they need, as the destination runs them."""
-    rules: list[Rule] = []
-    of: list[str] = []
-    written = [at for at, one in enumerate(made) if one.verdict not in ("untranslatable", "unreadable")]
-    helpers = {(need.kind, need.name): need for at in written for need in made[at].needs if need.native}
-    for (kind, _), need in helpers.items():
-        if kind in ("trigger", "automation", "scrip"):
-            rules.append(dialect.read(need.native or {}, "trigger"))
-            of.append("")
-    for at in written:
-        for native in made[at].native:
-            rules.append(dialect.read(native, "trigger"))
-            of.append(labels[at])
-    probes = {key: _probe(dialect, key) for key in keys}
-    here = {key: probe.moved.get(key, {}) for key, probe in probes.items()}
-    names = {key: _there(dialect, key, probe) for key, probe in probes.items()}
-    return Side(tuple(rules), dialect.POLICY, tuple(of), here, names)
-
-
-def _probe(dialect: Dialect, key: str) -> Translation:
-    """Return a rule that asks for one value of a path, in the vendor's words: it tells how the path is held there."""
-    probe = Is(path=path(key), values=(Lit(value=PROBES.get(key, "low")),))
-    act = SetTags(how="add", tags=("probe",))
-    return dialect.write(Rule(vendor="", kind="trigger", name="probe", when=probe, do=(act,)))
-
-
-def _there(dialect: Dialect, key: str, probe: Translation) -> str:
-    """Return the path as the vendor's own reader names it; the same where it has no such."""
-    for native in probe.native:
-        for leaf in leaves(dialect.read(native, "trigger").when):
-            if isinstance(leaf, Is) and leaf.values and str(leaf.path) != "actor.role":
-                return str(leaf.path)
-    return key
-
-
-def _untold(condition: Condition, known: frozenset[str]) -> list[str]:
-    """Return what a condition asks for that histories which tell of these paths do not tell."""
-    told = known | {"comment.public", "comment.body", "actor.role"}
-    asked = (leaf for leaf in leaves(condition) if not answered(leaf, told))
-    return list(dict.fromkeys(str(getattr(leaf, "path", leaf.type)) for leaf in asked))
-
-
-def replayed(histories: Sequence[History], source: Side, destination: Side, keys: Sequence[str]) -> dict[str, object]:
-    """Return where tickets end otherwise, which rules act on one side only, and which of the recorded acts were met."""
-    acts: dict[str, Counter[str]] = {name: Counter() for name in dict.fromkeys(source.of)}
-    ids = {rule.id: of for rule, of in zip(source.rules, source.of, strict=True) if rule.id}
+    rules, whose = (*source.rules, *source.timed), (*source.of, *source.timed_of)
+    carried = {*destination.of, *destination.timed_of}
+    acts: dict[str, Counter[str]] = {name: Counter() for name in dict.fromkeys(whose)}
+    ids = {rule.id: of for rule, of in zip(rules, whose, strict=True) if rule.id}
     differ, examples, endless, messages = 0, list[dict[str, object]](), 0, Counter[str]()
-    for history in histories:
-        one, other = run(source, history), run(destination, history)
+    for history, one, other in zip(histories, play(source, histories), play(destination, histories), strict=True):
         endless += other.endless and not one.endless
         fields = _differences(source, destination, one, other, keys)
         for at, update in enumerate(history.updates):
@@ -339,7 +299,7 @@ def replayed(histories: Sequence[History], source: Side, destination: Side, keys
         "examples": examples,
         "messages": dict(messages),
         "rules": [
-            {"name": name, "carried": name in destination.of, **{key: found[key] for key in COUNTED}}
+            {"name": name, "carried": name in carried, **{key: found[key] for key in COUNTED}}
             for name, found in acts.items()
         ],
     }

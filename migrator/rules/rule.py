@@ -174,6 +174,25 @@ class PassPolicy(Node):
     action_order: Literal["author", "phases"] = "author"
 
 
+class ClockPolicy(Node):
+    """How a vendor runs its rules by the clock.
+
+    ``whole``: time is counted in whole runs, from the first that saw what the count begins with. ``most``: tickets
+    that one rule takes in one run; ``acts``: times that such rules act on one ticket. ``skips``: statuses that are not
+    looked at; ``within_days``: nor tickets that were not changed for so long. ``sets_off``: whether what they change
+    sets off the rules that wait for updates.
+    """
+
+    order: Literal["position", "name", "none"]
+    minutes: int = 60  # between two runs
+    whole: bool = False
+    most: int | None = None
+    acts: int | None = None
+    skips: tuple[str, ...] = ()
+    within_days: int | None = None
+    sets_off: bool = False
+
+
 Kind = Literal["trigger", "timed", "macro", "view", "sla", "schedule", "form", "filter"]
 
 

@@ -44,6 +44,7 @@ def moment(one: Happened, *, none: str | None = None) -> Moment:
     names = ("status", "priority", "type", "group", "assignee", "requester", "subject")
     values = {f"ticket.{name}": one[name] for name in names}
     values["ticket.priority"] = one["priority"] or none
+    values["ticket.people"] = f"{one['assignee'] or '1'}={one['requester']}"  # as Zammad's helper trigger leaves it
     values["comment.public"] = None if one["comment"] is None else str(one["comment"]["public"]).lower()
     before = {f"ticket.{name}": was for name, was in one["before"].items()}
     if "ticket.priority" in before:
@@ -221,6 +222,18 @@ def explained(tmp_path: Path, natives: list[Native], history: list[Native], to: 
     assert "end otherwise" in rules_html(data)
     found: dict[str, Any] = data["replayed"]
     return found
+
+
+@pytest.mark.parametrize(("actor", "acts"), [("9", True), ("8", False)])
+def test_the_field_that_says_who_acted_is_played_with_the_automations_that_fill_it(actor: str, acts: bool) -> None:
+    reopened = rule(asks(("status", "value_previous", "solved"), ("assignee_id", "is_not", "current_user")))
+    made = FRESHDESK.write(ZENDESK.read(reopened, "trigger"))
+    natives = [need.native for need in made.needs if need.name.startswith("Acted by")]
+    solved = Update("8", {"ticket.assignee": "8", "ticket.status": "solved"})
+    found = played(FRESHDESK, [*natives, *made.native], life(solved, Update(actor, {"ticket.status": "open"})))
+    assert ("a rule" in found.fired[-1]) is acts
+    there = played(ZENDESK, [reopened], life(solved, Update(actor, {"ticket.status": "open"})))
+    assert ("a rule" in there.fired[-1]) is acts
 
 
 def test_a_set_of_rules_each_carried_exactly_can_end_in_another_ticket_and_it_is_said_which(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sievelib.parser import Parser
 
-from migrator.connectors.cpanel import names
 from migrator.connectors.cpanel.filters import Spelling, scripts, translated
+from migrator.connectors.panels import forwarders
 
 ANN = "ann@acme.example"
 SAVE, STOP = {"action": "save", "dest": "$home/mail/acme.example/ann/.Work.2024"}, {"action": "finish"}
@@ -95,11 +95,11 @@ def test_filters_of_the_whole_account_come_first_and_those_switched_off_apart() 
     ],
 )  # fmt: skip
 def test_a_forwarders_line_names_its_targets(text: str, targets: list[str]) -> None:
-    assert names.split_targets(text) == targets
+    assert forwarders.split_targets(text) == targets
 
 
 def test_a_target_that_is_the_address_itself_keeps_a_copy() -> None:
-    assert names.alias(ANN, "acme.example", [ANN, "x@y.example", "|/bin/x"]) == {
+    assert forwarders.alias(ANN, "acme.example", [ANN, "x@y.example", "|/bin/x"]) == {
         "id": ANN, "address": ANN, "domain": "acme.example", "destinations": ["x@y.example"], "other": "|/bin/x",
         "keep_copy": True,
     }  # fmt: skip

@@ -15,7 +15,7 @@ from migrator.rules.placeholders import translated
 from migrator.rules.rule import Action, Comment, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
 from migrator.rules.verdicts import Translation, Verdict
 
-from . import builtin, names, policies
+from . import builtin, hours, names, policies
 from .conditions import Conditions
 from .reading import VERBS
 
@@ -36,8 +36,7 @@ def rule(source: Rule) -> Translation:
     own = source.vendor == "chatwoot"
     book = Notebook(source, "chatwoot", click=CLICKS.get(source.kind, CLICK))
     if source.kind == "schedule":
-        book.add("rule", source.name, "untranslatable", "working hours belong to an inbox there")
-        return book.done()
+        return hours.week(source, book)
     if source.kind in ("timed", "trigger") and not own and builtin.by_itself(source, book):
         return book.done()
     if source.kind == "timed":

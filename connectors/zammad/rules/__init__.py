@@ -8,11 +8,12 @@ from typing import Any
 from migrator.rules.rule import Kind
 
 from .account import provided, settled
-from .names import LOOKED_UP, NAMES_ORDER, NUMBERED, POLICY, TITLE
+from .names import CLOCK, LOOKED_UP, NAMES_ORDER, NUMBERED, POLICY, TITLE
 from .reading import rule as read
 from .writing import rule as write
 
 __all__ = [
+    "CLOCK",
     "LOOKED_UP",
     "NAMES_ORDER",
     "NUMBERED",

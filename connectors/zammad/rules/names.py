@@ -9,16 +9,19 @@ from __future__ import annotations
 import re
 
 from migrator.rules.natives import field_name
-from migrator.rules.rule import PassPolicy
+from migrator.rules.rule import ClockPolicy, PassPolicy
 
 TITLE = "Zammad"
-NAMES_ORDER = True  # rules run in the order of their names: the place stands in the name
+NAMES_ORDER = "name"  # rules run in the order of their names: the place stands in the name
 NUMBERED = True  # ids stand in rules as numbers; where text is asked for, a number does as well
 # What a rule says by its name, and the connector by its id: ``<state:open>``.
 LOOKED_UP = ("state", "priority", "article_type", "article_sender", "role", "calendar")
 # One pass in the order of lower(name); each sees the records as they are now and the changes that set the pass off;
 # ticket_trigger_recursive is off unless somebody switched it on.
 POLICY = PassPolicy(order="name", visibility="current", changes="original", cascade="none", action_order="phases")
+# Jobs are written to run hourly; one takes at most 2,000 tickets in a run (admin documentation, Scheduler). That what
+# they change sets off triggers is assumed.
+CLOCK = ClockPolicy(order="none", most=2000, sets_off=True)
 
 ATTRIBUTES: dict[str, str] = {  # theirs to ours
     "ticket.state_id": "ticket.status",
@@ -183,6 +186,9 @@ METRICS = {
     "solution_time": "resolution",
 }
 METRIC_NAMES = {ours: theirs for theirs, ours in METRICS.items()}
+# The solution time: of each metric, the statuses beside new and open that it counts.
+CLOCKS = {"resolution": ("pending", "hold"), "requester_wait": ("hold",), "agent_work": ()}
+UNSOLVED = ("new", "open", "pending", "hold")
 
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 AROUND_THE_CLOCK = "around the clock"  # a calendar that is added for promises that count every hour
@@ -255,6 +261,13 @@ PLACEHOLDERS: dict[str, str] = {  # ours to theirs
     "comment.latest_html": "#{last_article.body_as_html}",
     "comment.latest_public": "#{last_external_article.body}",
     "comment.latest_public_html": "#{last_external_article.body_as_html}",
+}
+# In text modules: who puts one into a message has not changed the ticket yet.
+WRITER = {
+    "actor.name": "#{user.firstname} #{user.lastname}",
+    "actor.first_name": "#{user.firstname}",
+    "actor.email": "#{user.email}",
+    "actor.phone": "#{user.phone}",
 }
 MEANINGS = {
     theirs.removeprefix("#{").removesuffix("}"): ours

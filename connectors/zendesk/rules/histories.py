@@ -7,6 +7,7 @@ records of 2023 and 2024, and in the documents of the via object.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from migrator.rules.replay import History, Update
@@ -79,7 +80,16 @@ def update(audit: Native, *, created: bool) -> Update:
             changes["ticket.channel"] = channel
     author = audit.get("author_id")
     actor = None if author in (None, -1) else text(author)
-    return Update(actor, changes, frozenset(added), frozenset(removed), public, said, frozenset(fired - {""}))
+    at = _hours(audit.get("created_at"))
+    return Update(actor, changes, frozenset(added), frozenset(removed), public, said, frozenset(fired - {""}), at)
+
+
+def _hours(moment: Any) -> float | None:
+    """Return a moment in hours since 1970; None for what is no date."""
+    try:
+        return datetime.fromisoformat(str(moment)).timestamp() / 3600
+    except ValueError:
+        return None
 
 
 def _field(event: Native, side: str) -> tuple[str, str | None] | None:

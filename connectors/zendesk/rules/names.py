@@ -6,12 +6,16 @@ Sources: developer.zendesk.com conditions-reference and actions-reference, the p
 
 from __future__ import annotations
 
-from migrator.rules.rule import PassPolicy
+from migrator.rules.rule import ClockPolicy, PassPolicy
 
 TITLE = "Zendesk"
 # Checked first to last on every update; after one acts from the top again, each once an update (from experience,
 # not found in the documents).
 POLICY = PassPolicy(order="position", visibility="current", changes="cumulative", cascade="once_each", restart=True)
+# Once an hour, at a minute nobody tells; whole hours, counted from the first run that saw it begin; at most 1,000
+# tickets an hour for each automation, 100 updates of a ticket by automations; closed tickets are not looked at
+# (support.zendesk.com 4408832701850, 4408836495130, read 2026-11). That what they change sets off triggers is assumed.
+CLOCK = ClockPolicy(order="position", whole=True, most=1000, acts=100, skips=("closed",), sets_off=True)
 
 # field to (path, what a value that is an id refers to, or "" for plain values)
 FIELDS: dict[str, tuple[str, str]] = {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
-from migrator.rules.conditions import Elapsed, Is, Leaf, Lit, Ref, Value
+from migrator.rules.conditions import Elapsed, Is, Leaf, Lit, Opaque, Ref, Value
 from migrator.rules.normal_forms import TooLargeError, dnf
 from migrator.rules.notebook import Notebook
-from migrator.rules.rule import Action, Comment, Rule, SetField
+from migrator.rules.rule import Action, Comment, Rule, SetField, Unread
 from migrator.rules.template import Said, Template
 from migrator.rules.verdicts import Translation, Verdict
 
@@ -25,8 +26,8 @@ WHY = {
 }
 
 
-def rule(source: Rule) -> Translation:
-    """Return the rule as jobs; a job of Znuny's own comes back as it was."""
+def rule(source: Rule, *, apart: Collection[str] = tuple(names.ADDED_STATUSES)) -> Translation:
+    """Return the rule as jobs; a job of Znuny's own comes back as it was. ``apart``: added states that are there."""
     book = Notebook(source, "znuny", click=CLICK)
     own = source.vendor == "znuny"
     if source.kind != "timed":
@@ -42,11 +43,12 @@ def rule(source: Rule) -> Translation:
     except TooLargeError as err:
         book.add("when", "the whole condition", "untranslatable", f"an OR of too many alternatives: {err}")
         return book.done()
-    done = _done(book, own=own)
-    made = [_job(book, choice, own=own) for choice in choices]
+    done = _done(book, apart, own=own)
+    made = [_job(book, choice, apart, own=own) for choice in choices]
     book.split(len(made))
+    called = _ordered(book)
     jobs = [
-        {"Name": source.name if not at else f"{source.name} ({at + 1})", **asked, **done}
+        {"Name": called if not at else f"{called} ({at + 1})", **asked, **done}
         for at, asked in enumerate(job for job in made if job is not None)
     ]
     if own:
@@ -58,11 +60,20 @@ def rule(source: Rule) -> Translation:
     return book.done(*({**job, **valid, **names.EVERY_HOUR} for job in jobs))
 
 
-def _job(book: Notebook, leaves: tuple[Leaf, ...], *, own: bool) -> Native | None:
+def _ordered(book: Notebook) -> str:
+    """Return the name; where jobs run in an order, it stands in the name."""
+    source = book.rule
+    if source.position is None or source.vendor == "znuny":
+        return source.name
+    book.add("rule", f"position {source.position}", "equivalent", "Znuny runs jobs in the order of their names")
+    return f"{source.position:03d} {source.name}"
+
+
+def _job(book: Notebook, leaves: tuple[Leaf, ...], apart: Collection[str], *, own: bool) -> Native | None:
     """Return what one job asks, or None where it could ask for nothing of it: a job takes every ticket then."""
     job: Native = {}
     for leaf in leaves:
-        made, verdict, note = _leaf(book, leaf, own=own)
+        made, verdict, note = _leaf(book, leaf, apart, own=own)
         if any(key in job and not _both(job[key], made[key]) for key in made):
             made, verdict, note = {}, "untranslatable", "a job asks for it once only"
         book.leaf(leaf, verdict, note)
@@ -79,20 +90,22 @@ def _both(one: Any, other: Any) -> list[str]:
     return [each for each in one if each in other] if isinstance(one, list) else []
 
 
-def _leaf(book: Notebook, leaf: Leaf, *, own: bool) -> tuple[Native, Verdict, str]:
+def _leaf(book: Notebook, leaf: Leaf, apart: Collection[str], *, own: bool) -> tuple[Native, Verdict, str]:
     if isinstance(leaf, Elapsed):
         return _elapsed(leaf)
+    if isinstance(leaf, Opaque) and own and not leaf.negated:
+        return json.loads(leaf.text), "exact", ""
     at = str(getattr(leaf, "path", ""))
     if not isinstance(leaf, Is) or at not in names.LISTS:
         return {}, "untranslatable", "a job of the Generic Agent does not ask for this"
     verdict: Verdict = "exact"
     note = ""
-    tables = {"ticket.status": names.STATUS_TABLE, "ticket.priority": names.PRIORITY_TABLE}
+    tables = {"ticket.status": names.statuses(apart), "ticket.priority": names.PRIORITY_TABLE}
     if at in tables and not own:
         leaf, verdict, note = book.image(leaf, tables[at], at.partition(".")[2])
         if verdict == "untranslatable":
             return {}, verdict, note
-        if at == "ticket.status" and (added := _added(book, leaf)):
+        if at == "ticket.status" and (added := _added(book, leaf, apart)):
             verdict = verdict if verdict == "approximated" else "equivalent"
             note = "; ".join(filter(None, (note, added)))
     elif leaf.negated or leaf.null:
@@ -104,12 +117,12 @@ def _leaf(book: Notebook, leaf: Leaf, *, own: bool) -> tuple[Native, Verdict, st
     return {key: listed}, verdict, note
 
 
-def _added(book: Notebook, leaf: Is) -> str:
+def _added(book: Notebook, leaf: Is, apart: Collection[str]) -> str:
     """Note the states that are added, where a condition tells them from those they would be without."""
     words = {getattr(one, "value", "") for one in leaf.values}
     said = []
     for ours, (name, without) in names.ADDED_STATUSES.items():
-        if words & {ours, without}:
+        if ours in apart and words & {ours, without}:
             because = f"a state of its own, apart from {names.STATE_NAMES[without]}; move tickets into it: "
             book.need("status", name, f"{because}overlay.znuny.ticket.status")
             said.append(f"the state “{name}” is added there and tickets are moved into it")
@@ -155,11 +168,11 @@ def _pointed(job: Native) -> Native:
     return job
 
 
-def _done(book: Notebook, *, own: bool) -> Native:
+def _done(book: Notebook, apart: Collection[str], *, own: bool) -> Native:
     """Return what a job does; each thing once."""
     job: Native = {}
     for at, action in enumerate(book.rule.do):
-        made, verdict, note = _action(book, at, action, own=own)
+        made, verdict, note = _action(action, book, apart, own=own)
         if made.keys() & job.keys():
             made, verdict, note = {}, "untranslatable", "a job does it once only"
         book.action(at, verdict, note)
@@ -167,23 +180,27 @@ def _done(book: Notebook, *, own: bool) -> Native:
     return job
 
 
-def _action(book: Notebook, at: int, action: Action, *, own: bool) -> tuple[Native, Verdict, str]:
+def _action(action: Action, book: Notebook, apart: Collection[str], *, own: bool) -> tuple[Native, Verdict, str]:
     if isinstance(action, SetField) and str(action.path) in names.SETS:
-        return _set(book, action, own=own)
+        return _set(book, action, apart, own=own)
+    if isinstance(action, SetField) and str(action.path) == "comment.public":
+        return {}, "exact", ""  # the note beside it says whether it is
+    if isinstance(action, Unread) and own:
+        return json.loads(action.text), "exact", ""
     if isinstance(action, Comment) and (own or not action.public):
         return _note(action)
     return {}, "untranslatable", "no job does this by itself: write a module for the Generic Agent"
 
 
-def _set(book: Notebook, action: SetField, *, own: bool) -> tuple[Native, Verdict, str]:
+def _set(book: Notebook, action: SetField, apart: Collection[str], *, own: bool) -> tuple[Native, Verdict, str]:
     ours = str(action.path)
     held, verdict, note = action.value, "exact", ""
-    tables = {"ticket.status": names.STATUS_TABLE, "ticket.priority": names.PRIORITY_TABLE}
+    tables = {"ticket.status": names.statuses(apart), "ticket.priority": names.PRIORITY_TABLE}
     if ours in tables and not own:
         word, verdict, note = book.unset(ours, getattr(held, "value", None), tables[ours])
         held = Lit(value=str(word))
-        if ours == "ticket.status" and word in names.ADDED_STATUSES:
-            verdict, note = "equivalent", _added(book, Is(path=action.path, values=(held,)))
+        if ours == "ticket.status" and word in apart:
+            verdict, note = "equivalent", _added(book, Is(path=action.path, values=(held,)), apart)
     named = _named(names.LISTS[ours][1], held)
     if named is None or verdict == "untranslatable":
         return {}, "untranslatable", f"a job cannot set {ours} so"
@@ -194,6 +211,8 @@ def _note(action: Comment) -> tuple[Native, Verdict, str]:
     text, subject = _plain(action.body), _plain(action.subject) if action.subject else ""
     if text is None or subject is None:
         return {}, "untranslatable", "its placeholders have no counterpart in a job's note"
+    if max(len(text), len(subject)) > names.MOST_LETTERS:
+        return {}, "untranslatable", f"a job's note has {names.MOST_LETTERS} letters at most; write a module for more"
     made = {"NewNoteBody": text, **({"NewNoteSubject": subject} if action.subject else {})}
     return made | ({"NewNoteIsVisibleForCustomer": "1"} if action.public else {}), "exact", ""
 

@@ -54,6 +54,13 @@ for my $ID ($One, $Two) {
 }
 $Tickets->TicketPrioritySet(TicketID => $One, Priority => '5 very high', UserID => $Agent) or die;
 $Tickets->TicketOwnerSet(TicketID => $One, NewUserID => $Agent, UserID => 1) or die;
+my $Jobs = $Kernel::OM->Get('Kernel::System::GenericAgent');
+my %Close = (StateIDs => [4, 1], PriorityIDs => [3], QueueIDs => [1], OwnerIDs => [$Agent], NewStateID => 2, Valid => 1,
+    TimeSearchType => 'TimePoint', TicketCreateTimePoint => 2, TicketCreateTimePointFormat => 'day', CustomerID => '',
+    TicketCreateTimePointStart => 'Before', ScheduleHours => [7, 19], ScheduleMinutes => [0], ScheduleDays => [1]);
+$Jobs->JobAdd(Name => 'Close ~ old', UserID => 1, Data => \%Close) or die;
+$Jobs->JobAdd(Name => 'Locked ones', UserID => 1, Data => {%Close, LockIDs => [2]}) or die;
+$Jobs->JobAdd(Name => 'Runs a command', UserID => 1, Data => {%Close, NewCMD => '/bin/true'}) or die;
 $Tickets->HistoryAdd(TicketID => $One, HistoryType => 'Misc', Name => 'said by hand: ü', CreateUserID => $Agent);
 """
 CATALOGUE = """SELECT name, comments, valid_id FROM service ORDER BY 1"""
@@ -63,6 +70,8 @@ AGREED = """SELECT l.name, l.comments, first_response_time, first_response_notif
     FROM sla l JOIN service_sla m ON m.sla_id = l.id JOIN service s ON s.id = m.service_id ORDER BY s.name"""
 TICKETS = """SELECT t.title, s.name, l.name FROM ticket t LEFT JOIN service s ON s.id = t.service_id
     LEFT JOIN sla l ON l.id = t.sla_id WHERE t.id > 1 ORDER BY 1"""
+JOBS = """SELECT job_key, count(*) FROM generic_agent_jobs WHERE job_name = 'Close ~ old' AND job_value <> ''
+    GROUP BY 1 ORDER BY 1"""
 HISTORY = """SELECT t.title, w.name, h.name, u.login, h.create_time FROM ticket_history h
     JOIN ticket t ON t.id = h.ticket_id JOIN ticket_history_type w ON w.id = h.history_type_id
     JOIN users u ON u.id = h.create_by WHERE t.id > 1 AND h.article_id IS NULL ORDER BY 1, 2, 3, 4, 5"""
@@ -75,7 +84,7 @@ def rows(run: Steps, sql: str) -> list[tuple[Any, ...]]:
 
 def test_a_catalogue_and_histories_arrive_in_a_new_znuny_as_they_were(desk: Znuny, tmp_path: Path) -> None:
     desk.perl(SET_UP)
-    was = [desk.rows(sql) for sql in (CATALOGUE, ACCESS, AGREED, TICKETS)]
+    was = [desk.rows(sql) for sql in (CATALOGUE, ACCESS, AGREED, TICKETS, JOBS)]
     old = desk.rows(HISTORY)
     assert {what for _, what, *_ in old} >= {"NewTicket", "PriorityUpdate", "OwnerUpdate", "Misc"}
     run = moves.steps(tmp_path, moves.at_znuny(desk), moves.at_znuny(desk))
@@ -87,6 +96,7 @@ def test_a_catalogue_and_histories_arrive_in_a_new_znuny_as_they_were(desk: Znun
     assert plan.counts["service_access"] == 1
     assert {(loss.kind, loss.field) for loss in plan.losses} <= {
         ("service", "created_at"), ("service", "updated_at"), ("sla", "created_at"), ("sla", "updated_at"),
+        ("automation", "active"),
         ("contact", "created_at"), ("contact", "updated_at"), ("agent", "created_at"), ("agent", "updated_at"),
     }  # fmt: skip
     loaded = run.load(plan.digest)
@@ -94,7 +104,10 @@ def test_a_catalogue_and_histories_arrive_in_a_new_znuny_as_they_were(desk: Znun
     verified, differences = run.verify()
     assert differences == []
     assert verified.proven
-    assert [desk.rows(sql) for sql in (CATALOGUE, ACCESS, AGREED, TICKETS)] == was
+    assert [desk.rows(sql) for sql in (CATALOGUE, ACCESS, AGREED, TICKETS, JOBS)] == was
+    assert {(one.action, one.count) for one in plan.dispositions if one.kind == "automation"} == {
+        ("create", 1), ("manual", 1)
+    }  # fmt: skip
     now = desk.rows(HISTORY)
     assert all(now.count(line) >= old.count(line) for line in old)
     assert run.plan().units == 0
