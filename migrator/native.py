@@ -97,10 +97,10 @@ class _Writer:
             joined = f"array_to_string({items}, {quoted(verb.split)})" if verb.split else items
             joined = f"({items})[1]" if verb.one else joined
             expression = f"to_json({joined})"
-        elif spec.type == "timestamp" and verb.unix:
-            expression = f"to_json(CAST(epoch({column}) AS BIGINT))"
         elif spec.type == "timestamp":
-            expression = f"to_json(strftime({column}, '%Y-%m-%dT%H:%M:%SZ'))"
+            moment = f"date_trunc('day', {column})" if keep.whole_days else column
+            told = f"CAST(epoch({moment}) AS BIGINT)" if verb.unix else f"strftime({moment}, '%Y-%m-%dT%H:%M:%SZ')"
+            expression = f"to_json({told})"
         elif spec.type == "date":
             expression = f"to_json(CAST({column} AS VARCHAR))"
         elif spec.type == "html" and verb.preface and not verb.text:

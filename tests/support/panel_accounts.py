@@ -94,6 +94,7 @@ SUBSCRIPTION: dict[str, list[dict[str, Any]]] = {  # what a panel holds besides 
 def with_zone(stage: Stage, kinds: Kinds, workspace: Workspace) -> None:
     """Fill it with a zone, a sub domain, an alias and an FTP user too."""
     both = {kind: [*RECORDS.get(kind, ()), *SUBSCRIPTION.get(kind, ())] for kind in {*RECORDS, *SUBSCRIPTION}}
+    both["autoresponder"] = [{**one, "ends_at": "2026-07-14T12:30:00Z"} for one in both["autoresponder"]]
     both["alias"] = [{**one, "keep_copy": one["id"] == "alias-1"} for one in both["alias"]]
     made(stage, kinds, workspace, both)
 
