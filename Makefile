@@ -11,7 +11,7 @@ AS_INSTALLED := $(BIN)/python scripts/as_installed.py
 
 help:
 	@echo 'make demo   moves a help desk between two sandboxes and shows what was kept and what was lost'
-	@echo 'make demo-hosting   moves mail, files and zones of a hosting account between true servers on this machine'
+	@echo 'make demo-hosting   moves a whole hosting account (mail, files, zones, a database, a panel) between true servers on this machine'
 	@echo 'make test   formats, lint, types, layers, then every test'
 	@echo 'make test-light  the same without what needs Debian packages'
 	@echo 'make lint   the same without the tests'

@@ -109,7 +109,7 @@ def main(args: argparse.Namespace) -> None:
         new = dovecot.start(Path(made) / "new", users=users, quota="20G")
         try:
             fill(old.home(SOURCE), args.messages, args.large_mb)
-            runs: dict[str, list[Any]] = {"loop": [], "migrator": []}
+            runs: dict[str, list[Any]] = {"migrator": []} if args.alone else {"loop": [], "migrator": []}
             for n in range(args.repeat):
                 for who in runs:
                     user = f"{who}{n}@example.com"
@@ -129,21 +129,22 @@ def main(args: argparse.Namespace) -> None:
 
 def show(args: argparse.Namespace, runs: dict[str, list[Any]]) -> None:
     """Print the table and the aims."""
-    plain, mine = median(runs["loop"]), runs["migrator"]
+    plain, mine = None if args.alone else median(runs["loop"]), runs["migrator"]
     moved = median([one for one in mine if "verify" not in one.said["steps"]] or mine)
     seconds = sum(took for step, took in moved.said["steps"].items() if step != "verify")
     checked = mine[-1].said["steps"]["verify"]
-    peak, ratio = max(one.rss_mb for one in mine), seconds / plain.seconds
+    peak = max(one.rss_mb for one in mine)
     steps = ", ".join(f"{step} {took:.1f}" for step, took in moved.said["steps"].items())
     lines = [
-        ["plain loop of IMAPClient", f"{plain.seconds:.1f}", f"{plain.work_cpu:.1f}", f"{plain.rss_mb:.0f}", ""],
         ["migrator", f"{seconds:.1f}", f"{moved.work_cpu:.1f}", f"{peak:.0f}", steps],
         ["migrator, verify", f"{checked:.1f}", "", "", "every byte read back"],
     ]
-    aims = [
-        Aim("wall time against the loop", f"{RATIO} times", f"{ratio:.2f} times", ratio <= RATIO),
-        Aim("peak memory", f"under {FLAT_MB} MB", f"{peak:.0f} MB", peak < FLAT_MB),
-    ]
+    aims = [Aim("peak memory", f"under {FLAT_MB} MB", f"{peak:.0f} MB", peak < FLAT_MB)]
+    ratio = seconds / plain.seconds if plain else None
+    if plain and ratio:
+        said = ["plain loop of IMAPClient", f"{plain.seconds:.1f}", f"{plain.work_cpu:.1f}", f"{plain.rss_mb:.0f}", ""]
+        lines.insert(0, said)
+        aims.insert(0, Aim("wall time against the loop", f"{RATIO} times", f"{ratio:.2f} times", ratio <= RATIO))
     head = [f"{args.messages:,} messages, one of {args.large_mb} MB", "wall s", "CPU s", "peak MB", "steps, s"]
     publish(args, "Mail, Dovecot to Dovecot", table(head, lines), aims, {"runs": runs, "ratio": ratio})
 
@@ -152,6 +153,7 @@ if __name__ == "__main__":
     known = parser(__doc__)
     known.add_argument("--messages", type=int, default=20_000)
     known.add_argument("--large-mb", type=int, default=150, help="size of one message more; 0: none")
+    known.add_argument("--alone", action="store_true", help="migrator only: what a very large folder takes of memory")
     known.add_argument("--ports", type=int, nargs=2, help=argparse.SUPPRESS)
     known.add_argument("--user", help=argparse.SUPPRESS)
     known.add_argument("--verify", action="store_true", help=argparse.SUPPRESS)

@@ -25,6 +25,7 @@ from migrator.stage import Stage
 log = logging.getLogger(__name__)
 
 NOTES = 50  # of bytes that came, in one commit
+AT_ONCE = 20_000  # records whose addresses are in memory
 BUNDLE = 200  # records whose bytes are asked for in one call, where the source can
 HELD_BYTES = 2**20  # of one record, kept in memory until it is known whether the store has them
 Fetched = tuple[str, str | None, int | None, str | None]  # id, digest, bytes, what went wrong
@@ -80,24 +81,39 @@ def download(
                     continue
                 relation = f"{canonical}.{name(kind_name)}"
                 same = " AND b.url IS NOT DISTINCT FROM a.url" if field.versioned else ""
-                todo = stage.rows(
+                missing = (
                     f"SELECT id, url FROM {relation} a WHERE url IS NOT NULL AND NOT EXISTS "
-                    f"(SELECT 1 FROM blobs.{name(dataset)} b WHERE b.id = a.id AND b.digest IS NOT NULL{same}) "
-                    "ORDER BY length(id), id"
+                    f"(SELECT 1 FROM blobs.{name(dataset)} b WHERE b.id = a.id AND b.digest IS NOT NULL{same})"
                 )
-                urls = dict(todo)
-                giver = source.part(kind_name) if todo and isinstance(source, Joined) else source
-                hands = min(workers, getattr(giver, "workers", workers))
-                with ThreadPoolExecutor(hands) as pool, _noting(stage, dataset, giver) as note:
-                    for at, found in enumerate(_fetched(giver, workspace, todo, pool), 1):
-                        note((*found, urls[found[0]]))
-                        failed += found[1] is None
-                        progress(f"{kind_name} bytes", at)
+                before = 0
+                for todo in _pages(stage, missing):
+                    giver = source.part(kind_name) if isinstance(source, Joined) else source
+                    urls = dict(todo)
+                    hands = min(workers, getattr(giver, "workers", workers))
+                    with ThreadPoolExecutor(hands) as pool, _noting(stage, dataset, giver) as note:
+                        for at, found in enumerate(_fetched(giver, workspace, todo, pool), before + 1):
+                            note((*found, urls[found[0]]))
+                            failed += found[1] is None
+                            progress(f"{kind_name} bytes", at)
+                    before += len(todo)
                 stage.run(
                     f"UPDATE {relation} SET {name(label)} = b.digest FROM blobs.{name(dataset)} b "
                     f"WHERE b.id = {relation}.id AND b.digest IS NOT NULL"
                 )
     return failed
+
+
+def _pages(stage: Stage, missing: str) -> Iterator[list[tuple[str, str]]]:
+    """Yield the records whose bytes are not here, so many that they fit in memory; one that failed, once."""
+    after = ""
+    while rows := stage.rows(
+        f"SELECT id, url FROM ({missing}) WHERE (length(id), id) > (length(?), ?) ORDER BY length(id), id LIMIT ?",
+        after,
+        after,
+        AT_ONCE,
+    ):
+        yield rows
+        after = rows[-1][0]
 
 
 @contextmanager

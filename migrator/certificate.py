@@ -1,4 +1,4 @@
-"""The acceptance certificate: what was moved and what was not, in digests, signed. The only module that signs.
+"""The acceptance certificate: what was moved and what was not, in digests, signed.
 
 Every figure is computed from the stage and the ledger, so that ``check`` can compute it again. Nothing in it is a
 customer's text: records are held by digest. docs/certificate.md says how anybody checks one without this program.
@@ -6,42 +6,37 @@ customer's text: records are held by digest. docs/certificate.md says how anybod
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import heapq
 import json
-import os
 import re
-import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import migrator
+from migrator import signing
 from migrator.compile import name, quoted
 from migrator.errors import InputError, WorkspaceError
-from migrator.kinds import Field, Kinds
+from migrator.export import SIDES, Rows, digested, lines_of, opened, sorted_digest
+from migrator.kinds import Kinds
 from migrator.ledger import Ledger
 from migrator.losses import measure_losses
-from migrator.manifest import Manifest
-from migrator.mapping import Mapping
 from migrator.plan import digest, sign, signed_columns
-from migrator.project import Side, Workspace, secret
+from migrator.project import Side, Workspace
+from migrator.signing import canonical_json
 from migrator.stage import Stage
 from migrator.steps import Steps, now
-from migrator.verify import CANONICAL, Verified, compare, is_compared
+from migrator.verify import Verified, compare
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    pass
 
 FORMAT = "migrator certificate 1"
 FILE, KEY = "certificate.json", "certificate.key"
 DISPOSITIONS = ("created", "kept", "updated", "merged", "skipped", "manual", "quarantined", "pending")
-SIDES = {"source": "canonical", "predicted": "predicted", "read_back": CANONICAL}  # what a kind's digest is of
 STATED = ("made_at", "migrator", "public_key", "signature")  # nothing in the workspace tells these again
-HELD = 500_000  # row digests of one kind kept in memory while an export is read, about 33 MB
 SHOWN = 5  # faults of one sort that are named one by one
 MAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+")
 
@@ -95,7 +90,7 @@ def make(steps: Steps, key: str | None = None) -> Made:
             raise _stale(str(lacks[0]))
         found = _contents(steps, stage) | _judged(steps, stage, ledger)
         _still_holds(found, verification, stage, ledger)
-        signer, new_key = _signer(key, steps.workspace)
+        signer, new_key = signing.signer(key, steps.workspace.folder / KEY)
         certificate = found | {
             "format": FORMAT,
             "made_at": now(),
@@ -109,11 +104,6 @@ def make(steps: Steps, key: str | None = None) -> Made:
         _replace(file, canonical_json(certificate) + b"\n")
         ledger.note(found["plan"]["digest"], "certificate", now(), found["verdict"]["text"])
     return Made(certificate, file, new_key)
-
-
-def canonical_json(document: Any) -> bytes:
-    """Return the one way to write this document: keys sorted, no blanks, UTF-8."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _verification(steps: Steps) -> dict[str, Any]:
@@ -168,7 +158,7 @@ def _contents(steps: Steps, stage: Stage) -> Certificate:
         "plan": {"digest": digest(stage, kinds, files), "records": records.hexdigest()},
         "kinds": {
             kind_name: {
-                where: dict(zip(("records", "digest"), _digested(stage, _lines(side, where, kind_name)), strict=True))
+                where: dict(zip(("records", "digest"), digested(stage, lines_of(side, where, kind_name)), strict=True))
                 for where in SIDES
             }
             for kind_name in kinds.in_order()
@@ -327,139 +317,6 @@ def _lacking(steps: Steps, stage: Stage) -> list[Fault]:
     return faults
 
 
-# ---- records as lines, and digests ----------------------------------------------------------------------------------
-
-
-def _lines(side: Side, where: str, kind_name: str) -> str:
-    """Return the SELECT of (id, line) of a kind: each record as one line of JSON, keys sorted.
-
-    Of the source, every field that is not private; of the others, the fields that verify compares: the rest is the
-    vendor's own and changes by itself.
-    """
-    kinds, relation = side.connector.kinds, f"{SIDES[where]}.{name(kind_name)}"
-    fields = {label: spec for label, spec in kinds.kinds[kind_name].fields.items() if not spec.private}
-    if where == "source":
-        return f"SELECT id, {_line(kind_name, fields)} AS line FROM {relation}"
-    parts, variants = [], {variant.name: variant for variant in reversed(side.mapping.kinds.get(kind_name, ()))}
-    for variant in variants:
-        held = _held(side.connector.manifest, side.mapping, kind_name, variant)
-        some = {label: spec for label, spec in fields.items() if label in held}
-        parts.append((some, f"variant = {quoted(variant)}"))
-    known = ", ".join(quoted(variant) for variant in variants)
-    parts.append(({}, f"variant IS NULL OR variant NOT IN ({known})" if known else "TRUE"))
-    more = "_kind" if where == "predicted" else ""
-    return " UNION ALL ".join(
-        f"SELECT id, {_line(kind_name, some, more)} AS line FROM {relation} WHERE {test}" for some, test in parts
-    )
-
-
-def _held(manifest: Manifest, mapping: Mapping, kind_name: str, variant: str) -> set[str]:
-    """Return the fields that verify compares in records of this variant."""
-    write = manifest.write(kind_name, variant)
-    verbs = next((each.fields for each in mapping.kinds.get(kind_name, ()) if each.name == variant), {})
-    return {label for label in verbs if write and is_compared(Field(), write.fields.get(label))}
-
-
-def _line(kind_name: str, fields: dict[str, Field], source_kind: str = "") -> str:
-    values = ", ".join(f"{quoted(label)}, {_value(fields[label], name(label))}" for label in sorted(fields))
-    more = f", 'source_kind', {source_kind}" if source_kind else ""
-    return f"CAST(json_object('fields', json_object({values}), 'id', id, 'kind', {quoted(kind_name)}{more}) AS VARCHAR)"
-
-
-def _value(spec: Field, column: str) -> str:
-    """Return a column as JSON is to hold it; a number that is not whole as text, which every language writes alike."""
-    if spec.type == "timestamp":
-        return f"replace(CAST({column} AS VARCHAR), ' ', 'T') || 'Z'"
-    if spec.type in ("number", "date"):
-        return f"CAST({column} AS VARCHAR)"
-    if spec.type == "map":
-        return f"COALESCE(TRY_CAST({column} AS JSON), to_json({column}))"
-    if spec.type in ("list", "refs") and spec.unordered:
-        return f"list_sort({column})"
-    return column
-
-
-def _digested(stage: Stage, lines: str) -> tuple[int, str]:
-    """Return the number and the digest of the rows, in whatever order they lie."""
-    count, whole = 0, hashlib.sha256()
-    for rows, some in stage.stream(  # sorted by their first digits, then within: twice as fast as row by row
-        "SELECT count(*), string_agg(h || chr(10), '' ORDER BY h) "
-        f"FROM (SELECT sha256(line) AS h FROM ({lines})) GROUP BY left(h, 3) ORDER BY left(h, 3)"
-    ):
-        whole.update(some.encode())
-        count += rows
-    return count, whole.hexdigest()
-
-
-def sorted_digest(rows: Iterable[str]) -> str:
-    """Return the sha256 of the rows' digests in hexadecimal, sorted, a line each."""
-    return hashlib.sha256("".join(row + "\n" for row in sorted(rows)).encode()).hexdigest()
-
-
-# ---- export ---------------------------------------------------------------------------------------------------------
-
-
-def export(steps: Steps, out: Path) -> dict[str, int]:
-    """Write what was read back as lines of JSON, gzipped where the name ends in .gz; return the number by kind."""
-    if not out.name.endswith((".jsonl", ".jsonl.gz")):
-        raise InputError("an export is a .jsonl or a .jsonl.gz file", file=str(out), remedy="name it so")
-    if not steps.workspace.stage.is_file():
-        raise InputError("nothing is extracted yet", remedy="run `migrator extract` first")
-    side, counts = steps.project.destination, {}
-    part = out.with_name(out.name + ".part")
-    with Stage(steps.workspace.stage) as stage:
-        if not stage.tables_of(CANONICAL):
-            raise InputError("nothing is read back yet", remedy="run `migrator verify` first")
-        try:
-            with part.open("wb") as plain, _written(plain, zipped=out.name.endswith(".gz")) as file:
-                for kind_name in side.connector.kinds.in_order():
-                    counts[kind_name] = 0
-                    lines = _lines(side, "read_back", kind_name)
-                    for (line,) in stage.stream(f"SELECT line FROM ({lines}) ORDER BY length(id), id, line"):
-                        file.write(line.encode() + b"\n")
-                        counts[kind_name] += 1
-            part.replace(out)
-        except OSError as err:
-            part.unlink(missing_ok=True)
-            raise WorkspaceError(f"{out} cannot be written: {err}") from err
-    return counts
-
-
-def _written(plain: IO[bytes], *, zipped: bool) -> Any:
-    """Return the file to write into; gzipped without name and time, so that equal records make equal bytes."""
-    return gzip.GzipFile("", "wb", 6, plain, mtime=0) if zipped else plain
-
-
-class _Rows:
-    """The digests of a kind's rows, in any order; beyond ``HELD`` of them they wait in temporary files, sorted."""
-
-    def __init__(self) -> None:
-        self.count, self._held, self._files = 0, list[bytes](), list[IO[bytes]]()
-
-    def add(self, row: bytes) -> None:
-        """Take one row's digest."""
-        self.count += 1
-        self._held.append(row)
-        if len(self._held) >= HELD:
-            self._files.append(tempfile.TemporaryFile())
-            self._files[-1].write(b"".join(sorted(self._held)))
-            self._held.clear()
-
-    def digest(self) -> str:
-        """Return the digest over all rows."""
-        whole = hashlib.sha256()
-        for row in heapq.merge(sorted(self._held), *(self._again(file) for file in self._files)):
-            whole.update(row.hex().encode() + b"\n")
-        for file in self._files:
-            file.close()
-        return whole.hexdigest()
-
-    @staticmethod
-    def _again(file: IO[bytes]) -> Iterator[bytes]:
-        file.seek(0)
-        return iter(lambda: file.read(hashlib.sha256().digest_size), b"")
-
-
 # ---- check ----------------------------------------------------------------------------------------------------------
 
 
@@ -536,9 +393,6 @@ def _read(content: bytes, file: Path) -> Certificate:
 
 def _unsigned(certificate: Certificate, content: bytes, public_key: str | None) -> Iterator[Fault]:
     """Yield what is wrong with the signature, the key, and the way the file is written."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     if public_key is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", public_key):
         raise InputError("--public-key is not 64 hexadecimal digits", remedy="`migrator certificate make` prints it")
     key, signature = (str(certificate.get(part)) for part in ("public_key", "signature"))
@@ -546,12 +400,12 @@ def _unsigned(certificate: Certificate, content: bytes, public_key: str | None) 
         yield Fault("certificate", "", f"signed by another key, {key[:64]}")
     signed = {part: value for part, value in certificate.items() if part != "signature"}
     try:
-        if content != canonical_json(certificate) + b"\n":
-            yield Fault("certificate", "", "not written as migrator writes it; a byte was changed")
-        if not (re.fullmatch(r"[0-9a-f]{64}", key) and re.fullmatch(r"[0-9a-f]{128}", signature)):
-            raise InvalidSignature
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(bytes.fromhex(signature), canonical_json(signed))
-    except (InvalidSignature, ValueError):
+        as_written = canonical_json(certificate) + b"\n"
+    except ValueError:  # half an emoji
+        as_written = b""
+    if content != as_written:
+        yield Fault("certificate", "", "not written as migrator writes it; a byte was changed")
+    if not as_written or not signing.holds(signed, public_key=key, signature=signature):
         yield Fault("certificate", "", "the signature does not hold; what it says was changed after it was signed")
 
 
@@ -609,11 +463,11 @@ def _against_export(certificate: Certificate, file: Path) -> list[Fault]:
         str(kind): of.get("read_back") if isinstance(of, dict) else None
         for kind, of in (kinds.items() if isinstance(kinds, dict) else ())
     }
-    rows = {kind: _Rows() for kind in said}
+    rows = {kind: Rows() for kind in said}
     faults: list[Fault] = []
     strange = 0
     try:
-        with _opened(file) as lines:
+        with opened(file) as lines:
             for number, line in enumerate(lines, 1):
                 start = line.rfind(b',"kind":"')
                 kind = line[start + 9 : -3].decode(errors="replace") if start > 0 and line.endswith(b'"}\n') else ""
@@ -641,72 +495,6 @@ def _against_export(certificate: Certificate, file: Path) -> list[Fault]:
     if not said:
         faults.append(Fault("certificate", "", "it names no kinds to hold the export against"))
     return faults
-
-
-def _opened(file: Path) -> IO[bytes]:
-    """Open an export for reading, gzipped or not, whatever its name."""
-    with file.open("rb") as begin:
-        zipped = begin.read(2) == b"\x1f\x8b"
-    return gzip.open(file, "rb") if zipped else file.open("rb")  # type: ignore[return-value]
-
-
-# ---- keys -----------------------------------------------------------------------------------------------------------
-
-
-def _signer(where: str | None, workspace: Workspace) -> tuple[Ed25519PrivateKey, Path | None]:
-    """Return the key to sign with, and its file where it was made now. ``where``: env:, keyring: or a PEM file."""
-    if where is not None and re.match(r"(env|keyring):.", where):
-        return _from_text(secret(where, "the certificate's key"), where), None
-    file = Path(where) if where is not None else workspace.folder / KEY
-    if where is None and not file.exists():
-        return _new_key(file), file
-    try:
-        return _from_pem(file.read_bytes(), str(file)), None
-    except OSError as err:
-        raise _no_key(str(file), f"cannot be read ({err.strerror})") from err
-
-
-def _new_key(file: Path) -> Ed25519PrivateKey:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    key = Ed25519PrivateKey.generate()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-            out.write(pem)
-            out.flush()
-            os.fsync(out.fileno())
-    except OSError as err:
-        raise WorkspaceError(f"{file} cannot be written: {err}") from err
-    return key
-
-
-def _from_text(text: str, where: str) -> Ed25519PrivateKey:
-    """Read a key that fits on one line: 64 hexadecimal digits, or the line between the first and last of a PEM file."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    if re.fullmatch(r"[0-9a-fA-F]{64}", text):
-        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(text))
-    return _from_pem(f"-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n".encode(), where)
-
-
-def _from_pem(pem: bytes, where: str) -> Ed25519PrivateKey:
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    try:
-        key = load_pem_private_key(pem, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _no_key(where, "holds no unencrypted private key") from None  # the cause may show the key
-    if not isinstance(key, Ed25519PrivateKey):
-        raise _no_key(where, "holds a key of another sort than ed25519")
-    return key
-
-
-def _no_key(where: str, what: str) -> InputError:
-    return InputError(what, file=where, remedy="`openssl genpkey -algorithm ed25519 -out FILE` makes one")
 
 
 def _replace(file: Path, content: bytes) -> None:

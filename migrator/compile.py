@@ -36,7 +36,9 @@ def flagged(kind: Kind, alias: str, *, always: bool = False) -> str:
     flags = [
         f"COALESCE({alias}.{name(label)}, FALSE)"
         for label, spec in kind.fields.items()
-        if spec.skip and not spec.skip.unless_written and not (always and spec.skip.unless_referenced)
+        if spec.skip
+        and not (spec.skip.unless_written or spec.skip.unless_there)
+        and not (always and spec.skip.unless_referenced)
     ]
     return f"({' OR '.join(flags)})" if flags else "FALSE"
 
@@ -213,12 +215,17 @@ def _none(verb: Verb, raw: str) -> str:
     return f"{raw} IN ({', '.join(quoted(word) for word in verb.none)})" if verb.none else "FALSE"
 
 
+def _raw(verb: Verb, reader: _Reader) -> str:
+    """Return the value at a verb's path, or at the first of its paths that holds anything."""
+    raws = [reader.at(path) for path in verb.reads]
+    return raws[0] if len(raws) == 1 else "COALESCE(" + ", ".join(f"NULLIF({raw}, '')" for raw in raws) + ")"
+
+
 def _value(spec: Field, verb: Verb, reader: _Reader, joins: list[str]) -> str:
     """Return the expression of one field: canonical, or NULL where the record says nothing (or nothing readable)."""
     if verb.constant is not None:
         return quoted(word(verb.constant))
-    raws = [reader.at(path) for path in verb.reads]
-    raw = raws[0] if len(raws) == 1 else "COALESCE(" + ", ".join(f"NULLIF({r}, '')" for r in raws) + ")"
+    raw = _raw(verb, reader)
     if verb.not_empty:
         return f"({raw} IS NOT NULL AND {raw} NOT IN ('', '[]', '{{}}'))"
     if verb.none:
@@ -233,6 +240,8 @@ def _value(spec: Field, verb: Verb, reader: _Reader, joins: list[str]) -> str:
             if verb.each
             else f"string_split({raw}, {quoted(verb.split)})"
             if verb.split
+            else f"[{raw}]"
+            if verb.one
             else f"from_json(CASE WHEN left({raw}, 1) = '[' THEN {raw} END, '[\"VARCHAR\"]')"
         )
         listed = f"list_filter({listed}, lambda x: x IS NOT NULL AND x <> '')"
@@ -287,7 +296,7 @@ def _rank(verb: Verb, variant: Variant, owner: str | None, reader: _Reader) -> s
 
 def _keyed_join(label: str, verb: Verb, fields: str, reader: _Reader, joins: list[str]) -> str:
     """Return the column of a custom-value map: exploded, translated field by field, gathered again as sorted JSON."""
-    keyed, raw = verb.keyed, reader.at(verb.path or "")
+    keyed, raw = verb.keyed, _raw(verb, reader)
     assert keyed is not None
     alias = f"k{len(joins)}"
     if keyed.style == "list":

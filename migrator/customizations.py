@@ -22,7 +22,7 @@ from migrator.registry import Connector
 from migrator.rules.clock import Calendar, folded, lives, told
 from migrator.rules.conditions import All, Condition, leaves
 from migrator.rules.dialect import Dialect, sequence
-from migrator.rules.records import native_rule, parsed, translated
+from migrator.rules.records import native_rule, parsed, translate, translated
 from migrator.rules.references import REFERS, bare, marks, named
 from migrator.rules.replay import replayed, runs
 from migrator.rules.request import export_request
@@ -34,7 +34,7 @@ from migrator.rules.words import leaf_words, rule_lines
 from migrator.seals import SEALED
 from migrator.settings import planned
 from migrator.stage import Stage
-from migrator.translate import added_statuses, field_id, translate
+from migrator.translate import added_statuses, field_id
 
 KINDS = {
     "trigger": "Triggers",

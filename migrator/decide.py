@@ -11,6 +11,7 @@ from typing import Any
 
 from migrator.compile import covers, flagged, match_key, name, quoted
 from migrator.kinds import Kind, Kinds
+from migrator.live import OTHER
 from migrator.manifest import Manifest, Write
 from migrator.mapping import Mapping, Variant, word
 from migrator.native import limited
@@ -35,6 +36,7 @@ class Decider:
     manifest: Manifest
     mapping: Mapping
     source: str
+    translator: Translator
     found: str | None = None
     without_seat: str = "stand_in"  # or manual, create
 
@@ -43,7 +45,7 @@ class Decider:
         kind = self.kinds.kinds[kind_name]
         write = self.manifest.write(kind_name)
         work = f"native.{name('work ' + kind_name)}"
-        Translator(self.stage, self.kinds, self.manifest, self.mapping).translate(kind_name, kind)
+        self.translator.translate(kind_name, kind)
         steps = [
             f"gathered AS (SELECT g.*, u.reason AS _unselected FROM ({self._gathered(kind_name, kind)}) g LEFT JOIN "
             f"plan.unselected u ON u.kind = g._kind AND u.id = g.id AND u.as_kind = {quoted(kind_name)})",
@@ -116,7 +118,8 @@ class Decider:
         ``_key`` is what a record is matched by, ``_first`` the earlier record it is the same as."""
         # Built in, not merely deleted there: an address keeps its spelling.
         built_in = any(
-            spec.skip and not (spec.skip.unless_referenced or spec.skip.unless_written) for spec in kind.fields.values()
+            spec.skip and not (spec.skip.unless_referenced or spec.skip.unless_written or spec.skip.unless_there)
+            for spec in kind.fields.values()
         )
         way = "SELECT * FROM gathered w"
         if self.found and kind.match and built_in:
@@ -146,19 +149,20 @@ class Decider:
     def _fit(self, kind_name: str, kind: Kind) -> str:
         """Whether a record arrives by itself, so that an equal one may be merged into it."""
         write = self.manifest.write(kind_name)
-        tests = [f"NOT COALESCE({test}, FALSE)" for test, _, _ in self._skipped(kind_name, kind, write)]
+        tests = [f"NOT COALESCE({test}, FALSE)" for test, _, _ in self._skipped(kind_name, kind, write, there=False)]
         for label, spec in kind.fields.items():
             keep = write.fields.get(label) if write else None
             if spec.required and not spec.to and not (keep and keep.default is not None):
                 tests.append(f"w.{name(label)} IS NOT NULL")
         return " AND ".join(tests) or "TRUE"
 
-    def _skipped(self, kind_name: str, kind: Kind, write: Write | None) -> list[Case]:
-        """What keeps a record from being written by what it is."""
+    def _skipped(self, kind_name: str, kind: Kind, write: Write | None, *, there: bool = True) -> list[Case]:
+        """What keeps a record from being written by what it is; ``there``: it is known what the destination has."""
         cases: list[Case] = []
         for label, spec in kind.fields.items():
-            if spec.skip and not (spec.skip.unless_written and write and write.create):
+            if spec.skip and not (spec.skip.unless_written and write and write.makes):
                 needed = f" AND NOT {self._referenced(kind_name)}" if spec.skip.unless_referenced else ""
+                needed += " AND w._there IS NULL" if spec.skip.unless_there and there else ""
                 cases.append((f"(w.{name(label)}{needed})", "skip", quoted(spec.skip.because)))
         return cases
 
@@ -315,7 +319,9 @@ class Decider:
     def _judged(self, kind_name: str, kind: Kind, write: Write | None) -> str:
         cases = self._cases(kind_name, kind, write)
         when = " ".join(f"WHEN {test} THEN {{'a': {quoted(action)}, 'r': {reason}}}" for test, action, reason in cases)
-        return f"CASE {when} ELSE {{'a': 'create', 'r': ''}} END"
+        # What an ordinary plan writes says so last, so that what no plan writes keeps its own reason.
+        waits = f"WHEN w._unselected = {quoted(OTHER)} THEN {{'a': 'skip', 'r': w._unselected}}"
+        return f"CASE {when} {waits} ELSE {{'a': 'create', 'r': ''}} END"
 
     def _cases(self, kind_name: str, kind: Kind, write: Write | None) -> list[Case]:
         title, plural = self.manifest.title, kind_name.replace("_", " ")
@@ -327,7 +333,8 @@ class Decider:
         cases += self._skipped(kind_name, kind, write)
         # Who has a seat already costs nothing, and belongs to groups.
         seated = " AND w._there IS NULL AND w._among IS NULL" if write and write.match_only else ""
-        cases.append((f"w._unselected IS NOT NULL{seated}", "skip", "w._unselected"))
+        last = "" if kind.stands_in else f" AND w._unselected <> {quoted(OTHER)}"
+        cases.append((f"w._unselected IS NOT NULL{seated}{last}", "skip", "w._unselected"))
         if kind.owner:
             of = kind.fields[kind.owner].to[0].replace("_", " ")
             cases.append(("w._owner_id IS NULL", "skip", quoted(f"its {of} is not among the records")))
@@ -335,14 +342,15 @@ class Decider:
             cases.append((f"w._owner_action NOT IN {ARRIVES}", "skip", why))
         if write is None:
             return [*cases, ("TRUE", "manual", quoted(f"{title} has no place for a {plural}"))]
-        if stays := write.skip or write.left or write.manual:
-            return [*cases, ("TRUE", "manual" if write.manual else "skip", quoted(stays))]
-        if kind.rule and write.create:
+        if kind.rule:
             cases += [(f"w._does = {quoted(does)}", does, "w._why") for does in ("manual", "skip")]
+        if stays := write.skip or write.left or (None if write.match_only or write.create else write.manual):
+            return [*cases, ("TRUE", "manual" if write.manual else "skip", quoted(stays))]
         for label, values in write.takes.items():
             said = f"CAST(w.{name(label)} AS VARCHAR)"
             why = f"{quoted(f'{title} takes no {plural} with the {label} ')} || COALESCE({said}, '(none)')"
             fits = f"regexp_full_match({said}, {quoted('|'.join(values))})"
+            why = quoted(write.manual) if write.manual else why
             cases.append((f"NOT COALESCE({fits}, FALSE)", "manual", why))
         if write.owner_with and kind.owner:
             owner = kind.fields[kind.owner].to[0]
@@ -376,9 +384,9 @@ class Decider:
             lacks = (
                 f"needs a seat at {title}" if kind.stands_in else f"{title} has none like it, and nothing here adds one"
             )
-            return [*cases, ("TRUE", "manual", quoted(lacks))]
+            return [*cases, ("TRUE", "manual", quoted(write.manual or lacks))]
         if write.named:
-            cases.append((f"NOT {self._named_by(kind_name)}", "skip", quoted(write.named)))
+            cases.append((f"NOT {self.named_by(kind_name)}", "skip", quoted(write.named)))
         inside = self._inside(kind_name)
         if _linked(kind):
             has = quoted(f"{title} has it already")
@@ -475,9 +483,12 @@ class Decider:
                     uses.append(f"SELECT {value} AS id FROM canonical.{name(other_name)}")
         return f"(w.id IN (SELECT id FROM ({' UNION ALL '.join(uses)}) WHERE id IS NOT NULL))" if uses else "FALSE"
 
-    def _named_by(self, kind_name: str) -> str:
-        """The test for records that a record which is written names: not one that is deleted, or left out."""
+    def named_by(self, kind_name: str, *, decided: bool = False) -> str:
+        """The test for records that a record which is written names: not one that is deleted, or left out; nor, once
+        all is ``decided``, one that stays behind for another reason.
+        """
         uses = []
+        arrives = "SELECT id FROM plan.decided WHERE kind = {} AND action IN ('create', 'update', 'keep')"
         for other_name, other in self.kinds.kinds.items():
             written = {
                 label
@@ -491,6 +502,7 @@ class Decider:
                     uses.append(
                         f"SELECT {value} AS id FROM canonical.{name(other_name)} o WHERE NOT {flagged(other, 'o')} AND "
                         f"o.id NOT IN (SELECT id FROM plan.unselected WHERE kind = {quoted(other_name)})"
+                        + (f" AND o.id IN ({arrives.format(quoted(other_name))})" if decided else "")
                     )
         return f"(w.id IN (SELECT id FROM ({' UNION ALL '.join(uses)}) WHERE id IS NOT NULL))" if uses else "FALSE"
 

@@ -314,7 +314,8 @@ class Deliverer(Declarative):
         else:
             body = _without_nulls({**write.constants, **unit.payload})
             self._embed(write, unit, None, body, send)
-        return self._hook(call.body)(body) if call.body else body
+        body = self._hook(call.body)(body) if call.body else body
+        return self._hook(call.prepare)(self.client, body) if call.prepare and send else body
 
     def _embed(self, write: Write, unit: Unit, owner: str | None, body: Native, send: bool) -> None:
         """Put the children that hang on ``owner`` (the unit itself: None) into the body."""

@@ -108,13 +108,14 @@ class Delta:
         if not found:
             return
         edits = self._edits(kind_name, kind, variant, write, sorted({(row[0], row[1]) for row in found}), fields)
-        left = self._left(kind_name)
+        left, unseen = self._left(kind_name), self._unseen(kind_name, fields)
         by_record: dict[tuple[str, str], list[Row]] = defaultdict(list)
         lines = []
         for row in found:
             key = (row[0], row[1], row[2])
             rule = kind.fields[row[2]].type == "rule" if row[2] in kind.fields else False
-            verdict = "by hand" if write.update is None or edits is None or rule else "written"
+            by_hand = write.update is None or edits is None or rule or row[:3] in unseen
+            verdict = "by hand" if by_hand else "written"
             theirs = (edits or {}).get(key)
             verdict = "left" if row[:2] in left else verdict
             if verdict == "written" and key in (edits or {}) and theirs != row[4]:
@@ -132,6 +133,14 @@ class Delta:
         if not self.left:
             return set()
         return set(self.stage.rows(f"SELECT kind, id FROM {self.left} WHERE kind = ?", kind_name))
+
+    def _unseen(self, kind_name: str, fields: dict[str, tuple[Field, Keep]]) -> set[tuple[str, str, str]]:
+        """Return the fields (kind, id, field) of which nobody could tell whether people changed them."""
+        found: set[tuple[str, str, str]] = set()
+        for label, by in ((label, keep.seen_by) for label, (_, keep) in fields.items() if keep.seen_by):
+            rows = self.stage.rows(f"SELECT _kind, id FROM earlier.{name(kind_name)} WHERE {name(by)} IS NULL")
+            found |= {(of, id, label) for of, id in rows}
+        return found
 
     @staticmethod
     def _changeable(label: str, spec: Field, variant: Variant, write: Write) -> bool:

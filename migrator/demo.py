@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from migrator import registry
 from migrator.errors import InputError
@@ -90,16 +91,16 @@ def run_hosting(
 ) -> tuple[Steps, Loaded, Verified, float]:
     """Move a made-up hosting account between true servers, which run on this machine as long as that takes.
 
-    Mail, files and zones in one job, with addresses put right; the MX records by a cut-over of their own. Raises
-    InputError where a server cannot run here.
+    What a panel keeps, mail, files, zones and a database in one job, with addresses put right; the MX records by a
+    cut-over of their own. Raises InputError where a server cannot run here.
     """
-    from migrator.testing import hosting
+    from migrator.testing import acme, hosting
     from migrator.testing.servers import Unavailable
 
     began = time.monotonic()
     file = _made_anew(folder)
     with tempfile.TemporaryDirectory(prefix="migrator-demo-") as temporary:
-        say("1 of 6  starting Dovecot (old and new), PowerDNS and OpenSSH on this machine")
+        say("1 of 6  starting Dovecot and MariaDB (old and new), PowerDNS, OpenSSH and a panel on this machine")
         place = Path(temporary)
         try:
             hosts = hosting.started(place)
@@ -108,18 +109,23 @@ def run_hosting(
                 f"the servers of the demo cannot run here: {why}", remedy="run it as root on Debian, or install these"
             ) from why
         with closing(hosts):
-            settings = {"name": "acme moves", **hosts.sides(), "rewrite": hosting.REWRITE, "cutover": hosting.CUTOVER}
+            settings: dict[str, Any] = {
+                "name": "acme moves",
+                "source": hosts.source(),
+                "destination": hosts.destination(),
+            }
+            settings |= {"rewrite": acme.REWRITE, "cutover": acme.CUTOVER, "thresholds": {"manual": 1.0}}
             file.write_text(MARK + json.dumps(settings, indent=1), encoding="utf-8")
             steps = Steps(open_project(folder))
-            say("2 of 6  reading mailboxes, files and zones of the old host")
+            say("2 of 6  reading mailboxes, files, the database and the panel of the old host")
             steps.extract(reading)
             say("3 of 6  planning every write and every loss, and what the new addresses change")
             plan = steps.plan(progress=reading)
-            say(f"4 of 6  loading plan {plan.digest[:12]}: mail, files and zones in one job")
+            say(f"4 of 6  loading plan {plan.digest[:12]}: mail, filters, files, zones and the database in one job")
             steps.load(plan.digest, accept_losses=True, progress=loading)
             say("5 of 6  the cut-over: where mail goes, by a plan of its own")
             switch = steps.plan(cutover=True, progress=reading)
             loaded = steps.load(switch.digest, cutover=True, accept_losses=True, progress=loading)
-            say("6 of 6  reading everything back: the mailboxes by IMAP, the files by SFTP, the zones from port 53")
+            say("6 of 6  reading everything back: by IMAP, by SFTP, from port 53 and from the database server")
             verified, _ = steps.verify(progress=lambda stream, n: reading(f"back: {stream}", n))
     return steps, loaded, verified, time.monotonic() - began

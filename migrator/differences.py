@@ -9,8 +9,9 @@ from migrator.kinds import Field, Kinds
 from migrator.ledger import Identity
 from migrator.losses import differs
 from migrator.manifest import Keep
+from migrator.rules.records import same
 from migrator.stage import Stage
-from migrator.translate import field_ids, same, there
+from migrator.translate import field_ids, there
 
 
 def compare_field(

@@ -36,12 +36,13 @@ class Skip(Document):
     """Records with a true ``when`` are not written: ``because`` is why, ``unless_referenced`` keeps the needed ones.
 
     ``unless_written``: only where the destination writes none of the kind, so that nobody is asked to make by hand what
-    every account has.
+    every account has. ``unless_there``: only where the destination has no record like it.
     """
 
     because: str
     unless_referenced: Flag = False
     unless_written: Flag = False
+    unless_there: Flag = False
 
 
 class Field(Document):
@@ -55,7 +56,8 @@ class Field(Document):
     before it. ``exact``: half a rule is worse than none: where its condition would only be nearly the same, and
     what it does cannot be taken back, the record is left to a person. ``switch``: it says whether the record acts; what
     is written is off, and switched on later (``activate``). ``versioned``: bytes that change under the same id, fetched
-    anew when their address does. ``rewrite``: addresses that change on the way are put right in it.
+    anew when their address does. ``rewrite``: addresses that change on the way are put right in it. ``given``:
+    references that a record which is there already does not get: where it has others, that is said.
     """
 
     type: Type = "text"
@@ -74,6 +76,7 @@ class Field(Document):
     exact: Flag = False
     switch: Flag = False
     versioned: Flag = False
+    given: Flag = False
     rewrite: Flag = False
 
     @model_validator(mode="before")

@@ -51,7 +51,11 @@ class Identity:
 
 
 class Ledger:
-    """One workspace's ledger. Every method is safe from any thread; a method that writes returns when it is durable."""
+    """One workspace's ledger. Every method is safe from any thread.
+
+    A method that writes returns when what it wrote is durable; ``done`` returns before, and whatever is read or written
+    next waits for it, or fails with it: a unit whose end is not yet noted is one that was sent, and is looked up.
+    """
 
     def __init__(self, path: Path | str) -> None:
         try:
@@ -75,6 +79,7 @@ class Ledger:
         self._write = sqlite3.connect(path, check_same_thread=False, timeout=30, isolation_level=None)
         self._write.execute("PRAGMA synchronous=FULL")
         self._queue: queue.Queue[tuple[list[tuple[str, Any]], Future[None]] | None] = queue.Queue()
+        self._owed: list[Future[None]] = []  # what was handed over and not waited for
         self._writer = threading.Thread(target=self._commit, daemon=True)
         self._writer.start()
 
@@ -122,14 +127,14 @@ class Ledger:
         self._do([("UPDATE unit SET before = ? WHERE plan = ? AND unit = ?", (text, plan, unit))])
 
     def done(self, plan: str, units: Iterable[tuple[str, Iterable[Identity]]], at: str) -> None:
-        """Note that units were carried out, and the names their records got."""
+        """Note that units were carried out, and the names their records got; durable before anything else is noted."""
         statements: list[tuple[str, Any]] = []
         for unit, identities in units:
             statements.append(
                 ("UPDATE unit SET state = 'done', done_at = ? WHERE plan = ? AND unit = ?", (at, plan, unit))
             )
             statements += [_identity(identity, unit, plan) for identity in identities]
-        self._do(statements)
+        self._do(statements, wait=False)
 
     def unsent(self, plan: str, units: Iterable[str]) -> None:
         """Note that units in doubt turned out not to have been carried out."""
@@ -211,7 +216,7 @@ class Ledger:
         """Return every (kind, source id, destination id, key, how, kind there)."""
         return self._rows("SELECT kind, source, destination, key, how, as_kind FROM identity")
 
-    def identities_in_parts(self, size: int = 50_000) -> Iterator[list[tuple[str, str, str, str | None, str, str]]]:
+    def identities_in_parts(self, size: int = 10_000) -> Iterator[list[tuple[str, str, str, str | None, str, str]]]:
         """Yield what ``identities`` returns, ``size`` at a time."""
         columns, after = "kind, source, destination, key, how, as_kind", ("", "")
         sql = f"SELECT {columns} FROM identity WHERE (kind, source) > (?, ?) ORDER BY kind, source LIMIT ?"
@@ -290,9 +295,13 @@ class Ledger:
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
         with self._lock:
+            owed, self._owed = self._owed, []
+        for one in owed:
+            one.result()
+        with self._lock:
             return self._read.execute(sql, values).fetchall()
 
-    def _do(self, statements: list[tuple[str, Any]]) -> None:
+    def _do(self, statements: list[tuple[str, Any]], *, wait: bool = True) -> None:
         if not statements:
             return
         done: Future[None] = Future()
@@ -300,7 +309,10 @@ class Ledger:
             if self._closed:
                 raise WorkspaceError("the ledger is closed; nothing more was sent")
             self._queue.put((statements, done))
-        done.result()
+            owed = [one for one in self._owed if not one.done() or one.exception()]
+            self._owed = [] if wait else [*owed, done]
+        for one in (*owed, done) if wait else ():
+            one.result()
 
     def _commit(self) -> None:
         while True:

@@ -37,8 +37,33 @@ def _says(spec: Field, was: str) -> str:
     return f"COALESCE({was}, FALSE)" if spec.type == "boolean" else f"{was} IS NOT NULL"
 
 
-def _how(spec: Field, keep: Keep | None, translated: bool, was: str, becomes: str) -> str:
-    """Return the SQL that names the loss, NULL where there is none."""
+def _own(kinds: Kinds, manifest: Manifest, spec: Field, was: str) -> str:
+    """Return the SQL test that a reference names what every account has by itself, and so says nothing.
+
+    That is the default brand, say, where the destination writes no brands; or anything at all, where the source lists
+    no record of the kind: it has only the one.
+    """
+    own = [
+        to for to in spec.to if any(f.skip and (f.skip.unless_written or f.skip.unless_there) for f in _of(kinds, to))
+    ]
+    if not own or len(own) < len(spec.to):
+        return "FALSE"
+    tests = [f"NOT EXISTS (SELECT 1 FROM canonical.{name(to)})" for to in own]
+    for to in own if spec.type == "ref" else ():
+        write = manifest.write(to)
+        flags = [label for label, f in kinds.kinds[to].fields.items() if f.skip and f.skip.unless_written]
+        if flags and not (write and write.makes):
+            when = " OR ".join(f"COALESCE({name(label)}, FALSE)" for label in flags)
+            tests.append(f"{was} IN (SELECT id FROM canonical.{name(to)} WHERE {when})")
+    return f"({' OR '.join(tests)})"
+
+
+def _of(kinds: Kinds, kind_name: str) -> list[Field]:
+    return list(kinds.kinds[kind_name].fields.values())
+
+
+def _how(spec: Field, keep: Keep | None, translated: bool, was: str, becomes: str, own: str = "FALSE") -> str:
+    """Return the SQL that names the loss, NULL where there is none. ``own``: the test that nothing is said."""
     if keep and keep.loss:
         named = quoted(keep.loss)
     elif keep is None or (keep.write == "never" and not keep.follows):
@@ -52,11 +77,17 @@ def _how(spec: Field, keep: Keep | None, translated: bool, was: str, becomes: st
         )
         changed = "'merged'" if translated else "'reset'" if spec.type != "list" else "'dropped'"
         named = f"CASE WHEN {becomes} IS NULL THEN {gone} {cut}ELSE {changed} END"
-    return f"CASE WHEN {_says(spec, was)} AND {differs(spec, was, becomes)} THEN {named} END"
+    says = _says(spec, was) if own == "FALSE" else f"{_says(spec, was)} AND NOT {own}"
+    return f"CASE WHEN {says} AND {differs(spec, was, becomes)} THEN {named} END"
 
 
-def measure_losses(stage: Stage, kinds: Kinds, manifest: Manifest, mapping: Mapping) -> list[Loss]:
-    """Return every loss of the plan in the stage, largest first within its kind."""
+def measure_losses(
+    stage: Stage, kinds: Kinds, manifest: Manifest, mapping: Mapping, found: str | None = None
+) -> list[Loss]:
+    """Return every loss of the plan in the stage, largest first within its kind.
+
+    ``found``: the schema of what is at the destination already (or none).
+    """
     losses: list[Loss] = []
     for kind_name in kinds.in_order():
         kind = kinds.kinds[kind_name]
@@ -67,6 +98,7 @@ def measure_losses(stage: Stage, kinds: Kinds, manifest: Manifest, mapping: Mapp
         joined = [kind_name, kind.stands_in, *(write.match_among if write else ())]
         for there in dict.fromkeys(one for one in joined if one):
             losses += _kept(stage, kind_name, kind, there, kinds.kinds[there])
+        losses += _given(stage, kind_name, kinds, found) if found else []
     return _joined(losses)
 
 
@@ -88,7 +120,7 @@ def _of_variant(
         of = int(stage.one(f"SELECT count(*) FROM {pairs}"))
         if not of:
             continue
-        hows, specs, title = [], {}, name(origin_kind.label or "id")
+        tests, specs, title = {}, {}, name(origin_kind.label or "id")
         for label, spec in origin_kind.fields.items():
             if spec.private or label == origin_kind.owner:
                 continue
@@ -101,20 +133,20 @@ def _of_variant(
                 continue
             verb = verbs.get(label)
             specs[label] = (spec, keep, becomes)
-            test = (
+            was = f"c.{name(label)}"
+            own = _own(kinds, manifest, spec, was)
+            tests[label] = (
                 _of_rule(label)
                 if spec.type == "rule"
-                else _how(spec, keep, bool(verb and verb.values), f"c.{name(label)}", becomes)
+                else _how(spec, keep, bool(verb and verb.values), was, becomes, own)
             )
-            hows.append(f"histogram({test}) AS {name(label)}")
-        if not hows:
+        if not tests:
             continue
-        for label, counted in zip(specs, stage.rows(f"SELECT {', '.join(hows)} FROM {pairs}")[0], strict=True):
+        hows = ", ".join(f"histogram({test}) AS {name(label)}" for label, test in tests.items())
+        for label, counted in zip(specs, stage.rows(f"SELECT {hows} FROM {pairs}")[0], strict=True):
             spec, keep, becomes = specs[label]
             for how, count in (counted or {}).items():
-                verb = verbs.get(label)
-                test = _how(spec, keep, bool(verb and verb.values), f"c.{name(label)}", becomes)
-                test = _of_rule(label) if spec.type == "rule" else test
+                test = tests[label]
                 examples = stage.rows(
                     f"SELECT c.id, {f'c.{title}' if origin_kind.label else quoted('')}, "
                     f"left(CAST(c.{name(label)} AS VARCHAR), 300), "
@@ -227,6 +259,37 @@ def _kept(stage: Stage, kind_name: str, kind: Kind, there_name: str, there: Kind
                 Loss(kind_name, label, "merged", "the record it is joined with keeps its own", len(rows), of, shown)
             )
     return found
+
+
+def _given(stage: Stage, kind_name: str, kinds: Kinds, found: str) -> list[Loss]:
+    """What was given to a record, and not to the one it is joined with, which keeps its own: an agent's roles."""
+    losses, kind = [], kinds.kinds[kind_name]
+    for label, spec in kind.references():
+        if not spec.given or kind_name not in stage.tables_of(found):
+            continue
+        of = ", ".join(quoted(to) for to in spec.to)
+        title = kind.label or "id"
+        named = " UNION ALL ".join(
+            f"SELECT id, {name(kinds.kinds[to].label or 'id')} AS said FROM canonical.{name(to)}" for to in spec.to
+        )
+        there = (
+            "SELECT x.id, list_sort(list(d.target)) AS t, string_agg(COALESCE(n.said, x.one), ', ') AS w "
+            f"FROM (SELECT id, unnest({name(label)}) AS one FROM canonical.{name(kind_name)}) x "
+            f"LEFT JOIN plan.decided d ON d.id = x.one AND d.kind IN ({of}) AND d.action = 'keep' "
+            f"JOIN ({named}) n ON n.id = x.one GROUP BY x.id"
+        )
+        rows = stage.rows(
+            f"SELECT c.id, c.{name(title)}, m.w FROM canonical.{name(kind_name)} c JOIN plan.planned p ON p.id = c.id "
+            f"AND p.kind = {quoted(kind_name)} AND p.as_kind = p.kind AND p.action = 'keep' AND NOT p.known "
+            f"JOIN {found}.{name(kind_name)} f ON f.id = p.target JOIN ({there}) m ON m.id = c.id "
+            f"WHERE m.t IS DISTINCT FROM list_sort(f.{name(label)}) ORDER BY length(c.id), c.id"
+        )
+        if rows:
+            of_all = int(stage.one("SELECT count(*) FROM plan.planned WHERE kind = ? AND action = 'keep'", kind_name))
+            because = f"who is there already keeps what he has; give him these {label} by hand"
+            shown: list[tuple[str, str, str, str | None]] = [(i, str(t or ""), w, None) for i, t, w in rows[:3]]
+            losses.append(Loss(kind_name, label, "merged", because, len(rows), of_all, shown))
+    return losses
 
 
 def _joined(losses: list[Loss]) -> list[Loss]:

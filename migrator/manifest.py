@@ -132,7 +132,8 @@ class Call(Document):
     ``{ids}`` those of a batch.
 
     ``many``: records one call may carry, as a list. ``job``: the vendor only promises, and ``jobs`` tells how it went.
-    ``wrap``: the key the payload goes under. ``body``: a named function of ``hooks.py`` that shapes it first.
+    ``wrap``: the key the payload goes under. ``body``: a named function of ``hooks.py`` that shapes it first;
+    ``prepare``: one that needs to look something up for that, of (client, payload).
     ``id``/``key``: where the answer holds the new record's id and its own name; ``answer``: a named function of
     ``hooks.py`` that finds the written record in the answer. ``headers``: sent along, filled like the path.
     """
@@ -145,6 +146,7 @@ class Call(Document):
     id: str = "id"
     key: str | None = None
     body: str | None = None
+    prepare: str | None = None
     answer: str | None = None
     headers: dict[str, str] = {}
 
@@ -196,6 +198,15 @@ class Find(Document):
     lag_seconds: int = 0
 
 
+class Fits(Document):
+    """A reference is written only where the field ``theirs`` of the record it names is what our own field ``own`` is
+    (or its ``default``), which ``counts_as`` another word there."""
+
+    theirs: str
+    own: str
+    counts_as: dict[str, str] = {}
+
+
 class Keep(Document):
     """What the vendor does with one canonical field.
 
@@ -215,8 +226,11 @@ class Keep(Document):
     elsewhere out of HTML, so a link to each is written in its place. ``member_of``: [kind, this, other]: a
     reference is written only where a record of that kind has it as ``this`` and our own ``other`` as ``other``.
     ``same_as``: a reference is written only where that field of the record another one names is the same.
-    ``matches``: a text is written only where the whole of it is like this.
-    ``loss``/``because``: how a difference is named in the report, and why.
+    ``fits``: a reference is written only where that record agrees with another field of ours.
+    ``matches``: a text is written only where the whole of it is like this. ``whole_days``: of a moment only its day
+    (UTC), from its beginning. ``seen_by``: what people changed of these bytes is seen by this field; where the source
+    does not tell it, a change is left to a person. ``loss``/``because``: how a difference is named in the report, and
+    why.
     """
 
     write: Literal["always", "create", "never"] = "always"
@@ -233,7 +247,10 @@ class Keep(Document):
     follows: tuple[str, str] | None = None
     kinds: tuple[str, ...] = ()
     same_as: tuple[str, str] | None = None
+    fits: Fits | None = None
     matches: str = ""
+    whole_days: Flag = False
+    seen_by: str = ""
     bare: Flag = False
     type_max: dict[str, int] = {}
     only_with: dict[str, tuple[str, ...]] = {}
@@ -290,7 +307,7 @@ class Write(Document):
     ``create`` (with ``find``): written by a call of its own; ``update``/``delete``: how it is changed and taken away
     again; ``embedded``: only inside its owner; ``match_only``: only found, and created where a person says so (a seat
     costs money); ``skip``/``manual``/``left``: not written, with the reason: it arrives by itself, a person does it, it
-    has no place there. ``match_among``: kinds
+    has no place there. ``manual`` beside ``create``: for what ``takes`` leaves out. ``match_among``: kinds
     whose records at the destination are the same too (an employee who asks and has a seat). ``key_field``: the set-up
     custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
     ``takes``: written only where its own fields have these values (regular expressions). ``needs``: the secret without
@@ -327,6 +344,11 @@ class Write(Document):
     embeds: dict[str, Embed] = {}
     constants: dict[str, Scalar] = {}
     max_total: MaxTotal | None = None
+
+    @property
+    def makes(self) -> bool:
+        """Say whether the vendor is given whatever record of the kind comes, and not some of its own form only."""
+        return self.create is not None and not self.manual
 
 
 class Setup(Document):

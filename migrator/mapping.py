@@ -65,7 +65,7 @@ class Verb(Document):
     taken off when it is read back. ``text``: plain text at the vendor, HTML with us. ``rank``: the place among the
     records of one owner, by these fields, counted from ``start``. ``not_empty``: a boolean, true where the path holds
     anything. ``rule``: the whole record, read and written as a rule. ``unix``: a timestamp is told in seconds since
-    1970. ``hook``: a named function of the connector.
+    1970. ``one``: a list with us, a single value at the vendor: the first. ``hook``: a named function of the connector.
     """
 
     path: str | None = None
@@ -88,6 +88,7 @@ class Verb(Document):
     invert: Flag = False
     rule: Spoken | None = None
     unix: Flag = False
+    one: Flag = False
     hook: str | None = None
 
     @model_validator(mode="before")

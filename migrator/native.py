@@ -95,11 +95,12 @@ class _Writer:
         elif spec.type in ("list", "refs"):
             items = self._items(label, keep)
             joined = f"array_to_string({items}, {quoted(verb.split)})" if verb.split else items
+            joined = f"({items})[1]" if verb.one else joined
             expression = f"to_json({joined})"
-        elif spec.type == "timestamp" and verb.unix:
-            expression = f"to_json(CAST(epoch({column}) AS BIGINT))"
         elif spec.type == "timestamp":
-            expression = f"to_json(strftime({column}, '%Y-%m-%dT%H:%M:%SZ'))"
+            moment = f"date_trunc('day', {column})" if keep.whole_days else column
+            told = f"CAST(epoch({moment}) AS BIGINT)" if verb.unix else f"strftime({moment}, '%Y-%m-%dT%H:%M:%SZ')"
+            expression = f"to_json({told})"
         elif spec.type == "date":
             expression = f"to_json(CAST({column} AS VARCHAR))"
         elif spec.type == "html" and verb.preface and not verb.text:
@@ -125,6 +126,12 @@ class _Writer:
             expression = (
                 f"CASE WHEN EXISTS (SELECT 1 FROM canonical.{name(of)} m WHERE {belongs}) THEN {expression} END"
             )
+        if keep.fits:
+            own = self.write.fields.get(keep.fits.own)
+            ours = f"COALESCE(c.{name(keep.fits.own)}, {_literal(own.default if own else None)})"
+            words = " ".join(f"WHEN {quoted(was)} THEN {quoted(is_)}" for was, is_ in keep.fits.counts_as.items())
+            counts = f"CASE {ours} {words} ELSE {ours} END" if words else ours
+            expression = f"CASE WHEN {self._follow((label, keep.fits.theirs))}.w = {counts} THEN {expression} END"
         if keep.same_as:
             expression = f"CASE WHEN {column} = {self._follow(keep.same_as)}.w THEN {expression} END"
         return self._judged(expression, keep)
@@ -217,6 +224,7 @@ class _Writer:
             WHEN f.type = 'multiselect' AND json_type(value) = 'ARRAY'
                 THEN CASE WHEN len({valid}) > 0 THEN to_json({several}) END
             WHEN f.type = 'multiselect' THEN {chosen_one} to_json([{stored.format(text)}]) END
+            WHEN f.type = 'dropdown' AND json_type(value) = 'ARRAY' AND len({items}) > 1 THEN NULL
             WHEN json_type(value) = 'ARRAY' THEN to_json(array_to_string({items}, ', '))
             WHEN f.type = 'dropdown' THEN {chosen_one} to_json({stored.format(text)}) END
             WHEN f.type = 'integer' THEN to_json(TRY_CAST({text} AS BIGINT))
@@ -248,6 +256,10 @@ class _Writer:
             f"GROUP BY rid) {alias} ON {alias}.rid = c.id"
         )
         return alias
+
+
+def _literal(value: Scalar | None) -> str:
+    return "NULL" if value is None else quoted(str(value))
 
 
 def _arrives_as(column: str, kinds: tuple[str, ...]) -> str:

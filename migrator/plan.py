@@ -145,9 +145,11 @@ class Planner:
             )
         stage.run("CREATE TABLE anew.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
         self._labels()
-        needed = translate.Translator(stage, self.kinds, self.manifest, self.mapping).needed()
-        manifest = self.manifest.model_copy(update={"setup": (*self.manifest.setup, *needed)})
-        decider = Decider(stage, self.kinds, manifest, self.mapping, self.source, self.found, self.without_seat)
+        translator = translate.Translator(stage, self.kinds, self.manifest, self.mapping)
+        manifest = self.manifest.model_copy(update={"setup": (*self.manifest.setup, *translator.needed())})
+        decider = Decider(
+            stage, self.kinds, manifest, self.mapping, self.source, translator, self.found, self.without_seat
+        )
         predictor = Predictor(decider, anew=not self.ahead)
         delta = Delta(decider, self.look, self.edited, self.deleted, self.since, left)
         for kind_name in self.kinds.in_order():
@@ -156,6 +158,7 @@ class Planner:
             self._try(kind_name)
             if not self.ahead:
                 delta.compare(kind_name)
+        self._unnamed(decider)
         predictor.predict_joined()
         stage.run(
             "CREATE TABLE plan.planned AS SELECT d.*, p.payload FROM plan.decided d LEFT JOIN plan.payload p "
@@ -163,7 +166,7 @@ class Planner:
         )
         stage.run("UPDATE plan.planned SET target = NULL WHERE target = ?", PENDING)
         _seal(stage, self.kinds)
-        losses = measure_losses(stage, self.kinds, self.manifest, self.mapping)
+        losses = measure_losses(stage, self.kinds, self.manifest, self.mapping, self.found)
         counts = {k: int(stage.one(f"SELECT count(*) FROM canonical.{name(k)}")) for k in self.kinds.in_order()}
         return replace(self.summarize(counts, quota_plan, files or {}), losses=losses, changes=changes(stage))
 
@@ -193,6 +196,23 @@ class Planner:
             )
             self.stage.run(f"DELETE FROM plan.payload WHERE as_kind = ? AND {these}", kind_name, *parts)
             self.stage.run(f"DELETE FROM predicted.{name(kind_name)} WHERE _kind = ? AND {these}", of, *parts)
+
+    def _unnamed(self, decider: Decider) -> None:
+        """Leave behind what is only there when it is named, where all that names it stays behind."""
+        for kind_name in self.kinds.in_order():
+            write = self.manifest.write(kind_name)
+            if not (write and write.named and write.create):
+                continue
+            self.stage.run(
+                "UPDATE plan.decided AS w SET action = 'skip', reason = ? WHERE kind = ? AND as_kind = ? "
+                f"AND action = 'create' AND NOT {decider.named_by(kind_name, decided=True)}",
+                write.named,
+                kind_name,
+                kind_name,
+            )
+            left = "id IN (SELECT id FROM plan.decided WHERE kind = ? AND as_kind = ? AND action = 'skip')"
+            self.stage.run(f"DELETE FROM plan.payload WHERE as_kind = ? AND {left}", *[kind_name] * 3)
+            self.stage.run(f"DELETE FROM predicted.{name(kind_name)} WHERE _kind = ? AND {left}", *[kind_name] * 3)
 
     def summarize(self, counts: dict[str, int], quota_plan: str | None, files: dict[str, str]) -> Plan:
         """Return the summary of the plan that lies in the stage."""

@@ -23,6 +23,7 @@ from migrator.errors import AccessError, InputError
 from migrator.http import Bearer, Client
 from migrator.live import Live
 from migrator.mapping import Mapping, overlay
+from migrator.narrowing import Narrow
 from migrator.pacer import Limit, Pacer
 from migrator.parts import Composite, Part, is_name, routes, whole_manifest, whole_mapping
 from migrator.registry import Connector
@@ -99,7 +100,8 @@ class Thresholds(Document):
 
 class Migration(Document):
     """``migration.yaml``. ``cutover``: kind to field to values: what is live at once, which has a plan of its own.
-    ``rewrite``: addresses that change on the way.
+    ``rewrite``: addresses that change on the way. ``narrow``: custom fields that are to be narrower where the records
+    prove it.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Migration(Document):
     overlay: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
     cutover: dict[str, dict[str, tuple[str, ...]]] = {}
     rewrite: tuple[Change, ...] = ()
+    narrow: tuple[Narrow, ...] = ()
 
 
 @dataclass(frozen=True)

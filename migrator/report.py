@@ -93,6 +93,7 @@ def _page(data: Mapping[str, Any]) -> dict[str, Any]:
         "uncovered": findings.capped(findings.descending(coverage.get("uncovered") or [])),
         "dropped": findings.capped(findings.descending(coverage.get("dropped") or [])),
         "unreadable": findings.capped(findings.descending(coverage.get("unreadable") or [])),
+        "narrowed": data.get("narrowed") or [],
         "rewrites": (data.get("rewrites") or {}).get("changes") or [],
         "places": findings.capped((data.get("rewrites") or {}).get("places") or []),
         "runs": findings.capped(data.get("runs") or []),

@@ -208,7 +208,7 @@ class Selection:
             return f"list_has_any({column}, [{listed}])"
         ids = " UNION ALL ".join(f"SELECT id FROM ({self._names(to)}) WHERE said IN ({listed})" for to in spec.to)
         if spec.type == "ref":
-            return f"{column} IN ({ids})"
+            return f"({column} IN ({ids}) OR {column} IN ({listed}))"  # the vendor's own number too
         return (
             f"c.id IN (SELECT r.id FROM (SELECT id, unnest({column}) AS one FROM {self._all} c) r WHERE one IN ({ids}))"
         )
@@ -258,7 +258,10 @@ class Selection:
             column = f"unnest({name(label)})" if spec.type == "list" else name(label)
             said = f"SELECT {column} AS said FROM {self._all}"
             if spec.to:
-                said = " UNION ALL ".join(f"SELECT said FROM ({self._names(to)})" for to in spec.to)
+                own = f"SELECT {name(label)} AS said FROM {self._all}" if spec.type == "ref" else ""
+                said = " UNION ALL ".join(
+                    [*(f"SELECT said FROM ({self._names(to)})" for to in spec.to), *filter(None, [own])]
+                )
             listed = ", ".join(quoted(value) for value, _ in condition.named)
             words |= {row[0] for row in stage.rows(f"SELECT DISTINCT said FROM ({said}) WHERE said IN ({listed})")}
             for value, where in condition.named:

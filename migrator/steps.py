@@ -27,6 +27,7 @@ from migrator.extract import CHUNK, Arrivals, Chunk, Extracted, canonicalize, ex
 from migrator.ledger import Ledger
 from migrator.live import Live
 from migrator.load import Loaded, Loader
+from migrator.narrowing import narrow
 from migrator.plan import Plan, Planner, is_whole
 from migrator.project import Project, Side, Workspace
 from migrator.rewrite import register, rewrite, rules_digest, totals
@@ -241,6 +242,9 @@ class Steps:
             if offline:
                 stage.schema("there", fresh=True)
             canonicalize(stage, kinds, side.mapping, raw="there", into="found")
+            there = {one[1] for one in identities if one[0] == "custom_field"}
+            wishes, whole = self.project.migration.narrow, wave is None and not ahead
+            narrowed = narrow(stage, kinds, source.mapping, wishes, there, whole=whole) if wishes else []
             policies = self.project.migration.policies
             planner = Planner(
                 stage,
@@ -278,6 +282,7 @@ class Steps:
         selected = selection.select.model_dump(mode="json", exclude_defaults=True)
         extra: dict[str, Any] = {"at": now(), "account": self._accounts(), "select": selected, "rewrites": rewrites}
         extra |= {"cutover": True} if cutover else {}
+        extra |= {"narrowed": [one.as_json() for one in narrowed]} if narrowed else {}
         self.write("plan.json", plan.as_json() | extra)
         self.write(
             "coverage.json",

@@ -96,6 +96,7 @@ def summarize(steps: Steps) -> dict[str, Any]:
             for loss in plan["losses"]
         ],
         "coverage": coverage,
+        "narrowed": plan.get("narrowed") or [],
         "rewrites": {"changes": plan.get("rewrites") or [], "places": _places(folder, plan)},
         "calls": [{"endpoint": e, "calls": n} for e, n in plan["calls"]["endpoints"].items()],
         "quota": [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,9 +17,9 @@ from migrator.kinds import Kind, Kinds
 from migrator.manifest import Manifest, Setup
 from migrator.mapping import Mapping as VendorMapping
 from migrator.mapping import Spoken
-from migrator.rules.dialect import Dialect, find
-from migrator.rules.records import parsed, translated
-from migrator.rules.references import REFERS, bare, marks, named
+from migrator.rules.dialect import Dialect, dialects, find
+from migrator.rules.records import Labels, Write, labelled, parsed, translate
+from migrator.rules.references import REFERS, marks
 from migrator.rules.rule import Hook, Rule, Unread
 from migrator.rules.verdicts import Finding, Need, Translation
 from migrator.rules.words import action_words
@@ -35,10 +35,7 @@ OPEN = re.compile(r"\"<(\w+):([^<>\"]*)>\"")  # the same without a mark: a recor
 # What rules name by a key of its own, to the SQL of that key.
 KEYED = {"custom_field": "applies_to || ':' || key", "dynamic_content": "key"}
 ADDED = re.compile(r"\"<status:([^<>\"]*)>\"")
-Write = Callable[[Rule], Translation]
 Native = dict[str, Any]
-Labels = Mapping[str, Mapping[str, str]]  # field as rules name it to {option's key: what it is called}
-Named = Callable[[str, str], str | None]  # (kind a rule names, id) to its name at the destination
 
 
 def spoken(mapping: VendorMapping, kind_name: str) -> Spoken | None:
@@ -53,9 +50,23 @@ def begin(stage: Stage) -> None:
     stage.run(f"CREATE TABLE plan.finding ({FINDING})")
 
 
+@dataclass(frozen=True)
+class Made:
+    """A rule's translation: ``natives`` in the words that tickets have at the destination, or why not (``lost``).
+
+    ``needs``: what it needs there, each with its native in the same words.
+    """
+
+    id: str
+    translation: Translation
+    natives: list[str]
+    lost: str
+    needs: tuple[Need, ...]
+
+
 @dataclass
 class Translator:
-    """Translates the rules of one plan."""
+    """Translates the rules of one plan, each once."""
 
     stage: Stage
     kinds: Kinds
@@ -63,47 +74,90 @@ class Translator:
     mapping: VendorMapping
     _arriving: dict[str, set[str]] = field(default_factory=dict)
     _becomes: dict[str, dict[str | None, Any]] = field(default_factory=dict)
+    _made: dict[str, list[Made]] = field(default_factory=dict)
 
     def translate(self, kind_name: str, kind: Kind) -> None:
         """Put the rules of a kind into the destination's words."""
-        label, write, way = kind.rule, self.manifest.write(kind_name), spoken(self.mapping, kind_name)
-        if label is None or write is None or write.create is None or way is None:
+        vendor, label = self._dialect(kind_name, kind), kind.rule
+        if vendor is None or label is None:
             return
         self._arriving = {}
-        to = find(way.dialect)
-        writer, numbers = added_statuses(to, self.mapping)
+        to = find(vendor)
         lines: list[list[Any]] = []
         found: list[list[Any]] = []
-        for id, rule in self._rules(kind_name, kind, to):
-            made = translate(to, way.dialect, rule, writer)
-            natives, lost = self._settled(to, made, made.native)
-            natives = [ADDED.sub(lambda named: numbers.get(named[1], named[0]), native) for native in natives]
-            does, why = self._carried(kind_name, rule, way) or self._judged(
-                made, natives, lost, exact=kind.fields[label].exact
-            )
-            parts = natives if not does else [None]
+        for one in self._translations(kind_name, kind, vendor):
+            made = one.translation
+            if self._written(kind_name):
+                does, why = self._carried(kind_name, made.rule, vendor) or self._judged(
+                    one, exact=kind.fields[label].exact
+                )
+            else:
+                does, why = self._as_text(kind_name, one)
+            parts = one.natives if not does and self._written(kind_name) else [None]
             ordered = str(getattr(to, "NAMES_ORDER", ""))
             called = [json.loads(native).get(ordered) if native and ordered else None for native in parts]
-            lines += [[kind_name, id, part, native, called[part], does, why] for part, native in enumerate(parts)]
+            lines += [[kind_name, one.id, part, native, called[part], does, why] for part, native in enumerate(parts)]
             found += [
-                [kind_name, id, one.verdict, one.place, one.what, one.note, one.click, made.waits]
-                for one in made.findings
-                if one.verdict != "exact"
+                [kind_name, one.id, each.verdict, each.place, each.what, each.note, each.click, made.waits]
+                for each in made.findings
+                if each.verdict != "exact"
             ]
         self.stage.insert("plan.translated", lines)
         self.stage.insert("plan.finding", found)
+        self._made.pop(kind_name, None)
 
-    def _carried(self, kind_name: str, rule: Rule, way: Spoken) -> tuple[str, str] | None:
+    def _written(self, kind_name: str) -> bool:
+        """Say whether rules of a kind are written as such."""
+        write = self.manifest.write(kind_name)
+        return write is not None and write.create is not None
+
+    def _dialect(self, kind_name: str, kind: Kind) -> str | None:
+        """Return whose dialect the kind's rules, or their texts, are put into; None where they are left as they are."""
+        way = spoken(self.mapping, kind_name)
+        vendor = way.dialect if way else self.manifest.vendor
+        if kind.rule is None or self.manifest.write(kind_name) is None or vendor not in dialects():
+            return None
+        texts: Mapping[str, str] = getattr(find(vendor), "TEXTS_AS", {})
+        return vendor if (way and self._written(kind_name)) or kind_name in texts else None
+
+    def _translations(self, kind_name: str, kind: Kind, vendor: str) -> list[Made]:
+        """Return the kind's rules in the destination's words."""
+        if kind_name not in self._made:
+            to = find(vendor)
+            writer, numbers = added_statuses(to, self.mapping)
+            done = []
+            for id, rule in self._rules(kind_name, kind, to):
+                made = translate(to, vendor, rule, writer)
+                natives, lost = self._settled(to, made, made.native, numbers)
+                needs = []
+                for need in made.needs:
+                    held = self._settled(to, made, [need.native], numbers)[0][0] if need.native else None
+                    needs.append(replace(need, native=json.loads(held) if held else None))
+                done.append(Made(id, made, natives, lost, tuple(needs)))
+            self._made[kind_name] = done
+        return self._made[kind_name]
+
+    def _carried(self, kind_name: str, rule: Rule, vendor: str) -> tuple[str, str] | None:
         """Leave a rule that arrives as a record of another kind, in its vendor's own words (decision 0026)."""
-        own = getattr(find(way.dialect), "CARRIED_AS", {}).get(kind_name)
-        if rule.vendor != way.dialect or own is None:
+        own = getattr(find(vendor), "CARRIED_AS", {}).get(kind_name)
+        if rule.vendor != vendor or own is None:
             return None
         return "skip", f"it arrives as a {own.replace('_', ' ')}, in the vendor's own words"
 
-    def _added(self) -> set[str]:
-        """Return the statuses of the destination's own that tickets are moved into, by the mapping and the overlay."""
-        verbs = [variant.fields.get("status") for variant in self.mapping.kinds.get("ticket", ())]
-        return {str(native) for verb in verbs if verb and verb.values is not None for native in verb.back().values()}
+    def _as_text(self, kind_name: str, one: Made) -> tuple[str, str]:
+        """Return what is done with a rule of which the text arrives as a record, and why; empty where it has none."""
+        made = one.translation
+        to: Any = find(made.vendor)
+        if made.obsolete:
+            return "skip", f"dead at the source already: it {made.obsolete}"
+        if made.rule.vendor == made.vendor or not one.needs:
+            return "", ""
+        if said := next((said for need in one.needs if isinstance(said := to.provided(need), str)), ""):
+            return "manual", said
+        held = to.TEXTS_AS[kind_name].replace("_", " ")
+        arrives = f"its text arrives as {'an' if held[0] in 'aeiou' else 'a'} {held}"
+        lost = _reasons(made.findings, "untranslatable")
+        return ("manual", f"{arrives}; what it does besides is done by hand: {lost}") if lost else ("skip", arrives)
 
     def _rules(self, kind_name: str, kind: Kind, to: Dialect) -> list[tuple[str, Rule]]:
         """Return the kind's rules, each with its id; with its place where the destination runs them by their names."""
@@ -120,7 +174,7 @@ class Translator:
             (
                 id,
                 self._without_webhooks(
-                    parsed(_labelled(text, labels), name=called or "", position=place if places else None)
+                    parsed(labelled(text, labels), name=called or "", position=place if places else None)
                 ),
             )
             for id, called, text, place in rows
@@ -137,7 +191,7 @@ class Translator:
         return {field: dict(zip(keys, called, strict=True)) for field, keys, called in rows}
 
     def _settled(
-        self, to: Dialect, made: Translation, natives: Sequence[Native], *, strict: bool = True
+        self, to: Dialect, made: Translation, natives: Sequence[Native], numbers: Mapping[str, str]
     ) -> tuple[list[str], str]:
         """Return what would be written, in the words that tickets have there, and why it cannot be said in them."""
         settle = getattr(to, "settled", None)
@@ -145,8 +199,9 @@ class Translator:
         for native in natives:
             if settle is not None and made.rule.vendor != made.vendor:
                 native, why = settle(native, self._words())
-                lost = lost or (why if strict else "")
-            texts.append(NAMED.sub(r"\1", json.dumps(native, ensure_ascii=False)))
+                lost = lost or why
+            text = NAMED.sub(r"\1", json.dumps(native, ensure_ascii=False))
+            texts.append(ADDED.sub(lambda found: numbers.get(found[1], found[0]), text))
         return texts, lost
 
     def _words(self) -> dict[str, dict[str | None, Any]]:
@@ -162,29 +217,47 @@ class Translator:
 
     def needed(self) -> tuple[Setup, ...]:
         """Return the records that rules need at the destination and that can be made there: fields, rules that fill
-        them."""
+        them, texts."""
         found: dict[str, Setup] = {}
         for kind_name, kind in self.kinds.kinds.items():
-            label, write, way = kind.rule, self.manifest.write(kind_name), spoken(self.mapping, kind_name)
-            provide = getattr(find(way.dialect), "provided", None) if way else None
-            if provide is None or label is None or way is None or write is None or write.create is None:
+            vendor, label = self._dialect(kind_name, kind), kind.rule
+            provide = getattr(find(vendor), "provided", None) if vendor else None
+            if provide is None or label is None or vendor is None:
                 continue
-            to = find(way.dialect)
-            writer = added_statuses(to, self.mapping)[0]
-            for _, rule in self._rules(kind_name, kind, to):
-                made = translate(to, way.dialect, rule, writer)
-                if self._hopeless(made, self._settled(to, made, made.native)[1], exact=kind.fields[label].exact)[0]:
-                    continue
-                for need in made.needs:
-                    native = self._settled(to, made, [need.native], strict=False)[0][0] if need.native else None
-                    one = provide(replace(need, native=json.loads(native) if native else None))
+            for made in self._translations(kind_name, kind, vendor):
+                if self._written(kind_name):
+                    lost = bool(self._hopeless(made, exact=kind.fields[label].exact)[0])
+                else:
+                    lost = self._as_text(kind_name, made)[1].startswith("dead")
+                for need in () if lost else made.needs:
+                    one = provide(need)
                     if not isinstance(one, str) and one[0] in self.kinds.kinds:
-                        found.setdefault(one[1], Setup(kind=one[0], id=one[1], fields=one[2]))
-        return tuple(found.values())
+                        _told_apart(found, Setup(kind=one[0], id=one[1], fields=one[2]))
+        return (*found.values(), *self._brought())
 
-    def _hopeless(self, made: Translation, lost: str, *, exact: bool) -> tuple[str, str]:
+    def _brought(self) -> Iterator[Setup]:
+        """Yield the statuses that the overlay moves tickets into and the destination does not have."""
+        write, way = self.manifest.write("status"), spoken(self.mapping, "trigger")
+        to = find(way.dialect) if way else None
+        everybodys = getattr(to, "EVERYBODYS", None)
+        if everybodys is None or write is None or write.create is None:
+            return
+        verbs = [one.fields["status"] for one in self.mapping.kinds["ticket"] if "status" in one.fields]
+        ours: dict[int, str] = {}
+        for word_, code in verbs[0].back().items():
+            if isinstance(code, int) and str(code) not in everybodys:
+                ours.setdefault(code, word_)
+        there = "SELECT id FROM found.status WHERE id NOT IN (SELECT target FROM plan.known WHERE kind = 'status')"
+        held = {row[0] for row in self.stage.rows(there)} if "status" in self.stage.tables_of("found") else set()
+        for code, word_ in sorted(ours.items()):
+            if str(code) not in held:
+                named = getattr(to, "ADDED_STATUSES", {}).get(word_, (word_.replace("_", " ").capitalize(), ""))[0]
+                fields: dict[str, Any] = {"name": named, "category": word_, "code": code}
+                yield Setup(kind="status", id=f"needed:status:{code}", fields=fields)
+
+    def _hopeless(self, one: Made, *, exact: bool) -> tuple[str, str]:
         """Return what is done with a rule that is not written whatever else arrives, and why."""
-        title = self.manifest.title
+        made, title = one.translation, self.manifest.title
         if made.obsolete:
             return "skip", f"dead at the source already: it {made.obsolete}"
         if any(isinstance(action, Unread) for action in made.rule.do):
@@ -195,35 +268,50 @@ class Translator:
         if exact and made.waits:
             why = _reasons([one for one in made.findings if one.place.startswith("when")], "approximated")
             return "manual", f"a person decides: when it acts is only nearly the same, and it cannot be undone ({why})"
-        if lost:
-            return "manual", lost
+        if one.lost:
+            return "manual", one.lost
         provide: Callable[[Need], Any] = getattr(find(made.vendor), "provided", lambda need: "")
-        for need in made.needs:
+        for need in one.needs:
             if isinstance(said := provide(need), str) and said:
                 return "manual", f"it needs the {need.kind} {need.name} there: {said}"
         return "", ""
 
-    def _judged(self, made: Translation, natives: Sequence[str], lost: str, *, exact: bool) -> tuple[str, str]:
+    def _judged(self, one: Made, *, exact: bool) -> tuple[str, str]:
         """Return what else is done with a rule that is not written, and why; empty where it is."""
-        does, why = self._hopeless(made, lost, exact=exact)
+        does, why = self._hopeless(one, exact=exact)
         if does:
             return does, why
+        made, natives = one.translation, one.natives
         if not natives:
             built = [
-                one.note for one in made.findings if one.place == "rule" and one.what == made.rule.name and one.note
+                each.note
+                for each in made.findings
+                if each.place == "rule" and each.what == made.rule.name and each.note
             ]
             return "skip", "; ".join(built) or "it never acts, or has nothing that could be written"
         whole = "".join(natives)
         known = getattr(find(made.vendor), "LOOKED_UP", ())
         missing = [f"{kind.replace('_', ' ')} {id}" for kind, id in marks(whole) if not self._arrives(kind, id)]
-        there = self._added() if OPEN.search(whole) else set()
+        there = added_codes(self.mapping) if OPEN.search(whole) else set()
         open_ = [(kind, id) for kind, id in dict.fromkeys(OPEN.findall(whole)) if kind not in known]
         open_ = [(kind, id) for kind, id in open_ if kind != "status" or id not in there]
         missing += [f"{kind.replace('_', ' ')} {id}" for kind, id in open_]
+        if trees := [id for kind, id in marks(whole) if kind == "custom_field" and id in self._trees()]:
+            return (
+                "manual",
+                f"it asks for one level of the dependent field {trees[0]}, which is one field of whole paths",
+            )
         if missing:
             more = f" and {len(missing) - FEW} more" if len(missing) > FEW else ""
             return "manual", f"it names what is not written: {', '.join(missing[:FEW])}{more}"
         return "", ""
+
+    def _trees(self) -> set[str]:
+        """Return the dependent fields, as rules name them."""
+        if "custom_field" not in self.stage.tables_of("canonical"):
+            return set()
+        sql = "SELECT applies_to || ':' || key FROM canonical.custom_field WHERE levels > 1"
+        return {row[0] for row in self.stage.rows(sql)}
 
     def _without_webhooks(self, rule: Rule) -> Rule:
         """Return the rule with the address of a webhook in it, where the destination keeps no webhooks of their own."""
@@ -264,8 +352,7 @@ def added_statuses(to: Dialect, mapping: VendorMapping) -> tuple[Write | None, d
     wished: Mapping[str, tuple[str, str]] = getattr(to, "ADDED_STATUSES", {})
     if not hasattr(to, "write_with"):
         return None, {}
-    verbs = [one.fields["status"] for one in mapping.kinds.get("ticket", ()) if "status" in one.fields]
-    codes = verbs[0].back() if verbs else {}
+    codes = _statuses(mapping)
     there = {
         ours: codes[ours] for ours, (_, without) in wished.items() if codes.get(ours) not in (None, codes.get(without))
     }
@@ -273,39 +360,24 @@ def added_statuses(to: Dialect, mapping: VendorMapping) -> tuple[Write | None, d
     return write, {wished[ours][0]: json.dumps(code) for ours, code in there.items()}
 
 
-def _labelled(text: str, labels: Labels) -> str:
-    """Return a rule's text with the options of custom fields by what they are called, as tickets have them there."""
-    if not any(f"custom_field:{field}⟫" in text for field in labels):
-        return text
-
-    def named(node: Any) -> Any:
-        if isinstance(node, list):
-            return [named(one) for one in node]
-        if not isinstance(node, dict):
-            return node
-        found = marks(str((node.get("path") or {}).get("name"))) if isinstance(node.get("path"), dict) else []
-        called = labels.get(found[0][1], {}) if found else {}
-        done = {key: named(value) for key, value in node.items()}
-        for one in (*(done.get("values") or ()), done.get("value")) if called else ():
-            if isinstance(one, dict) and one.get("type") == "literal":
-                one["value"] = called.get(str(one["value"]), one["value"])
-        return done
-
-    return json.dumps(named(json.loads(text)), ensure_ascii=False, sort_keys=True)
+def added_codes(mapping: VendorMapping) -> set[str]:
+    """Return every code of a status into which tickets are moved, by the mapping and the overlay."""
+    return set(map(str, _statuses(mapping).values()))
 
 
-def translate(to: Dialect, vendor: str, rule: Rule, write: Write | None = None) -> Translation:
-    """Return the translation into a dialect; of a rule of the same vendor's, what nobody knows is left behind: it may
-    be of the old account."""
-    foreign = [one for one in rule.options if one[0] in getattr(to, "OF_ACCOUNT", ())]
-    if rule.vendor != vendor or not (rule.unknown or foreign):
-        return translated(to, rule, write)
-    kept = tuple(one for one in rule.options if one not in foreign)
-    made = translated(to, rule.model_copy(update={"unknown": (), "options": kept}), write)
-    whys = dict.fromkeys(rule.unknown, "nobody knows this key; it is not carried over")
-    whys |= dict.fromkeys(foreign, "names people of the old account; set it by hand")
-    lost = tuple(Finding("rule", f"{key}: {value}", "approximated", why) for (key, value), why in whys.items())
-    return replace(made, findings=made.findings + lost)
+def _statuses(mapping: VendorMapping) -> dict[str, Any]:
+    """Return what our statuses become for tickets at the destination."""
+    verbs = [one.fields["status"] for one in mapping.kinds.get("ticket", ()) if "status" in one.fields]
+    return dict(verbs[0].back()) if verbs and verbs[0].values is not None else {}
+
+
+def _told_apart(found: dict[str, Setup], one: Setup) -> None:
+    """Add a record to those that are needed; a text that is called like another is numbered and lost to nobody."""
+    number, named = 2, one
+    while named.id in found and found[named.id].fields != named.fields and one.kind not in ("trigger", "custom_field"):
+        fields = {k: f"{v} ({number})" if k in ("name", "title") else v for k, v in one.fields.items()}
+        named, number = one.model_copy(update={"id": f"{one.id} ({number})", "fields": fields}), number + 1
+    found.setdefault(named.id, named)
 
 
 def _reasons(findings: Sequence[Finding], verdict: str) -> str:
@@ -347,18 +419,3 @@ def there(kind: str, id: str, fields: Mapping[str, str], known: Callable[[str, s
         if one and (kind != to or one.as_kind in ("", to)):
             return str(one.destination)
     return None
-
-
-def same(expected: str | None, found: str | None, name_of: Named) -> bool:
-    """Say whether a rule that was predicted in our names is the one that was found in theirs."""
-    if expected is None or found is None:
-        return expected == found
-    wanted = named(expected, lambda kind, id: name_of(kind, id) or f"(not written: {kind} {id})")
-    return _acts(wanted) == _acts(bare(found))
-
-
-def _acts(text: str) -> dict[str, Any]:
-    """Return a rule without what is kept elsewhere and was read beside it: those records are compared by themselves."""
-    held: dict[str, Any] = json.loads(text)
-    held.pop("texts", None)
-    return held

@@ -19,12 +19,15 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from migrator import certificate
-from migrator.certificate import Checked, Made, canonical_json
+from migrator.certificate import Checked, Made
 from migrator.cli import app
 from migrator.errors import AccessError, InputError
+from migrator.export import export
 from migrator.ledger import Identity, Ledger
 from migrator.project import Workspace, open_project
 from migrator.rehearsal import rehearse
+from migrator.signing import canonical_json
+from migrator.signing import signer as signer_of
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Sandbox
@@ -55,9 +58,9 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moved]:
         assert run.load(run.plan().digest).finished
         assert run.verify()[0].proven
         made = certificate.make(run)
-        export = folder / "read-back.jsonl"
-        certificate.export(run, export)
-        yield Moved(run, made, export)
+        exported = folder / "read-back.jsonl"
+        export(run, exported)
+        yield Moved(run, made, exported)
 
 
 @pytest.fixture
@@ -93,7 +96,7 @@ def spoil(run: Steps, sql: str) -> None:
 
 def again(moved: Moved, **changes: Any) -> Path:
     """Write the certificate with changes, signed by another key."""
-    signer, _ = certificate._signer(None, Workspace(moved.made.file.parent))
+    signer, _ = signer_of(None, moved.made.file.with_name("certificate.key"))
     document = {**moved.made.certificate, **changes}
     document.pop("signature")
     document["signature"] = signer.sign(canonical_json(document)).hex()
@@ -156,7 +159,7 @@ def test_a_mail_address_in_an_id_or_a_title_becomes_its_digest() -> None:
 
 def test_an_export_is_the_same_bytes_each_time_zipped_or_not(moved: Moved, tmp_path: Path) -> None:
     for name in ("a.jsonl.gz", "b.jsonl.gz"):
-        certificate.export(moved.run, tmp_path / name)
+        export(moved.run, tmp_path / name)
     assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "b.jsonl.gz").read_bytes()
     assert gzip.decompress((tmp_path / "a.jsonl.gz").read_bytes()) == moved.export.read_bytes()
     assert told(certificate.check(moved.made.file, export_file=tmp_path / "a.jsonl.gz")) == ""
@@ -176,7 +179,7 @@ def test_each_line_of_an_export_is_canonical_json_and_holds_files_by_digest(move
 def test_lines_may_lie_in_any_order_and_more_than_fit_into_memory(
     moved: Moved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(certificate, "HELD", 7)  # a bound, not a function of ours
+    monkeypatch.setattr("migrator.export.HELD", 7)  # a bound, not a function of ours
     lines = [line + b"\n" for line in moved.export.read_bytes().split(b"\n")[:-1]]
     (tmp_path / "turned.jsonl").write_bytes(b"".join(reversed(lines)))
     assert len(lines) > 100
@@ -291,7 +294,7 @@ def test_whatever_changes_in_an_export_is_named(moved: Moved, tmp_path: Path, ch
 
 def test_a_broken_gzip_is_a_fault(moved: Moved, tmp_path: Path) -> None:
     file = tmp_path / "cut.jsonl.gz"
-    certificate.export(moved.run, file)
+    export(moved.run, file)
     file.write_bytes(file.read_bytes()[:-20])
     assert "cannot be read to its end" in told(certificate.check(moved.made.file, export_file=file))
 
@@ -492,7 +495,7 @@ def test_the_commands_answer_with_their_exit_codes(
 
 def test_an_export_has_a_name_that_says_so(moved: Moved) -> None:
     with pytest.raises(InputError, match=r"\.jsonl"):
-        certificate.export(moved.run, moved.made.file)
+        export(moved.run, moved.made.file)
 
 
 # ---- without this program -------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from tests.support.desks import steps
 
 Native = dict[str, Any]
 AT = rule_accounts.AT
+HULL = {"id": 63, "value": "101"}
+DEFAULT_BRAND = 900_000_000_031
 SETUP: dict[str, list[Native]] = {
     "brands": [
         {
@@ -104,6 +106,7 @@ SETUP: dict[str, list[Native]] = {
             "position": 21,
             "description": "",
         },
+        {"id": 63, "type": "text", "title": "Hull number", "active": True, "required": False, "position": 22},
     ],
     "ticket_forms": [
         {
@@ -134,6 +137,19 @@ SETUP: dict[str, list[Native]] = {
         }
     ],
     "schedules": [rule_accounts.schedule(60)],
+    "users": [
+        {"id": 61, "name": "Nora", "email": "nora@desk.example", "role": "agent", "custom_role_id": 51},
+        {"id": 62, "name": "Carl", "email": "carl@people.example", "role": "end-user", "custom_role_id": None},
+    ],
+    "tickets": [
+        {"id": 1, "subject": "Mast", "status": "hold", "brand_id": 50, "custom_status_id": 53, "custom_fields": [HULL]},
+        {"id": 2, "subject": "Sail", "status": "open", "brand_id": DEFAULT_BRAND, "custom_status_id": 900_000_000_041},
+        {"id": 3, "subject": "Keel", "status": "closed", "brand_id": 50, "custom_status_id": 900_000_000_044},
+    ],
+}
+MORE: dict[str, Native] = {
+    "users": rule_accounts.PERSON,
+    "tickets": {"requester_id": 62, "via": {"channel": "web"}, "tags": [], "custom_fields": []},
 }
 
 
@@ -160,7 +176,9 @@ def account(clock: Clock) -> Sandbox:
     """Return a Zendesk account that has one of each."""
     box = rule_accounts.zendesk(clock, rules=RULES)
     for stream, bodies in SETUP.items():
-        registry.connector("zendesk").sandbox.seed(box, stream, [{**AT, **copy.deepcopy(body)} for body in bodies])
+        registry.connector("zendesk").sandbox.seed(
+            box, stream, [{**AT, **MORE.get(stream, {}), **copy.deepcopy(body)} for body in bodies]
+        )
     return box
 
 
@@ -187,6 +205,7 @@ def fates(run: Steps) -> dict[str, dict[str, str]]:
     return found
 
 
+RESET = {("ticket", "channel", "dropped"), ("agent", "created_at", "reset"), ("agent", "updated_at", "reset")}
 KINDS = ("brand", "role", "status", "dynamic_content", "email_address", "schedule", "holiday", "form_condition")
 
 
@@ -238,6 +257,16 @@ def test_to_its_own_vendor_everything_that_is_set_up_arrives_and_rules_find_it(
     assert asked["Rule 4"] == str(schedule["id"])
     assert "{{dc.good_day}}" in json.dumps(new.store["triggers"][max(new.store["triggers"])]["actions"])
     assert len(asked) == len(RULES)
+    tickets = {one["subject"]: one for one in new.store["tickets"].values()}
+    default = next(one["id"] for one in new.store["brands"].values() if one["default"])
+    kept = {name: (one["brand_id"], one["custom_status_id"], one["status"]) for name, one in tickets.items()}
+    assert kept == {
+        "Mast": (brand["id"], status["id"], "hold"),
+        "Sail": (default, 900_000_000_041, "open"),
+        "Keel": (brand["id"], 900_000_000_044, "closed"),
+    }
+    assert [one["custom_role_id"] for one in new.store["users"].values() if one["name"] == "Nora"] == [role["id"]]
+    assert not losses(run, "ticket", "agent") - RESET
 
 
 @pytest.mark.parametrize("brought", [False, True])
@@ -246,19 +275,40 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
 ) -> None:
     new = registry.connector("freshdesk").sandbox.create(clock=Clock(), limits=False)
     overlay: Native = {}
+    seed = registry.connector("freshdesk").sandbox.seed
+    seed(new, "products", [{"id": 77, "name": "boats", "description": "", **AT}] if brought else [])
     if brought:
-        (field,) = (one for one in new.store["ticket_fields"].values() if one["name"] == "status")
-        field["choices"] |= {"6": ["New", "New"], "7": ["On hold", "On hold"]}
+        nora = {"id": 88, "contact": {"name": "Nora", "email": "nora@desk.example"}, "role_ids": []}
+        seed(new, "agents", [{**nora, "type": "support_agent", "occasional": False, **AT}])
         status = {"values": {"6": "new", "7": "hold"}, "write": {"new": 6, "hold": 7}}
         overlay = {"overlay": {"freshdesk": {"ticket": {"status": status}}}}
+        overlay["narrow"] = [{"field": "Hull number", "type": "integer"}]
     run = moved(tmp_path, new, monkeypatch, **overlay)
     found = fates(run)
+    (field,) = (one for one in new.store["ticket_fields"].values() if one["name"] == "status")
+    made = {"6": ["New", "New"], "7": ["On hold", "On hold"]}
+    assert {number: labels for number, labels in field["choices"].items() if number > "5"} == (made if brought else {})
+    held = {one["subject"]: one["status"] for one in new.store["tickets"].values()}
+    assert held == {"Mast": 7 if brought else 3, "Sail": 2, "Keel": 5}
     for kind in ("brand", "role", "email_address", "schedule", "status"):
-        assert found[kind]["manual"]
+        assert found[kind]["keep" if brought and kind == "brand" else "manual"]
+    assert sorted(str(one["product_id"]) for one in new.store["tickets"].values()) == (
+        ["77", "77", "None"] if brought else ["None"] * 3
+    )
+    assert (("agent", "roles", "merged") in losses(run, "agent")) is brought  # who is there keeps what he has
+    lost = {field for kind, field, _ in losses(run, "ticket") if field in ("brand", "custom_status")}
+    assert lost == ({"custom_status"} if brought else {"brand", "custom_status"})
     for kind in ("form_condition", "holiday"):  # with the form, and the schedule, that a person makes
         assert "not written" in found[kind]["skip"]
     written = {one["name"]: one for one in new.store["creation_rules"].values()}
+    hull = next(one for one in new.store["ticket_fields"].values() if one["label"] == "Hull number")
+    mast = next(one for one in new.store["tickets"].values() if one["subject"] == "Mast")
+    assert (hull["type"], mast["custom_fields"][hull["name"]]) == (
+        ("custom_number", 101) if brought else ("custom_text", "101")
+    )
     write_report(run)
+    report = (run.workspace.folder / "report.html").read_text(encoding="utf-8")
+    assert ("proven, made narrower" in report) is brought
     page = (run.workspace.folder / "customizations.html").read_text(encoding="utf-8")
     assert "What is set up beside rules" in page
     assert "set up again by hand at Freshdesk" in page

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -12,12 +11,14 @@ from functools import cached_property
 from typing import Any
 
 from migrator.connector import Cursor, Finding, Native, Page, Raw
+from migrator.connectors.panels import certificates, forwarders
 from migrator.errors import ForbiddenError, MigratorError, RefusedError, VendorError
 from migrator.zones.account import ZoneAccount
 from migrator.zones.records import RecordSet, absolute, normal, quoted, record_set
 
 from . import names
 from .filters import Spelling, scripts
+from .responders import answer_of
 from .uapi import call, call_api2
 
 QUOTED = {"CAA": (2,), "NAPTR": (2, 3, 4), "URI": (2,), "HINFO": (0, 1)}  # parts that a zone file has in quotes
@@ -175,18 +176,22 @@ class Connection(ZoneAccount):
         for domain in self._mail_domains:
             found: dict[str, list[str]] = defaultdict(list)
             for one in self.ask("Email/list_forwarders", domain=domain) or ():
-                found[str(one["dest"]).lower()] += names.split_targets(str(one["forward"]))
+                found[str(one["dest"]).lower()] += forwarders.split_targets(str(one["forward"]))
             for address, told in found.items():
-                yield names.alias(address, domain, told)
+                yield forwarders.alias(address, domain, told)
         for one in self.ask("Email/list_domain_forwarders") or ():
             domain = str(one["dest"]).lower()
-            yield names.alias(f"@{domain}", domain, [f"@{one['forward']}"])
+            yield forwarders.alias(f"@{domain}", domain, [f"@{one['forward']}"])
 
     def _default_addresses(self) -> Iterator[Native]:
         for one in self.ask("Email/list_default_address", user=self.given("user")) or ():
-            yield names.catch_all(str(one["domain"]).lower(), str(one.get("defaultaddress") or ""))
+            yield forwarders.catch_all(str(one["domain"]).lower(), str(one.get("defaultaddress") or ""))
 
-    def _autoresponders(self) -> Iterator[Native]:
+    @cached_property
+    def _responders(self) -> list[Native]:
+        return list(self._told_responders())
+
+    def _told_responders(self) -> Iterator[Native]:
         for domain in self._mail_domains:
             for one in self.ask("Email/list_auto_responders", domain=domain) or ():
                 email = str(one["email"]).lower()
@@ -195,19 +200,43 @@ class Connection(ZoneAccount):
                 told = self.ask("Email/get_auto_responder", email=address) or {}
                 body: Native = {"id": address, "address": address, **told}
                 body["is_html"] = str(told.get("is_html")) == "1"
-                yield body | {key: int(told.get(key) or 0) for key in ("start", "stop", "interval")}
+                body["interval"] = int(told.get("interval") or 0)
+                yield body | {key: int(told[key]) if told.get(key) else None for key in ("start", "stop")}
+
+    def _autoresponders(self) -> Iterator[Native]:
+        said = {box["address"] for box in self._filtered if box["answer"]}
+        for one in self._responders:
+            yield one | ({"said": True} if one["address"] in said else {})
 
     @property
     def _spelling(self) -> Spelling:
         return Spelling(self.options.get("sieve_prefix", ""), self.options.get("sieve_separator", "/"))
 
-    def _filters(self) -> Iterator[Native]:
-        shared = list(self.ask("Email/list_filters") or ())
+    @cached_property
+    def _filtered(self) -> list[Native]:
+        """Return each mailbox with its own filters, and its responder as a block of its script."""
+        responders = {one["address"]: one for one in self._responders} if self._answers else {}
+        found = []
         for box in self._boxes:
             login = str(box.get("email") or box.get("login"))
             address = self._address(login)
             own = list(self.ask("Email/list_filters", account=login) or ()) if "@" in login else []
-            yield from scripts(address, address, shared, own, self._spelling)
+            answer = answer_of(address, [*self._shared, *own], responders.get(address), self._spelling)
+            found.append({"address": address, "own": own, "answer": answer})
+        return found
+
+    @cached_property
+    def _shared(self) -> list[Native]:
+        return list(self.ask("Email/list_filters") or ())
+
+    @property
+    def _answers(self) -> bool:
+        return self.options.get("responders") == "sieve"
+
+    def _filters(self) -> Iterator[Native]:
+        for box in self._filtered:
+            address = box["address"]
+            yield from scripts(address, address, self._shared, box["own"], self._spelling, box["answer"])
 
     def _lists(self) -> Iterator[Native]:
         for one in self.ask("Email/list_lists") or ():
@@ -259,7 +288,7 @@ class Connection(ZoneAccount):
                 "url": f"certificate/{one['id']}",
             }
             body["names"] = domains if isinstance(domains, list) else str(domains).split(",")
-            yield body | {"fingerprint": _fingerprint(self._pem(one["id"])), "told": one}
+            yield body | {"fingerprint": certificates.fingerprint(self._pem(one["id"])), "told": one}
 
     def _pem(self, id: str) -> str:
         return str((self.ask("SSL/show_cert", id=id) or {}).get("cert") or "")
@@ -299,14 +328,6 @@ def _text(type: str, parts: list[str], zone: str) -> str:
         return normal(type, " ".join(words), zone)[0]
     except RefusedError:
         return " ".join(words)
-
-
-def _fingerprint(pem: str) -> str | None:
-    body = "".join(pem.partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END")[0].split())
-    try:
-        return hashlib.sha256(base64.b64decode(body, validate=True)).hexdigest() if body else None
-    except (binascii.Error, ValueError):
-        return None
 
 
 def _json(body: Native) -> bytes:

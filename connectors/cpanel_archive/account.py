@@ -4,9 +4,6 @@ a pickle is never loaded, a statement never carried out, YAML without aliases.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -15,8 +12,12 @@ from email.errors import MessageError
 from email.policy import default as policy
 
 from migrator.connector import Native
+from migrator.connectors.archives.connection import size_of
 from migrator.connectors.cpanel import names
 from migrator.connectors.cpanel.filters import Spelling, scripts
+from migrator.connectors.cpanel.responders import answer_of
+from migrator.connectors.panels import certificates, crontab, forwarders
+from migrator.connectors.panels.pairs import pairs
 from migrator.documents import foreign
 from migrator.errors import VendorError
 from migrator.zones.records import RecordSet, of_zone_text
@@ -50,13 +51,17 @@ class Account:
         self, files: Mapping[str, str], dumps: Mapping[str, str], boxes: Mapping[str, set[str]], lists: set[str]
     ) -> None:
         self.files, self.dumps, self.boxes, self.mailman = files, dumps, boxes, lists
-        self.about = {k: v for _, text in self._under("cp/") for k, v in _pairs(text, "=")}
+        self.about = {k: v for _, text in self._under("cp/") for k, v in pairs(text, "=")}
         self.user = self.about.get("USER") or next((name for name, _ in self._under("cp/")), "")
         main = self._yaml("userdata/main")
         self.main = str(main.get("main_domain") or self.about.get("DNS") or "").lower()
         if not self.main:
             raise VendorError("the archive names no main domain (userdata/main, cp/USER): is it an account's?")
         self._userdata = main
+
+    def text(self, name: str) -> str:
+        """Return a small file's text."""
+        return self.files[name]
 
     def _under(self, folder: str) -> Iterator[tuple[str, str]]:
         for path in sorted(self.files):
@@ -75,11 +80,11 @@ class Account:
     def domains(self) -> Iterator[Native]:
         """Yield the domains: by ``userdata/main``, of older archives by the flat lists."""
         addons = {str(one).lower() for one in self._userdata.get("addon_domains") or {}}
-        addons |= {name.lower() for name, _ in _pairs(self.files.get("addons", ""), "=")}
+        addons |= {name.lower() for name, _ in pairs(self.files.get("addons", ""), "=")}
         parked = {str(one).lower() for one in self._userdata.get("parked_domains") or ()}
         parked |= {line.strip().lower() for line in self.files.get("pds", "").splitlines() if line.strip()}
         subs = {str(one).lower() for one in self._userdata.get("sub_domains") or ()}
-        subs |= {name.lower().replace("_", ".", 1) for name, _ in _pairs(self.files.get("sds2", ""), "=")}
+        subs |= {name.lower().replace("_", ".", 1) for name, _ in pairs(self.files.get("sds2", ""), "=")}
         hidden = {str(one).lower() for one in (self._userdata.get("addon_domains") or {}).values()}
         known = {self.main, *addons, *parked}
         yield {"id": self.main, "name": self.main, "type": "main"}
@@ -137,9 +142,9 @@ class Account:
             if not found:
                 continue
             domain, folder = found[1].lower(), path.removesuffix("passwd")
-            hashes = dict(_pairs(self.files.get(folder + "shadow", ""), ":"))
-            quotas = dict(_pairs(self.files.get(folder + "quota", ""), ":"))
-            for user, _ in _pairs(self.files[path], ":"):
+            hashes = dict(pairs(self.files.get(folder + "shadow", ""), ":"))
+            quotas = dict(pairs(self.files.get(folder + "quota", ""), ":"))
+            for user, _ in pairs(self.files[path], ":"):
                 login = f"{user}@{domain}".lower()
                 known.add(login)
                 yield self._box(login, {"hash": hashes.get(user, "").partition(":")[0]}, quotas.get(user))
@@ -159,23 +164,23 @@ class Account:
     def forwarders(self) -> Iterator[Native]:
         """Yield forwarders by ``va/<domain>``; responders are records of their own, and a domain's go by ``vad``."""
         for domain, text in self._under("va/"):
-            for name, told in _pairs(text, ":"):
+            for name, told in pairs(text, ":"):
                 if name == "*":
                     continue
                 address = (name if "@" in name else f"{name}@{domain}").lower()
-                rest = [one for one in names.split_targets(told) if not AUTORESPOND.match(one)]
+                rest = [one for one in forwarders.split_targets(told) if not AUTORESPOND.match(one)]
                 if [one for one in rest if one.lower() != address]:
-                    yield names.alias(address, domain.lower(), rest)
+                    yield forwarders.alias(address, domain.lower(), rest)
         for domain, text in self._under("vad/"):
-            for name, to in _pairs(text, ":"):
-                yield names.alias(f"@{name.lower()}", domain.lower(), [f"@{to.strip()}"])
+            for name, to in pairs(text, ":"):
+                yield forwarders.alias(f"@{name.lower()}", domain.lower(), [f"@{to.strip()}"])
 
     def default_addresses(self) -> Iterator[Native]:
         """Yield where a domain's other mail goes: the line ``*`` of ``va/<domain>``."""
         for domain, text in self._under("va/"):
-            for name, told in _pairs(text, ":"):
+            for name, told in pairs(text, ":"):
                 if name == "*":
-                    yield names.catch_all(domain.lower(), told)
+                    yield forwarders.catch_all(domain.lower(), told)
 
     def autoresponders(self) -> Iterator[Native]:
         """Yield what answers by itself: a mail with head and text, and its dates beside it in JSON."""
@@ -190,7 +195,8 @@ class Account:
             except (ValueError, LookupError, MessageError, AttributeError) as err:
                 raise VendorError(f"homedir/.autorespond/{name} is no responder: {err}") from err
             dates = dates if isinstance(dates, dict) else {}
-            numbers = {key: int(dates.get(key) or 0) for key in ("start", "stop", "interval")}
+            numbers = {key: int(dates.get(key) or 0) or None for key in ("start", "stop")}
+            numbers["interval"] = int(dates.get("interval") or 0)
             address = name.lower()
             yield {
                 "id": address,
@@ -202,14 +208,17 @@ class Account:
                 **numbers,
             }
 
-    def filters(self, spelling: Spelling) -> Iterator[Native]:
-        """Yield the filters of each mailbox as Sieve, those of the whole account before its own."""
+    def filtered(self, spelling: Spelling, *, answers: bool = False) -> Iterator[tuple[str, list[Native], bool]]:
+        """Yield each mailbox with its filters as Sieve, those of the whole account before its own, and whether its
+        responder stands in them."""
         shared = self._filters("homedir/.cpanel/filter.yaml")
+        responders = {one["address"]: one for one in self.autoresponders()} if answers else {}
         for box in self.mailboxes():
-            user, _, domain = box["address"].rpartition("@")
+            address = box["address"]
+            user, _, domain = address.rpartition("@")
             own = [] if box["main"] else self._filters(f"homedir/etc/{domain}/{user}/filter.yaml")
-            if shared or own:
-                yield from scripts(box["id"], box["address"], shared, own, spelling)
+            answer = answer_of(address, [*shared, *own], responders.get(address), spelling)
+            yield address, scripts(box["id"], address, shared, own, spelling, answer), answer is not None
 
     def _filters(self, path: str) -> list[Native]:
         found = self._yaml(path).get("filter") or []
@@ -227,15 +236,18 @@ class Account:
     # ---- databases, jobs, keys, logins ------------------------------------------------------------------------------
 
     def databases(self) -> Iterator[Native]:
-        """Yield the databases that have a dump."""
+        """Yield the databases that have a dump, each with whom its views and routines can act as: who may do most."""
+        users = {one["name"]: one["hosts"] for one in self.database_users()}
+        may: dict[str, list[tuple[bool, int, str]]] = {}
+        for one in self.grants():
+            rights = one["rights"]
+            all_ = any(right.startswith("ALL") for right in rights)
+            who = f"{one['user_name']}@{(users.get(one['user_name']) or ['%'])[0]}"
+            may.setdefault(one["database_name"], []).append((not all_, -len(rights), who))
         for name, url in sorted(self.dumps.items()):
-            yield {
-                "id": f"mysql/{name}",
-                "name": name,
-                "engine": "mysql",
-                "url": url,
-                "size": int(re.split(r"[./;]", url)[-1]),
-            }
+            body: Native = {"id": f"mysql/{name}", "name": name, "engine": "mysql", "url": url}
+            body |= {"acts_as": min(may[name])[2]} if name in may else {}
+            yield body | {"size": size_of(url)}
 
     def database_users(self) -> Iterator[Native]:
         """Yield the users of ``mysql.sql``, each with the hosts it comes from."""
@@ -269,28 +281,12 @@ class Account:
 
     def cron_jobs(self) -> Iterator[Native]:
         """Yield the lines of the crontab, each with the address that gets what it prints."""
-        mail_to, number, others = "", 0, dict[str, str]()
-        for _, text in self._under("cron/"):
-            for line in text.splitlines():
-                line = line.strip()
-                if not line or line.startswith("#"):
-                    continue
-                if found := re.match(r"(\w+)\s*=\s*(.*)", line):
-                    if found[1] == "MAILTO":
-                        mail_to = found[2].strip("\"'")
-                    else:
-                        others = {**others, found[1]: found[2].strip("\"'")}
-                    continue
-                words = line.split(None, 1 if line.startswith("@") else 5)
-                if len(words) in (2, 6):
-                    number += 1
-                    made: Native = {"id": f"{number:05}", "schedule": " ".join(words[:-1]), "command": words[-1]}
-                    yield made | {"mail_to": mail_to or None} | ({"variables": others} if others else {})
+        yield from crontab.jobs(line for _, text in self._under("cron/") for line in text.splitlines())
 
     def certificates(self) -> Iterator[Native]:
         """Yield the certificates of websites; the file holds key, certificate and chain."""
         for domain, text in self._under("apache_tls/"):
-            if print_ := _fingerprint(text):
+            if print_ := certificates.fingerprint(text):
                 yield {
                     "id": domain,
                     "names": [domain.lower()],
@@ -313,20 +309,5 @@ class Account:
                 }
 
 
-def _pairs(text: str, separator: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
-        key, found, value = line.partition(separator)
-        if found and key.strip() and not key.startswith("#"):
-            yield key.strip(), value.strip()
-
-
 def _unquoted(word: str) -> str:
     return word[1:-1].replace("``", "`") if word[:1] in "'\"`" and len(word) > 1 else word
-
-
-def _fingerprint(pem: str) -> str | None:
-    body = "".join(pem.partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END")[0].split())
-    try:
-        return hashlib.sha256(base64.b64decode(body, validate=True)).hexdigest() if body else None
-    except (binascii.Error, ValueError):
-        return None

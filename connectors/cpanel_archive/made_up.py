@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
-import io
 import tarfile
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+
+from migrator.connectors.archives.written import AT, entry, write
+
+__all__ = ["AT", "DOMAIN", "DUMP", "FILES", "ROOT", "USER", "ZONE", "entries", "entry", "write"]
 
 ROOT, USER, DOMAIN = "cpmove-acme", "acme", "acme.example"
-AT = 1_600_000_000
 CERTIFICATE = (
     "-----BEGIN PRIVATE KEY-----\nbWFkZSB1cA==\n-----END PRIVATE KEY-----\n"
     "-----BEGIN CERTIFICATE-----\nMIIBCg==\n-----END CERTIFICATE-----\n"
@@ -104,15 +105,6 @@ FILES: dict[str, str] = {
 }  # fmt: skip
 
 
-def entry(name: str, body: bytes = b"", **more: object) -> tuple[tarfile.TarInfo, bytes]:
-    """Return an entry of an archive, as it is said there: whatever ``more`` says (type, linkname, size) is believed."""
-    info = tarfile.TarInfo(name)
-    info.size, info.mtime, info.mode, info.uname = len(body), AT, 0o644, USER
-    for key, value in more.items():
-        setattr(info, key, value)
-    return info, body
-
-
 def entries(
     messages: Sequence[bytes] = (), *, box: str = "homedir/mail/acme.example/ann", flags: str = "S"
 ) -> list[tuple[tarfile.TarInfo, bytes]]:
@@ -136,14 +128,3 @@ def entries(
         )
         made.append(entry(name, packed, mtime=AT + number % 60))
     return made
-
-
-def write(path: Path, some: Iterable[tuple[tarfile.TarInfo, bytes]], *, packed: bool = True) -> Path:
-    """Write an archive; an entry whose header says another size than its bytes have is written as it says."""
-    out = io.BytesIO()
-    for info, body in some:
-        out.write(info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
-        out.write(body + bytes(-len(body) % 512))
-    out.write(bytes(1024))
-    path.write_bytes(gzip.compress(out.getvalue(), 6, mtime=0) if packed else out.getvalue())
-    return path

@@ -14,8 +14,13 @@ import msgspec
 
 from migrator.connector import Cursor, Page, Raw
 from migrator.declarative import Declarative, noted, split
-from migrator.errors import AbsentError, InputError, TruncatedError
+from migrator.errors import AbsentError, InputError, RefusedError, TruncatedError
+from migrator.http import Client
 from migrator.manifest import Stream
+
+from .connection import Connection
+from .dependent import joined, with_paths
+from .rules.names import EVERYBODYS
 
 Native = dict[str, Any]
 Parents = Callable[[str], Iterable[str]]
@@ -138,7 +143,21 @@ def _looked(
     with ThreadPoolExecutor(source.workers) as pool:
         seen = [pair for pair in pool.map(look, listed) if pair]
     whole = {record.id: [each.id for each in held] for record, held in seen if len(held) < EMBEDDED}
-    return [record for record, _ in seen], [each for _, held in seen for each in held], whole
+    return [_joined(source, record) for record, _ in seen], [each for _, held in seen for each in held], whole
+
+
+def _joined(source: Declarative, record: Raw) -> Raw:
+    """Return a ticket whose dependent fields are one each."""
+    dependent = source.dependent() if isinstance(source, Connection) else []
+    return replace(record, body=joined(record.body, dependent)) if dependent else record
+
+
+def ticket_fields(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
+    """Yield the ticket fields, a dependent one with the paths of its choices."""
+    for page in source.list_of(stream, start):
+        if isinstance(source, Connection):
+            source.learn([json.loads(record.body) for record in page.records])
+        yield replace(page, records=[replace(record, body=with_paths(record.body)) for record in page.records])
 
 
 def conversations(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
@@ -184,7 +203,9 @@ def archived(source: Declarative, stream: str, start: Cursor | None, parents: Pa
         _, (record,) = split(b"[" + body + b"]", None, spec.id, spec.updated_at)
         thread = source.manifest.streams["conversations"]
         path = "/tickets/archived/{parent}/conversations"
-        return record, source.child(thread.model_copy(update={"path": path, "absent": True}), record.id)
+        return _joined(source, record), source.child(
+            thread.model_copy(update={"path": path, "absent": True}), record.id
+        )
 
     def page(numbers: list[int], *, done: bool) -> Page:
         first = [probe(number) for number in numbers[:1]]  # alone: where the plan has no archive, one refusal will do
@@ -207,6 +228,26 @@ def archived(source: Declarative, stream: str, start: Cursor | None, parents: Pa
             return
         last = max(int(record.id) for record in beyond.records)
         yield replace(beyond, cursor={"to": last, "goes_on": True})
+
+
+# ---- people ----------------------------------------------------------------------------------------------------------
+
+
+def agents(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
+    """Yield the agents as they are listed, each with his roles, which only his own address tells."""
+
+    def with_roles(record: Raw) -> Raw:
+        if "role_ids" in json.loads(record.body):
+            return record
+        try:
+            shown = source.client.read(f"/agents/{record.id}").json()
+        except AbsentError:
+            return record
+        return replace(record, body=noted(record.body, "role_ids", shown.get("role_ids") or []))
+
+    for page in source.list_of(stream, start):
+        with ThreadPoolExecutor(source.workers) as pool:
+            yield replace(page, records=list(pool.map(with_roles, page.records)))
 
 
 # ---- writing ---------------------------------------------------------------------------------------------------------
@@ -250,9 +291,6 @@ def automations(source: Declarative, stream: str, start: Cursor | None, parents:
         yield replace(page, records=held)
 
 
-EVERYBODYS = ("2", "3", "4", "5")  # statuses that every account has, which the mapping speaks of
-
-
 def statuses(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
     """Yield the statuses of the account's own, each as a record: only the choices of the field Status list them.
 
@@ -263,7 +301,7 @@ def statuses(source: Declarative, stream: str, start: Cursor | None, parents: Pa
             continue
         held = []
         for number, labels in field["choices"].items():
-            if number in EVERYBODYS:
+            if number in EVERYBODYS:  # which the mapping speaks of
                 continue
             told = [str(one) for one in labels] if isinstance(labels, list) else [str(labels)]
             body = {"id": int(number), "name": told[0], "customer_name": told[-1], "category": "open"}
@@ -281,6 +319,19 @@ def canned_responses(source: Declarative, stream: str, start: Cursor | None, par
         return [replace(r, body=source.client.read(f"/canned_responses/{r.id}").content) for r in listed]
 
     yield from source.children(stream, start, parents, texts)
+
+
+def canned_response(client: Client, payload: Native) -> Native:
+    """Return the body of ``POST /canned_responses``: it lies in a folder that is everybody's, or its groups'.
+
+    Raises RefusedError where the account has none: a folder is nobody's to make who was not asked.
+    """
+    folders = [one for one in client.read("/canned_response_folders").json() if not one.get("personal")]
+    if not folders:
+        raise RefusedError("there is no folder for canned responses that all may use: make one, then retry")
+    groups = payload.get("group_ids") or []
+    folder = min(folders, key=lambda one: int(one["id"]))
+    return {**payload, "folder_id": folder["id"], "visibility": 2 if groups else 0}
 
 
 def automation(payload: Native) -> Native:

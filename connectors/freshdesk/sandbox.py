@@ -136,6 +136,8 @@ def _start_people(box: Sandbox) -> None:
     question = {"id": "default_question", "label": label, "accepted_ratings": [103, 100, -103], "default": True}
     survey |= {"created_at": box.now(), "updated_at": box.now(), "questions": [question]}
     box.store["surveys"][survey["id"]] = survey
+    folder = {"id": box.next_id(), "name": "General", "personal": False, "responses_count": 0}
+    box.store["canned_response_folders"][folder["id"]] = folder | {"created_at": box.now(), "updated_at": box.now()}
 
 
 def seed(box: Sandbox, stream: str, bodies: Iterable[Native]) -> None:

@@ -1,5 +1,5 @@
-"""Freshdesk's automation rules and SLA policies, and what an administrator's screen alone makes: working hours,
-scenarios, canned responses."""
+"""Freshdesk's automation rules, SLA policies and canned responses, and what an administrator's screen alone makes:
+working hours, scenarios."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from werkzeug.wrappers import Request, Response
 
 from migrator.testing.sandbox import Native, Sandbox
 
+from . import sandbox_html as html
 from . import sandbox_rules as rules
 from .sandbox_rules import API, Body, Check, routes
 
@@ -50,7 +51,7 @@ def _known(box: Sandbox, body: Body, kept: Native) -> None:
         if name in ("send_email_to_group", "send_email_to_agent"):
             name, values = ("group_id" if name.endswith("group") else "responder_id"), [one.get("email_to")]
         for value in values if name in streams else ():
-            if value not in ("", None, -1, -2) and value not in box.store[streams[name]]:
+            if value not in ("", None, 0, -1, -2) and value not in box.store[streams[name]]:
                 body.wrong(name, f"There is no record matching the given {name}: {value}")
         custom = str(name).startswith("cf_") and one.get("resource_type", "ticket") == "ticket"
         if custom and not any(field["name"] == name for field in box.store["ticket_fields"].values()):
@@ -208,6 +209,79 @@ _read_only("business_hours", "business_hours")
 _read_only("email_configs", "email_configs")
 _read_only("scenario_automations", "scenario_automations")
 _read_only("canned_response_folders", "canned_response_folders")
+
+
+# ---- canned responses ------------------------------------------------------------------------------------------------
+
+RESPONSE: dict[str, Check] = {
+    "title": rules.text(),
+    "content_html": rules.text(None),
+    "content": rules.text(None),
+    "folder_id": rules.integer,
+    "visibility": rules.integer,
+    "group_ids": rules.strings(rules.integer),
+}
+EVERYBODY, MINE, GROUPS = 0, 1, 2
+
+
+def _response(box: Sandbox, request: Request, *, whole: bool) -> Native:
+    body = Body(request)
+    body.only(RESPONSE)
+    if whole:
+        body.need("title", "content_html", "folder_id", "visibility")
+    kept = body.check(RESPONSE)
+    if "folder_id" in kept and kept["folder_id"] not in box.store["canned_response_folders"]:
+        body.wrong("folder_id", f"There is no folder matching the given folder_id: {kept['folder_id']}")
+    if kept.get("visibility") not in (None, EVERYBODY, MINE, GROUPS):
+        body.wrong("visibility", "It should be one of these values: '0,1,2'")
+    if kept.get("visibility") == GROUPS and not kept.get("group_ids"):
+        body.wrong("group_ids", "It should not be empty where the response is visible to groups", "missing_field")
+    for group in kept.get("group_ids") or ():
+        if group not in box.store["groups"]:
+            body.wrong("group_ids", f"There is no group matching the given group_ids: {group}")
+    body.settle()
+    if "content_html" in kept:
+        kept |= {"content_html": html.clean(kept["content_html"]), "content": html.plain(kept["content_html"])}
+    return kept
+
+
+@routes("POST", f"{API}/canned_response_folders")
+def create_folder(box: Sandbox, request: Request) -> Response:
+    """Make a folder, which is everybody's."""
+    body = Body(request)
+    body.only(("name",))
+    body.need("name")
+    kept = body.check({"name": rules.text()})
+    body.settle()
+    record: Native = {"id": rules.fresh_id(box), **kept, "personal": False, "responses_count": 0}
+    record |= {"created_at": box.now(), "updated_at": box.now()}
+    box.store["canned_response_folders"][record["id"]] = record
+    return rules.answer(record, 201)
+
+
+@routes("POST", f"{API}/canned_responses")
+def create_response(box: Sandbox, request: Request) -> Response:
+    """Make a canned response in a folder."""
+    kept = _response(box, request, whole=True)
+    record: Native = {"id": rules.fresh_id(box), "group_ids": [], "attachments": [], **kept}
+    record |= {"created_at": box.now(), "updated_at": box.now()}
+    box.store["canned_responses"][record["id"]] = record
+    return rules.answer(record, 201)
+
+
+@routes("PUT", f"{API}/canned_responses/<int:id>")
+def change_response(box: Sandbox, request: Request, id: int) -> Response:
+    """Change a canned response."""
+    kept = _response(box, request, whole=False)
+    record = rules.one(box, "canned_responses", id)
+    record |= {**kept, "updated_at": box.now()}
+    return rules.answer(record)
+
+
+@routes("DELETE", f"{API}/canned_responses/<int:id>")
+def delete_response(box: Sandbox, request: Request, id: int) -> Response:
+    """Refuse: nobody deletes a canned response through the API."""
+    raise rules.locked()
 
 
 @routes("GET", f"{API}/canned_response_folders/<int:id>/responses")

@@ -6,20 +6,21 @@ import json
 import re
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from migrator.connector import Native, Outcome, Unit, Written
-from migrator.errors import RefusedError, VendorError
+from migrator.errors import RefusedError, RetryError, StoppedError, UnknownOutcomeError, VendorError
 
-from .loading import begin, end, load, reached
 from .reading import ALL, EVERYTHING, NATIVE, Reader
 
 if TYPE_CHECKING:
+    from .changing import Todo
     from .statements import Speaker
     from .wire import Wire
 
 ABSENT = "absent"  # the mark of a database that was not there before we wrote
-NO_SUCH_GRANT = 1141
+TRIES = 3  # to finish what a dead run began, over a new connection each
 MORE = {"DELETE HISTORY", "GRANT OPTION", "SHOW CREATE ROUTINE", ALL, "ALL"}
 
 
@@ -31,7 +32,10 @@ class Connection(Reader):
         unit = units[0]
         with self._wires.lent(self.login.host) as wire:
             if unit.kind == "database":
-                return [self._dropped(wire, unit) if unit.action == "delete" else self._made(wire, unit)]
+                try:
+                    return [self._database(wire, unit)]
+                except StoppedError as err:  # some of it is there: what is in doubt is finished by whoever looks it up
+                    raise UnknownOutcomeError(str(err)) from err
             if unit.kind == "database_user":
                 return [self._user(wire, unit)]
             return [self._grant(wire, unit)]
@@ -52,14 +56,23 @@ class Connection(Reader):
 
     # ---- databases --------------------------------------------------------------------------------------------------
 
+    def _database(self, wire: Wire, unit: Unit) -> Written:
+        write = {"delete": self._dropped, "update": self._changed}.get(unit.action, self._made)
+        return write(wire, unit)
+
     def _made(self, wire: Wire, unit: Unit) -> Written:
+        from .loading import load
+        from .place import begin, end, reached
         from .wire import quoted
 
-        name, whose = _name(unit), f"{unit.kind}:{unit.id}"
+        name = _name(unit)
         if unit.blob is None:
             raise VendorError(f"{unit.kind} {unit.id}: its dump is not in the plan")
-        collation = str(unit.payload.get("collation") or "")
-        speaker = self._speaker(wire, unit)
+        whose, collation = _whose(unit), str(unit.payload.get("collation") or "")
+        speaker = self._speaker(wire, str(unit.payload.get("acts_as") or ""))
+        at = reached(wire, name)
+        if at and at.whose != whose and _same_record(at.whose, unit):  # of an older dump, and never whole
+            wire.do(f"DROP DATABASE {quoted(name)}")
         if self._there(wire, name):
             if not (reached(wire, name) or (unit.mark == ABSENT and self._empty(wire, name))):
                 raise RefusedError(
@@ -70,20 +83,56 @@ class Connection(Reader):
             if chosen and not re.fullmatch(r"\w+", chosen):
                 raise RefusedError(f"{chosen!r} is no collation")
             wire.do(f"CREATE DATABASE {quoted(name)}" + (f" COLLATE {chosen}" if chosen else ""))
-        done = begin(wire, name, whose)
+        place = begin(wire, name, whose)
         try:
-            load(wire, name, unit.blob, speaker, done, self.client.pacer.cancelled)
+            load(wire, name, unit.blob, speaker, place, self.client.pacer.cancelled)
         except RefusedError:
             wire.do(f"DROP DATABASE {quoted(name)}")  # ours, and never whole
             raise
         end(wire, name)
         return Written(f"database/{name}")
 
-    def _speaker(self, wire: Wire, unit: Unit) -> Speaker:
+    def _changed(self, wire: Wire, unit: Unit) -> Written:
+        """Write what differs of a database that is ours and as the plan saw it (``before``)."""
+        from .changing import Changer, Todo, judge, tables_of
+        from .place import begin, end
+
+        name = unit.there.partition("/")[2]
+        if unit.blob is None:
+            raise RefusedError(
+                f"the database {name} is not changed back: what it held before is no longer known; "
+                "`migrator undo` without --last takes it away"
+            )
+        speaker = self._speaker(wire, self._acts_as(name, self.rights()))
+        judge(unit.blob, speaker)
+        place = begin(wire, name, _whose(unit, change=True), self._todo(name, unit).text)
+        done = frozenset[str]()
+        if place.resumed:
+            done = tables_of(set(self.tables(name)) & set(unit.payload.get("tables") or ()))
+        Changer(wire, name, Todo.of(place.todo), speaker, self.client.pacer.cancelled, done).run(unit.blob)
+        end(wire, name)
+        return Written(unit.there)
+
+    def _todo(self, name: str, unit: Unit) -> Todo:
+        """Return what a change has to write; a table that is made anew loses its triggers, so these are too."""
+        from .changing import todo
+
+        acting, _, running = self.objects(name)
+        found = todo(self.tables(name), unit.payload.get("tables"), acting, unit.payload.get("objects"))
+        told = self.ask(
+            "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s", name
+        )
+        lost = {("trigger", str(trigger)) for trigger, table in told if table in found.tables}
+        asked = "SELECT EVENT_NAME, DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s"
+        on = [(str(event), str(who)) for event, who in self.ask(asked, name) if event in running]
+        objects = (*found.objects, *sorted(lost - {*found.objects, *found.absent}))
+        return replace(found, objects=objects, running=tuple(o for o in on if ("event", o[0]) in found.objects))
+
+    def _speaker(self, wire: Wire, acts_as: str) -> Speaker:
         from .statements import Speaker
         from .wire import who
 
-        user, _, host = (self.options.get("definer") or str(unit.payload.get("acts_as") or "")).rpartition("@")
+        user, _, host = (self.options.get("definer") or acts_as).rpartition("@")
         if user:
             asked = (
                 "SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES "
@@ -116,7 +165,10 @@ class Connection(Reader):
         return Written(unit.there)
 
     def complaint(self, kind: str, payload: Native) -> str | None:
-        """Tell what a database needs that this server has not: a collation, or somebody its routines can act as."""
+        """Tell what a record needs and this server has not: a younger version, a collation, somebody to act as."""
+        old, version = self.again(lambda wire: (wire.number < (100402 if wire.mariadb else 50706), wire.version))
+        if old:  # neither has CREATE USER IF NOT EXISTS ... ACCOUNT LOCK
+            return f"the server is too old to be moved to ({version}): MySQL 5.7.6 or MariaDB 10.4.2 at least"
         if kind != "database":
             return None
         wanted = str(payload.get("collation") or "")
@@ -174,7 +226,7 @@ class Connection(Reader):
         return [str(host) for (host,) in wire.ask("SELECT Host FROM mysql.user WHERE User = %s", (name,))]
 
     def _grant(self, wire: Wire, unit: Unit) -> Written:
-        from .wire import pattern, who
+        from .wire import NO_SUCH_GRANT, pattern, who
 
         user, _, database = unit.there.removeprefix("grant/").partition(" ")
         user, database = str(unit.payload.get("user_name") or user), str(unit.payload.get("database_name") or database)
@@ -203,28 +255,71 @@ class Connection(Reader):
 
     def before(self, unit: Unit) -> Native:
         """Return what a record holds before it is changed. Raises RefusedError where it was changed, or is gone."""
+        from .place import reached
+
         _, found = self.peek(unit.kind, unit.variant, [(unit.there, None)])
         if not found:
             raise RefusedError(f"{unit.there} is no longer there", status=404)
+        held: Native = json.loads(found[0].body)
+        if unit.kind == "database" and unit.action == "update":
+            at = self.again(lambda wire: reached(wire, unit.there.partition("/")[2]))
+            if at and at.todo and _same_record(at.whose, unit):
+                return {}  # ours, begun and not finished: it was looked at then
+            held = {place: held[place] for place in ("tables", "objects") if place in unit.payload}
         if unit.stamp is not None and found[0].updated_at != unit.stamp:
             raise RefusedError(f"{unit.there} was changed at the destination since the plan looked at it")
-        held: Native = json.loads(found[0].body)
         return held
 
     def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
-        """Look up what calls in doubt made. An unfinished database is written again: that goes on where it was."""
+        """Look up what calls in doubt made; a database of ours that is not whole is finished, from where it was."""
         return [self._found(unit) for unit in units]
 
     def _found(self, unit: Unit) -> Written | None:
+        from .place import reached
+
+        if unit.kind == "database_user" and unit.action == "create":
+            made = unit.mark == ABSENT and self.again(lambda wire: self._hosts(wire, _name(unit)))
+            return self._finished(unit) if made else None  # for its other hosts too
         if unit.kind != "database":
             return None  # said again: that harms nobody
         name = unit.there.partition("/")[2] if unit.there else _name(unit)
         there = self.again(lambda wire: self._there(wire, name))
         if unit.action == "delete":
             return None if there else Written(unit.there)
-        if not there or unit.mark != ABSENT or self.again(lambda wire: reached(wire, name)):
+        if not there:
             return None
-        return None if self.again(lambda wire: self._empty(wire, name)) else Written(f"database/{name}")
+        at = self.again(lambda wire: reached(wire, name))
+        if at:
+            return self._finished(unit) if at.whose == _whose(unit, change=unit.action == "update") else None
+        if unit.action == "update":
+            wanted = {"tables": self.tables(name), "objects": self.objects(name)[0]}
+            same = all(set(unit.payload[one] or ()) == set(now) for one, now in wanted.items() if one in unit.payload)
+            return Written(unit.there) if same else None
+        if unit.mark != ABSENT:
+            return None
+        bare = self.again(lambda wire: self._empty(wire, name))
+        return self._finished(unit) if bare else Written(f"database/{name}")
+
+    def _finished(self, unit: Unit) -> Written | None:
+        for _ in range(TRIES):
+            try:
+                with self._wires.lent(self.login.host) as wire:
+                    return (self._database if unit.kind == "database" else self._user)(wire, unit)
+            except UnknownOutcomeError:
+                continue
+            except RefusedError:
+                return None  # it is sent again, and the answer told
+        raise RetryError(f"{self.login.host}: {unit.id} was not finished in {TRIES} attempts")
+
+
+def _whose(unit: Unit, *, change: bool = False) -> str:
+    """Return the words for a record and the dump it is made from, in which a place at the server says whose it is."""
+    return f"{unit.key} {'change' if change else 'made'} {unit.blob.name if unit.blob else ''}"
+
+
+def _same_record(whose: str, unit: Unit) -> bool:
+    """Tell whether a place is that of a record, whatever the dump."""
+    return whose.startswith(f"{unit.key} ")
 
 
 def _name(unit: Unit) -> str:

@@ -8,58 +8,40 @@ the named definer; everything else is said by a user who has rights on this data
 from __future__ import annotations
 
 import hashlib
-import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from migrator.errors import RefusedError, StoppedError, UnknownOutcomeError
+from migrator.errors import RefusedError, RetryError, StoppedError
 
+from .place import Place, lend, reached
+from .reading import PLACE
 from .statements import Speaker, Statement, statements
-from .wire import LACKS_RIGHT, THERE, Wire, pattern, quoted, who
+from .wire import LACKS_RIGHT, NO_SUCH_GRANT, THERE, Wire, pattern, quoted, who
 
-log = logging.getLogger(__name__)
-
-PLACE = "_migrator_progress"  # a table of ours, gone when the load is done
 COMMIT_EVERY = 20  # statements of rows; mysqldump writes about 1 MB in each
 GUARD = "ALL PRIVILEGES"
+LOOKS = 400  # of 0.05 s, for a connection of a dead run to be gone
+GONE = {1094, 1133, NO_SUCH_GRANT}  # no such connection, user, grant
 
 
-def reached(wire: Wire, database: str) -> tuple[str, int] | None:
-    """Return whose load of a database is unfinished, and how many statements it has done; None where there is none."""
-    asked = "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
-    if not wire.ask(asked, (database, PLACE)):
-        return None
-    rows = wire.ask(f"SELECT whose, done FROM {quoted(database)}.{quoted(PLACE)}")
-    return (str(rows[0][0]), int(rows[0][1])) if rows else ("", 0)
+def load(wire: Wire, database: str, dump: Path, speaker: Speaker, place: Place, stops: Callable[[], bool]) -> None:
+    """Carry out what is left of a dump, from the place that ``begin`` returned on."""
+    with speaking(wire, database, speaker.definer) as (guest, owner):
+        at = reached(wire, database) or place  # anew: a dead run's last words have been heard by now
+        _Loader(guest, owner, speaker, at.done, stops, resumed=place.resumed).run(dump)
 
 
-def begin(wire: Wire, database: str, whose: str) -> int:
-    """Make sure of the table that keeps the place; return it. Raises RefusedError where the load is another's."""
-    at = reached(wire, database)
-    if at is None:
-        wire.do(
-            f"CREATE TABLE {quoted(database)}.{quoted(PLACE)} "
-            "(whose VARCHAR(190) PRIMARY KEY, done BIGINT) ENGINE=InnoDB"
-        )
-        at = ("", 0)
-    if not at[0]:
-        wire.do(f"INSERT INTO {quoted(database)}.{quoted(PLACE)} VALUES (%s, 0)", (whose,))
-    elif at[0] != whose:
-        raise RefusedError(
-            f"another load of the database {database} is unfinished; finish it, or take the database away"
-        )
-    return at[1]
-
-
-def load(wire: Wire, database: str, dump: Path, speaker: Speaker, done: int, stops: Callable[[], bool]) -> None:
-    """Carry out what is left of a dump after so many statements."""
-    with _as_guest(wire, database) as guest, _may_act(wire, database, speaker.definer):
+@contextmanager
+def speaking(wire: Wire, database: str, definer: str) -> Iterator[tuple[Wire, Wire]]:
+    """Give two connections: of a guest who may do anything in this database and nothing else, and of the login, which
+    makes what acts as the definer. The place has to be there."""
+    with _as_guest(wire, database) as guest, _may_act(wire, database, definer):
         owner = Wire(wire.login, database)
         try:
-            _Loader(guest, owner, speaker, done, stops).run(dump)
+            yield guest, owner
         finally:
             guest.close()
             owner.close()
@@ -67,14 +49,15 @@ def load(wire: Wire, database: str, dump: Path, speaker: Speaker, done: int, sto
 
 @contextmanager
 def _as_guest(wire: Wire, database: str) -> Iterator[Wire]:
-    """Give a connection of a user who may do anything in this database, and nothing else; the login's own where it may
-    make no users, and so has few rights itself."""
+    """Give a connection of a user made for this; the login's own where it may make no users, and so has few rights
+    itself."""
     name = "migrator_" + hashlib.blake2b(database.encode(), digest_size=8).hexdigest()
     host = str(wire.ask("SELECT CURRENT_USER()")[0][0]).rpartition("@")[2]
     guest, secret = who(name, host), secrets.token_urlsafe(30)
     made = True
     try:
         wire.do(f"DROP USER IF EXISTS {guest}")  # of a load that died
+        _end_connections(wire, name)
         wire.do(f"CREATE USER {guest} IDENTIFIED BY {wire.literal(secret)}", secret=secret)
     except RefusedError as err:
         if err.status not in LACKS_RIGHT:
@@ -90,34 +73,70 @@ def _as_guest(wire: Wire, database: str) -> Iterator[Wire]:
         wire.do(f"DROP USER IF EXISTS {guest}")
 
 
+def _end_connections(wire: Wire, user: str) -> None:
+    """End what a dead run has left at the server: it may still be carrying out what it was told, a COMMIT too."""
+    for _ in range(LOOKS):
+        left = wire.ask("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = %s", (user,))
+        if not left:
+            return
+        for (number,) in left:
+            try:
+                wire.do(f"KILL CONNECTION {int(number)}")
+            except RefusedError as err:
+                if err.status not in GONE:
+                    raise
+        wire.ask("SELECT SLEEP(0.05)")
+    raise RetryError(f"{wire.login.host}: a connection of an earlier load does not end")
+
+
 @contextmanager
 def _may_act(wire: Wire, database: str, definer: str) -> Iterator[None]:
     """Let the definer use the database while its views are made: a view of a view is refused where its definer may not
-    read it. Its own rights are records of their own, written later."""
-    given = False
-    if definer:
-        user, host = (part.replace("``", "`") for part in definer.strip("`").split("`@`"))
-        asked = "SELECT TABLE_SCHEMA FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = %s"
-        held = {str(name).replace("\\", "") for (name,) in wire.ask(asked, (f"'{user}'@'{host}'",))}
-        exists = wire.ask(
-            "SELECT 1 FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = %s", (f"'{user}'@'{host}'",)
-        )
-        if database not in held and exists:
-            wire.do(f"GRANT {GUARD} ON {pattern(database)}.* TO {definer}")
-            given = True
+    read it. Its own rights are records of their own, written later. What is given is noted before, so that a run that
+    dies meanwhile leaves to the next one what to take back."""
+    at = reached(wire, database)
+    lent = at.lent if at else ""
+    if lent and lent != definer:
+        _take_back(wire, database, lent)
+        lent = ""
+    if definer and (lent or _lacks(wire, database, definer)):
+        lend(wire, database, definer)
+        wire.do(f"GRANT {GUARD} ON {pattern(database)}.* TO {definer}")
+        lent = definer
     try:
         yield
     finally:
-        if given:
-            wire.do(f"REVOKE {GUARD} ON {pattern(database)}.* FROM {definer}")
+        if lent:
+            _take_back(wire, database, lent)
+
+
+def _lacks(wire: Wire, database: str, definer: str) -> bool:
+    """Tell whether an account is there and has no rights on the database."""
+    user, host = (part.replace("``", "`") for part in definer.strip("`").split("`@`"))
+    account = (f"'{user}'@'{host}'",)
+    asked = "SELECT TABLE_SCHEMA FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = %s"
+    held = {str(name).replace("\\", "") for (name,) in wire.ask(asked, account)}
+    there = wire.ask("SELECT 1 FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = %s", account)
+    return database not in held and bool(there)
+
+
+def _take_back(wire: Wire, database: str, definer: str) -> None:
+    try:
+        wire.do(f"REVOKE {GUARD} ON {pattern(database)}.* FROM {definer}")
+    except RefusedError as err:
+        if err.status not in GONE:
+            raise
+    lend(wire, database, "")
 
 
 class _Loader:
     """One dump on its way; ``done`` statements of it are at the server."""
 
-    def __init__(self, guest: Wire, owner: Wire, speaker: Speaker, done: int, stops: Callable[[], bool]) -> None:
+    def __init__(
+        self, guest: Wire, owner: Wire, speaker: Speaker, done: int, stops: Callable[[], bool], *, resumed: bool
+    ) -> None:
         self.guest, self.owner, self.speaker, self.done, self.stops = guest, owner, speaker, done, stops
-        self.fresh = bool(done)  # the first statement after a death may have been carried out
+        self.fresh = resumed  # the first statement after a death may have been carried out
         self.pending = 0
         self.plain: dict[str, bool] = {}  # tables that know no transactions
 
@@ -181,12 +200,3 @@ class _Loader:
         self.guest.do(f"UPDATE {quoted(PLACE)} SET done = %s", (done,))
         self.guest.commit()
         self.pending = 0
-
-
-def end(wire: Wire, database: str) -> None:
-    """Take the table of the place away: the database is whole."""
-    try:
-        wire.do(f"DROP TABLE IF EXISTS {quoted(database)}.{quoted(PLACE)}")
-    except UnknownOutcomeError:
-        log.warning("looked up", extra={"database": database})
-        raise

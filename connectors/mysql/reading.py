@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,8 +20,6 @@ from migrator.delivery import Deliverer
 from migrator.errors import InputError, MigratorError, RefusedError, VendorError
 from migrator.wires import Wires
 
-from .loading import PLACE
-
 if TYPE_CHECKING:
     from .wire import Login, Wire
 
@@ -32,6 +31,7 @@ EVERYTHING = {
     "LOCK TABLES", "EXECUTE", "CREATE VIEW", "SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "EVENT", "TRIGGER",
 }  # fmt: skip
 ALL = "ALL PRIVILEGES"
+PLACE = "_migrator_progress"  # a table of ours, in a database that is not whole (place.py)
 NATIVE = re.compile(r"\*[0-9A-F]{40}")
 AS_TEXT = {
     "char",
@@ -146,20 +146,30 @@ class Reader(Deliverer):
     def database(self, name: str) -> Raw:
         """Return what is in a database: tables by their rows, the rest by their text."""
         tables, objects, definers, events = self.tables(name), *self.objects(name)
-        (collation, made), *_ = self.ask(
-            "SELECT s.DEFAULT_COLLATION_NAME, (SELECT DATE_FORMAT("
-            "GREATEST(MAX(t.CREATE_TIME), COALESCE(MAX(t.UPDATE_TIME), '1970-01-01')), "
-            "'%%Y-%%m-%%dT%%H:%%i:%%sZ') FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = s.SCHEMA_NAME) "
-            "FROM information_schema.SCHEMATA s WHERE s.SCHEMA_NAME = %s", name,
-        ) or [("", None)]  # fmt: skip
+        asked = "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
+        ((collation,), *_) = self.ask(asked, name) or [("",)]
+        # By itself: within a query over SCHEMATA it ends a MariaDB 10.11 (facts.yaml).
+        asked = (
+            "SELECT DATE_FORMAT(GREATEST(MAX(CREATE_TIME), COALESCE(MAX(UPDATE_TIME), '1970-01-01')), "
+            "'%%Y-%%m-%%dT%%H:%%i:%%sZ') FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME <> %s"
+        )
+        ((made,),) = self.ask(asked, name, PLACE)
         told = hashlib.blake2b(
             _json({"tables": tables, "objects": objects, "collation": collation}), digest_size=8
         ).hexdigest()
         body: Native = {
             "name": name, "engine": "mysql", "collation": collation, "tables": tables, "objects": objects,
-            "definers": definers, "acts_as": self._acts_as(name), "events_run": bool(events), "url": f"{name}?{told}",
+            "definers": definers, "acts_as": self._acts_as(name, self._rights), "events_run": bool(events),
+            "url": f"{name}?{told}", "state": self._state(name),
         }  # fmt: skip
         return Raw(f"database/{name}", _json(body), made)
+
+    def _state(self, database: str) -> str:
+        """Return whether a database is whole, or a load of ours has begun to make or to change it."""
+        from .place import reached
+
+        at = self.again(lambda wire: reached(wire, database))
+        return "whole" if at is None else "changing" if at.todo else "unfinished"
 
     def tables(self, database: str) -> list[str]:
         """Return the tables: number of rows, and a checksum over all values that does not depend on their order.
@@ -196,9 +206,7 @@ class Reader(Deliverer):
         own = f"`{database.replace('`', '``')}`."
         for sort, sql in OBJECTS.items():
             for name, text, definer, status in self.ask(sql, database):
-                told = hashlib.blake2b(
-                    " ".join(_text(text).replace(own, "").split()).encode(), digest_size=6
-                ).hexdigest()
+                told = hashlib.blake2b(_plainly(sort, _text(text).replace(own, "")).encode(), digest_size=6).hexdigest()
                 found.append(f"{sort} {_text(name)}: {told}")
                 definers.add(_text(definer))
                 running += [_text(name)] if status == "ENABLED" else []
@@ -237,8 +245,11 @@ class Reader(Deliverer):
 
     def _hash(self, user: str) -> str:
         """Return the hash where all hosts share one that any server takes; an empty text else."""
+        held = "authentication_string"
+        if self.again(lambda wire: wire.number < (100400 if wire.mariadb else 50700)):
+            held = "COALESCE(NULLIF(authentication_string, ''), Password)"  # where it was until then
         try:
-            rows = self.ask("SELECT plugin, authentication_string FROM mysql.user WHERE User = %s", user)
+            rows = self.ask(f"SELECT plugin, {held} FROM mysql.user WHERE User = %s", user)
         except RefusedError:
             return ""  # the login may not read it
         told = {_text(hashed) if plugin in ("mysql_native_password", "") else "" for plugin, hashed in rows}
@@ -257,13 +268,14 @@ class Reader(Deliverer):
                 body["why"] = "its hosts have different rights: those that all have are moved"
             yield body
 
-    def _acts_as(self, database: str) -> str:
+    @staticmethod
+    def _acts_as(database: str, rights: dict[tuple[str, str], dict[str, set[str]]]) -> str:
         """Return the user whose database it is: who has all rights there, else the most; user@host."""
         found = [
-            (-len(rights), user, host)
-            for (user, name), hosts in self._rights.items()
+            (-len(held), user, host)
+            for (user, name), hosts in rights.items()
             if name == database
-            for host, rights in hosts.items()
+            for host, held in hosts.items()
         ]
         return "{1}@{2}".format(*min(found)) if found else ""
 
@@ -274,15 +286,28 @@ class Reader(Deliverer):
         return shutil.which("mariadb-dump") or shutil.which("mysqldump") or ""
 
     def blob(self, url: str) -> Iterator[bytes]:
-        """Yield the dump of a database. Raises RefusedError with what the program said."""
-        name, program, login = url.rpartition("?")[0], self._program, self.login
+        """Yield the dump of a database. Raises RefusedError with what the program said, or the server."""
+        from .dumping import dump, is_old
+        from .wire import Wire
+
+        name = url.rpartition("?")[0]
+        if not self.again(is_old):
+            yield from self._dumped(name)
+            return
+        with contextlib.closing(Wire(self.login, name)) as wire:
+            yield from dump(wire, name)
+
+    def _dumped(self, name: str) -> Iterator[bytes]:
+        """Yield what the program that dumps says."""
+        program, login = self._program, self.login
         if not program:
             raise VendorError("mysql: neither mariadb-dump nor mysqldump is installed; apt-get install mariadb-client")
         where = (
             ["--socket", login.socket] if login.socket else ["-h", login.host, "-P", str(login.port), "--protocol=tcp"]
         )
         where += ["--ssl-ca", login.ca] if login.ca else []
-        command = [program, "--no-defaults", *where, "-u", login.user, *DUMP, "--", name]
+        command = [program, "--no-defaults", *where, "-u", login.user, *DUMP, f"--ignore-table={name}.{PLACE}"]
+        command += ["--", name]
         with tempfile.TemporaryFile() as said:
             with subprocess.Popen(
                 command,
@@ -314,6 +339,15 @@ OBJECTS = {
     "event": "SELECT EVENT_NAME, CONCAT_WS(' ', INTERVAL_VALUE, INTERVAL_FIELD, EVENT_DEFINITION), DEFINER, STATUS "
     "FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s",
 }
+
+
+def _plainly(sort: str, text: str) -> str:
+    """Return the text of a view, trigger, routine or event as two servers are to agree on it.
+
+    A server writes a view anew as it understood it, MySQL with more parentheses than MariaDB (5.6.24 and 10.11,
+    2026-11-27): they are left out, as blanks are.
+    """
+    return re.sub(r"[()\s]+", "", text) if sort == "view" else " ".join(text.split())
 
 
 def _plain(column: str, type: str) -> str:

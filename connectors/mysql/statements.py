@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from migrator.connectors.cpanel_archive.dumps import REACHING
+from migrator.connectors.archives.dumps import REACHING
 from migrator.errors import RefusedError
 
 PIECES = (
@@ -72,6 +72,7 @@ TABLE = re.compile(
     rb"(?:CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMPORARY\s+)?TABLE(?:\s+IF\s+NOT\s+EXISTS)?|(?:INSERT|REPLACE)\b.*?\bINTO)\s+(\x00\d+\x00|[\w$]+)",
     re.I | re.S,
 )
+NAMED = re.compile(rb"\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:(?:\x00\d+\x00|[\w$]+)\s*\.\s*)?(\x00\d+\x00|[\w$]+)", re.I)
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,14 @@ class Speaker:
 @dataclass(frozen=True)
 class Statement:
     """One that may be sent. ``sort``: set, rows, shape, defines (routines, views, ...), nothing; ``made``: what it
-    makes; ``table``: that of rows, and of the statement that makes one."""
+    makes (view, trigger, ...), ``name`` how that is called; ``table``: that of rows, and of what makes one."""
 
     sort: str
     text: bytes
     line: int
     made: str = ""
     table: str = ""
+    name: str = ""
 
 
 @cache
@@ -153,11 +155,16 @@ def _judged(parts: list[bytes], line: int, speaker: Speaker) -> Statement:
         else:
             plain += part
     text = _decided(bytes(plain), speaker).strip()
-    sort, text, made = _sorted(text, line, speaker)
+    sort, text, made, name = _sorted(text, line, speaker)
     found = TABLE.match(text) if sort in ("rows", "shape") else None
-    table = HELD.sub(lambda m: held[int(m[1])], found[1]).decode("utf-8", "replace") if found else ""
     whole = HELD.sub(lambda m: held[int(m[1])], text)
-    return Statement(sort, whole, line, made, table.strip("`").replace("``", "`"))
+    return Statement(sort, whole, line, made, _plain(found[1] if found else b"", held), _plain(name, held))
+
+
+def _plain(name: bytes, held: list[bytes]) -> str:
+    """Return a name without its quotes."""
+    said = HELD.sub(lambda m: held[int(m[1])], name).decode("utf-8", "replace")
+    return said.strip("`").replace("``", "`")
 
 
 def _decided(text: bytes, speaker: Speaker) -> bytes:
@@ -173,30 +180,30 @@ def _decided(text: bytes, speaker: Speaker) -> bytes:
     return bytes(said + text[at:] if takes else said)
 
 
-def _sorted(text: bytes, line: int, speaker: Speaker) -> tuple[str, bytes, str]:
-    """Return what sort of statement it is, and its text. Raises RefusedError."""
+def _sorted(text: bytes, line: int, speaker: Speaker) -> tuple[str, bytes, str, bytes]:
+    """Return what sort of statement it is, its text, and what it makes by sort and name. Raises RefusedError."""
     if not text or NOTHING.match(text):
-        return "nothing", b"", ""
+        return "nothing", b"", "", b""
     if reach := REACHING.search(text):
         said = reach[0][:60].decode("utf-8", "replace")
         raise RefusedError(f"about line {line} of the dump stands '{said}', which reaches beyond the database")
     if ROWS.match(text):
-        return "rows", text, ""
+        return "rows", text, "", b""
     for old, new in speaker.collations:
         text = re.sub(rb"\b" + re.escape(old.encode()) + rb"\b", new.encode(), text)
     if SETS.match(text):
-        return "set", text, ""
+        return "set", text, "", b""
     if found := OF_DATABASE.match(text):
-        return "shape", b"ALTER DATABASE" + found[1], ""
+        return "shape", b"ALTER DATABASE" + found[1], "", b""
     if found := DEFINES.match(text):
         return "defines", *_acting(found, line, speaker)
     if SHAPES.match(text):
-        return "shape", text, ""
+        return "shape", text, "", b""
     said = HELD.sub(b"'...'", text[:80]).decode("utf-8", "replace")
     raise RefusedError(f"about line {line} of the dump stands '{said}', which no dump of a database holds")
 
 
-def _acting(found: re.Match[bytes], line: int, speaker: Speaker) -> tuple[bytes, str]:
+def _acting(found: re.Match[bytes], line: int, speaker: Speaker) -> tuple[bytes, str, bytes]:
     sort = found["sort"].decode().lower()
     if not speaker.definer:
         raise RefusedError(
@@ -212,4 +219,5 @@ def _acting(found: re.Match[bytes], line: int, speaker: Speaker) -> tuple[bytes,
         if not EVENT_OFF.search(rest):
             raise RefusedError(f"line {line} of the dump makes an event that cannot be switched off")
     made = b"CREATE" + found["how"] + b" DEFINER=" + speaker.definer.encode() + found["rest"] + rest
-    return made, sort
+    name = NAMED.match(rest)
+    return made, sort, name[1] if name else b""

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pymysql
+import pymysql.cursors
+from pymysql.constants import FIELD_TYPE as TYPE
 
 from migrator.errors import AccessError, RefusedError, RetryError, UnknownOutcomeError
 
 CONNECT_SECONDS = 20
+FETCHED = 100
 ANSWER_SECONDS = 3600  # a big table's index is built, or its checksum reckoned, within one answer
 LOST = {2000, 2002, 2003, 2006, 2013, 2014, 2027, 2055, 1053, 1927, 4031}
 BUSY = {1040, 1203, 1205, 1213, 1226}
 DENIED = {1044, 1045, 1130, 1698, 1129, 3118, 4151}
 ABSENT, THERE = {1008, 1049, 1051, 1141, 1146, 1396}, {1007, 1050, 1304, 1359, 1537, 1061}
+NO_SUCH_GRANT = 1141
 LACKS_RIGHT = {1044, 1045, 1142, 1227, 1370, 1410}
+
+NUMBERS = {
+    TYPE.DECIMAL, TYPE.NEWDECIMAL, TYPE.TINY, TYPE.SHORT, TYPE.LONG, TYPE.LONGLONG, TYPE.INT24, TYPE.FLOAT, TYPE.DOUBLE,
+    TYPE.YEAR,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,28 @@ class Wire:
         except (OSError, EOFError) as err:
             self.broken = True
             raise UnknownOutcomeError(f"{self.login.host}: the connection broke: {err}") from err
+
+    def stream(self, sql: str) -> Iterator[list[tuple[bool, str | bytes | None]]]:
+        """Yield rows as they come: of each value whether it is a number, and its text; bytes where it is no text."""
+        decoders, self._ran.decoders = self._ran.decoders, {}
+        try:
+            with self._ran.cursor(pymysql.cursors.SSCursor) as cursor:
+                cursor.execute(sql)
+                numbers = [column[1] in NUMBERS for column in cursor.description]
+                while some := cursor.fetchmany(FETCHED):
+                    for row in some:
+                        yield list(zip(numbers, row, strict=True))
+        except pymysql.MySQLError as err:
+            code, said = _told(err)
+            if code in LOST or isinstance(err, pymysql.InterfaceError):
+                self.broken = True
+                raise RetryError(f"{self.login.host}: the connection broke: {said}") from None
+            raise RefusedError(f"{self.login.host} refused: {said} ({code})", status=code, answer=said) from None
+        except (OSError, EOFError) as err:
+            self.broken = True
+            raise RetryError(f"{self.login.host}: the connection broke: {err}") from err
+        finally:
+            self._ran.decoders = decoders
 
     def begin(self, on: bool) -> None:
         """Have what follows count only once ``commit`` was answered, or each statement by itself."""

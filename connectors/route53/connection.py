@@ -148,7 +148,7 @@ def _said(element: ElementTree.Element, path: str) -> str:
 
 def _decimal(text: str) -> str:
     """Return Route 53's octal escapes as DNS has them: ``\\052`` there is ``*``, in a zone file a double quote."""
-    return re.sub(r"\\([0-3][0-7]{2})", lambda found: _escaped(int(found[1], 8)), text)
+    return re.sub(r"\\(\\|[0-3][0-7]{2})", lambda at: at[0] if at[1] == "\\" else _escaped(int(at[1], 8)), text)
 
 
 def _escaped(byte: int) -> str:
@@ -159,7 +159,7 @@ def _escaped(byte: int) -> str:
 
 def _octal(text: str) -> str:
     """Return a zone file's decimal escapes as Route 53 has them."""
-    return re.sub(r"\\([0-9]{3})", lambda found: f"\\{int(found[1]):03o}", text)
+    return re.sub(r"\\(\\|[0-9]{3})", lambda at: at[0] if at[1] == "\\" else f"\\{int(at[1]):03o}", text)
 
 
 def _told(zone: str, rrset: ElementTree.Element) -> RecordSet:
@@ -181,7 +181,7 @@ def _value(type: str, text: str) -> str:
 
 
 def _quoted_octal(part: str) -> str:
-    return re.sub(r"\\([0-3][0-7]{2})", lambda found: f"\\{int(found[1], 8):03d}", part)
+    return re.sub(r"\\(\\|[0-3][0-7]{2})", lambda at: at[0] if at[1] == "\\" else f"\\{int(at[1], 8):03d}", part)
 
 
 def set_of(one: RecordSet) -> str:

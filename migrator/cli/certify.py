@@ -83,9 +83,9 @@ def check(
 @group.command()
 def export(out: Path, workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
     """Write what was read back as lines of JSON, for somebody who checks the certificate without the workspace."""
-    from migrator import certificate
+    from migrator.export import export as export_to
 
-    counts = certificate.export(opened(workspace), out)
+    counts = export_to(opened(workspace), out)
     if as_json:
         show_json({"file": str(out), "records": counts})
     else:

@@ -1,116 +1,57 @@
-"""A made-up hosting account on true servers: mailboxes, a filter, a small PHP site, zones; for the demo and for tests.
+"""A made-up hosting account on true servers, for the demo and for tests: an old host, with a panel, and a new one.
 
-Everything of the old host that has to change at the new one is in it: addresses, paths, names of databases.
+The account is that of ``migrator.testing.acme``. The panel is cPanel's sandbox; all else are true servers.
 """
 
 from __future__ import annotations
 
 import imaplib
+import io
 import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from email.message import EmailMessage
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from migrator.testing.servers import dovecot, openssh, powerdns
+from migrator import registry
+from migrator.testing import acme
+from migrator.testing.acme import AT, LOGO, OLD_DATABASE, SITE, USERS, Mail
+from migrator.testing.sandbox import Clock, Sandbox, serve
+from migrator.testing.servers import dovecot, mariadb, openssh, powerdns
 from migrator.testing.servers.dovecot import MASTER, MASTER_PASSWORD, PASSWORD, Dovecot
+from migrator.testing.servers.mariadb import MariaDB
 from migrator.testing.servers.openssh import OpenSSH
 from migrator.testing.servers.powerdns import KEY, PowerDNS
 
-USERS = ("ann@example.com", "bob@example.com", "shop@example.org")
-OLD_IP, NEW_IP = "192.0.2.10", "198.51.100.20"
-OLD_HOME, NEW_HOME = "/home/acme", "/srv/www/acme-2026"
-OLD_DATABASE, NEW_DATABASE = "acme_wp", "wp"
-OLD_HOST, NEW_HOST = "server7.oldhost.example", "mail.newhost.example"
-AT = 1_700_000_000
-SIEVE = """require ["fileinto", "vacation"];
-# server7.oldhost.example wrote this
-if header :contains "subject" "invoice" { fileinto "Archive/2024"; }
-vacation :days 3 "Back on Monday; urgent: http://192.0.2.10/contact";
-"""
-ZONE = """$ORIGIN {zone}
-$TTL 3600
-@ IN SOA ns1.oldhost.example. hostmaster {serial} 7200 900 1209600 600
-@ IN NS ns1.oldhost.example.
-@ IN NS ns2.oldhost.example.
-@ 300 IN A 192.0.2.10
-@ IN MX 10 server7.oldhost.example.
-@ IN TXT "v=spf1 ip4:192.0.2.10 ip4:192.0.2.100 include:oldhost.example -all"
-www IN CNAME @
-shop IN A 192.0.2.10
-_imaps._tcp IN SRV 0 1 993 server7.oldhost.example.
-"""
-
-
-def php(*pairs: tuple[str, str]) -> str:
-    """Return texts by their names as PHP serialises them: each tells its length in bytes."""
-    said = "".join(f's:{len(text.encode())}:"{text}";' for pair in pairs for text in pair)
-    return f"a:{len(pairs)}:{{{said}}}"
-
-
-CACHE = php(
-    ("siteurl", "http://192.0.2.10/s\u00fc\u00dfe/"),
-    ("path", "/home/acme/public_html/wp-cont\u00e9"),
-    ("widget", php(("inner", "/home/acme"))),
-)
-SITE = {
-    "public_html/index.php": "<?php require __DIR__ . '/wp-config.php'; echo 'hello';\n",
-    "public_html/.htaccess": (
-        "RewriteEngine On\nRedirect 301 /old http://192.0.2.10/new\nAuthUserFile /home/acme/.htpasswds/site\n"
-        "Require ip 192.0.2.100\n"
-    ),
-    "public_html/wp-config.php": (
-        "<?php\ndefine('DB_NAME', 'acme_wp');\ndefine('DB_HOST', 'server7.oldhost.example');\n"
-        "define('WP_CONTENT_DIR', '/home/acme/public_html/wp-content');\n"
-    ),
-    "public_html/cache/options.ser": CACHE,
-    "crontab.txt": "MAILTO=ann@example.com\n*/5 * * * * php /home/acme/public_html/cron.php >/dev/null\n",
-    "public_html/notes.txt": "nothing to change here: 192.0.2.101 is somebody else's\n",
+SECRETS = {
+    "MIGRATOR_DEMO_MAIL": MASTER_PASSWORD,
+    "MIGRATOR_DEMO_DNS": KEY,
+    "MIGRATOR_DEMO_DATA": mariadb.PASSWORD,
+    "MIGRATOR_DEMO_PANEL": "SANDBOX0TOKEN",
 }
+SPELLED = {"S": "\\Seen", "F": "\\Flagged"}
+SIEVE = {"sieve_prefix": "INBOX.", "sieve_separator": ".", "responders": "sieve"}  # how the new Dovecot spells folders
+MAIL_KINDS = ["mailbox", "mail_folder", "mail_message"]  # filters are told by the panel
 
 
-REWRITE = [
-    {"what": "ip", "old": OLD_IP, "new": NEW_IP},
-    {"what": "path", "old": OLD_HOME, "new": NEW_HOME},
-    {"what": "name", "old": OLD_DATABASE, "new": NEW_DATABASE},
-    {"what": "host", "old": OLD_HOST, "new": NEW_HOST},
-]
-CUTOVER = {"record_set": {"type": ["MX"]}}
+# ---- what lies on the old host ---------------------------------------------------------------------------------------
 
 
-def message(number: int, subject: str, to: str) -> bytes:
-    """Return a message as it comes over the wire."""
-    made = EmailMessage()
-    made["From"], made["To"], made["Subject"] = "Carol <carol@elsewhere.example>", to, subject
-    made["Message-ID"] = f"<{number}@elsewhere.example>"
-    made["Date"] = "Tue, 14 Nov 2023 22:13:20 +0000"
-    made.set_content(f"Message {number}.\nGr\u00fc\u00dfe\n")
-    return made.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-
-
-def fill_mail(server: Dovecot, *, each: int = 4) -> int:
-    """Put ``each`` messages into each of two folders of every mailbox, one of them twice, and a filter into the first
-    mailbox; return how many messages that is."""
-    number = 0
-    for user in server.users:
+def fill_mail(server: Dovecot, mails: Iterable[Mail]) -> None:
+    """Append messages as a mail program does."""
+    by_user: dict[str, list[Mail]] = {}
+    for one in mails:
+        by_user.setdefault(one.user, []).append(one)
+    for user, some in by_user.items():
         with signed_in(server, user) as client:
-            client.create("Archive/2024")
-            for folder in ("INBOX", "Archive/2024"):
-                for nth in range(each):
-                    number += 1
-                    body = message(number - (nth == 1), f"Invoice {number}", user)  # the second is the first again
-                    flags = "(\\Seen)" if nth % 2 else "(\\Flagged $Forwarded)"
-                    client.append(folder, flags, imaplib.Time2Internaldate(AT + number), body)
-    scripts = server.home(server.users[0])
-    (scripts / "sieve").mkdir(parents=True, exist_ok=True)
-    (scripts / "sieve" / "main.sieve").write_text(SIEVE, encoding="utf-8")
-    (scripts / ".dovecot.sieve").symlink_to("sieve/main.sieve")
-    for path in (scripts / "sieve", scripts / "sieve" / "main.sieve"):
-        shutil.chown(path, "mail", "mail")
-    return number
+            for folder in {one.folder for one in some} - {"INBOX"}:
+                client.create(folder)
+            for one in some:
+                flags = " ".join(SPELLED.get(flag, flag) for flag in one.flags)
+                client.append(one.folder, f"({flags})", imaplib.Time2Internaldate(one.at), one.body)
 
 
 @contextmanager
@@ -131,25 +72,64 @@ def fill_site(tree: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(text.encode())
         os.utime(file, (AT, AT))
-    (tree / "public_html" / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0 made in /home/acme")
+    (tree / "public_html" / "logo.png").write_bytes(LOGO)
     (tree / "www").symlink_to("public_html")
 
 
-def fill_zones(folder: Path) -> None:
-    """Write the zones' files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, zone in enumerate(("example.com.", "example.org.")):
-        text = ZONE.format(zone=zone, serial=2026112600 + number)
-        (folder / f"{zone}zone").write_text(text, encoding="utf-8")
+def fill_database(server: MariaDB) -> None:
+    """Make the site's database, its users and their rights."""
+    server.sql(f"CREATE DATABASE {OLD_DATABASE} COLLATE utf8mb4_unicode_ci")
+    server.sql("SET sql_mode = '';" + acme.DATABASE, database=OLD_DATABASE)
+    server.sql(acme.RIGHTS)
 
 
-def mail_account(server: Dovecot, *, url: str = "") -> dict[str, Any]:
+def fill_panel(box: Sandbox) -> None:
+    """Put the account into cPanel's sandbox, in place of whatever it held."""
+    box.store.clear()
+    box.state["main"] = acme.MAIN
+    for stream, bodies in acme.panel().items():
+        registry.connector("cpanel").sandbox.seed(box, stream, bodies)
+
+
+def archive(path: Path, mails: Sequence[Mail], data: MariaDB) -> Path:
+    """Pack the account as cPanel does; the dump of its database is made by the server's own program."""
+    program = ["mariadb-dump", "--no-defaults", f"--socket={data.folder}/s", "-uroot", "--routines", "--triggers"]
+    dump = subprocess.run(
+        [*program, "--hex-blob", OLD_DATABASE], capture_output=True, check=True,
+        env={**os.environ, "MYSQL_PWD": mariadb.PASSWORD},
+    )  # fmt: skip
+    held = {name: (body, AT) for name, body in acme.packed(dump.stdout).items()}
+    for number, one in enumerate(mails):
+        box = _box(one.user) + ("" if one.folder == "INBOX" else f"/.{one.folder.replace('/', '.')}")
+        letters = "".join(sorted("a" if flag == "$Forwarded" else flag for flag in one.flags))
+        held[f"{box}/dovecot-keywords"] = (b"0 $Forwarded\n", AT)
+        name = f"{box}/cur/{one.at}.M{number}P1.old,S={len(one.body)}:2,{letters}"
+        held[name] = (one.body, one.at)
+    with tarfile.open(path, "w:gz", compresslevel=1) as packed:
+        for name, (body, at) in held.items():
+            info = tarfile.TarInfo(f"cpmove-{acme.LOGIN}/{name}")
+            info.size, info.mtime, info.mode = len(body), at, 0o644
+            packed.addfile(info, io.BytesIO(body))
+        link = tarfile.TarInfo(f"cpmove-{acme.LOGIN}/homedir/www")
+        link.type, link.linkname, link.mtime = tarfile.SYMTYPE, "public_html", AT
+        packed.addfile(link)
+    return path
+
+
+def _box(user: str) -> str:
+    name, _, domain = user.partition("@")
+    return "homedir/mail" if user == f"{acme.LOGIN}@{acme.MAIN}" else f"homedir/mail/{domain}/{name}"
+
+
+# ---- the accounts of migration.yaml ----------------------------------------------------------------------------------
+
+
+def mail_account(server: Dovecot, *, url: str = "", **more: Any) -> dict[str, Any]:
     """Return the part of migration.yaml that opens all mailboxes; ``url``: where else the server is reached."""
-    os.environ["MIGRATOR_DEMO_MAIL"] = MASTER_PASSWORD
     return {
         "vendor": "imap", "url": url or server.url, "secrets": {"password": "env:MIGRATOR_DEMO_MAIL"}, "workers": 2,
         "options": {"master": MASTER, "sieve": f"127.0.0.1:{server.sieve}"},
-        "settings": {"mailboxes": " ".join(server.users)},
+        "settings": {"mailboxes": " ".join(server.users)}, **more,
     }  # fmt: skip
 
 
@@ -161,7 +141,6 @@ def files_account(server: OpenSSH, tree: Path) -> dict[str, Any]:
 
 def zones_account(server: PowerDNS) -> dict[str, Any]:
     """Return the part that writes zones, read back from port 53."""
-    os.environ["MIGRATOR_DEMO_DNS"] = KEY
     options = {"servers": server.address, "name_servers": "ns1.newhost.example ns2.newhost.example"}
     return {
         "vendor": "powerdns",
@@ -171,63 +150,94 @@ def zones_account(server: PowerDNS) -> dict[str, Any]:
     }
 
 
+def data_account(server: MariaDB, *, url: str = "", **options: str) -> dict[str, Any]:
+    """Return the part that opens a database server; ``url``: where else it is reached."""
+    account: dict[str, Any] = {"vendor": "mysql", "settings": {"host": server.host, "user": "root"}, "workers": 1}
+    return account | ({"url": url} if url else {}) | {
+        "secrets": {"password": "env:MIGRATOR_DEMO_DATA"}, "options": options,
+    }  # fmt: skip
+
+
+def panel_account(url: str) -> dict[str, Any]:
+    """Return the part that asks the panel."""
+    return {
+        "vendor": "cpanel", "url": url, "settings": {"user": acme.LOGIN}, "options": SIEVE,
+        "secrets": {"token": "env:MIGRATOR_DEMO_PANEL"},
+    }  # fmt: skip
+
+
+def archive_account(path: Path) -> dict[str, Any]:
+    """Return the side that reads an archive."""
+    return {"vendor": "cpanel_archive", "settings": {"archive": str(path)}, "options": SIEVE, "workers": 2}
+
+
 @dataclass(frozen=True)
 class Hosts:
-    """The host to leave and the one to go to; their files lie on this disk. ``stop`` are the servers to end."""
+    """The host to leave and the one to go to; their files lie on this disk."""
 
     old_mail: Dovecot
     new_mail: Dovecot
     ssh: OpenSSH
     dns: PowerDNS
+    old_data: MariaDB
+    new_data: MariaDB
+    box: Sandbox
+    panel: str
     old_tree: Path
     new_tree: Path
-    old_zones: Path
+    mails: Sequence[Mail] = field(default_factory=acme.mails)
+    ends: ExitStack = field(default_factory=ExitStack)
 
     def fill(self) -> None:
         """Put the account on the old host."""
+        os.environ.update(SECRETS)
         for tree in (self.old_tree, self.new_tree):
             tree.mkdir(parents=True, exist_ok=True)
-        fill_mail(self.old_mail)
+        fill_mail(self.old_mail, self.mails)
         fill_site(self.old_tree)
-        fill_zones(self.old_zones)
+        fill_database(self.old_data)
+        fill_panel(self.box)
 
-    def sides(self, *, mail_url: str = "") -> dict[str, Any]:
-        """Return source and destination of migration.yaml; ``mail_url``: where else the new mail server is reached."""
-        old = {
-            "mail": mail_account(self.old_mail),
+    def source(self) -> dict[str, Any]:
+        """Return the old host as a side of migration.yaml: what has a server of its own, and the panel for the rest."""
+        return {"parts": {
+            "mail": mail_account(self.old_mail, kinds=MAIL_KINDS),
             "files": files_account(self.ssh, self.old_tree),
-            "dns": {"vendor": "zone_file", "settings": {"folder": str(self.old_zones)}},
-        }
-        new = {
+            "data": data_account(self.old_data, databases=OLD_DATABASE),
+            "panel": panel_account(self.panel),
+        }}  # fmt: skip
+
+    def destination(self, *, mail_url: str = "", data_url: str = "") -> dict[str, Any]:
+        """Return the new host as a side; ``mail_url`` and ``data_url``: where else these servers are reached."""
+        return {"parts": {
             "mail": mail_account(self.new_mail, url=mail_url),
             "files": files_account(self.ssh, self.new_tree),
             "dns": zones_account(self.dns),
-        }
-        return {"source": {"parts": old}, "destination": {"parts": new}}
+            "data": data_account(self.new_data, url=data_url, databases=acme.NEW_DATABASE),
+        }}  # fmt: skip
 
     def close(self) -> None:
         """End the servers."""
-        for server in (self.old_mail, self.new_mail, self.ssh, self.dns):
-            server.stop()
+        self.ends.close()
 
 
-def started(folder: Path) -> Hosts:
+def started(folder: Path, *, fill: bool = True) -> Hosts:
     """Start the servers in a folder, the old host filled. Raises Unavailable where one cannot run here."""
-    running: list[Any] = []
+    with ExitStack() as stack:
 
-    def run(name: str, start: Callable[..., Any], **how: Any) -> Any:
-        (folder / name).mkdir(parents=True)
-        running.append(start(folder / name, **how))
-        return running[-1]
+        def run(name: str, start: Callable[..., Any], **how: Any) -> Any:
+            (folder / name).mkdir(parents=True)
+            server = start(folder / name, **how)
+            stack.callback(server.stop)
+            return server
 
-    try:
         old = run("old-mail", dovecot.start, users=USERS, layout=":LAYOUT=fs")
         new = run("new-mail", dovecot.start, users=USERS, prefix="INBOX.", separator=".")
         ssh, dns = run("ssh", openssh.start), run("dns", powerdns.start)
-        hosts = Hosts(old, new, ssh, dns, folder / "old", folder / "new", folder / "zones")
-        hosts.fill()
-    except BaseException:
-        for server in running:
-            server.stop()
-        raise
-    return hosts
+        data, there = run("old-data", mariadb.start), run("new-data", mariadb.start)
+        box = registry.connector("cpanel").sandbox.create(clock=Clock(real=True), limits=False)
+        trees = (folder / "old", folder / "new")
+        hosts = Hosts(old, new, ssh, dns, data, there, box, stack.enter_context(serve(box)), *trees, ends=stack)
+        if fill:
+            hosts.fill()
+        return replace(hosts, ends=stack.pop_all())

@@ -107,11 +107,13 @@ def test_what_an_old_policy_does_not_promise_gets_the_longest_time_in_freshdesk(
 
 
 @pytest.mark.parametrize("metric", ["requester_wait_time", "total_resolution_time"])
-def test_zammad_s_solution_time_is_never_called_the_same(metric: str) -> None:
+def test_zammad_s_solution_time_needs_switches_of_states_and_a_trigger_for_reopened_tickets(metric: str) -> None:
     times = [{"priority": "high", "metric": metric, "target": 60, "business_hours": False}]
     found = TO["zammad"].write(ZENDESK.read({"title": "x", "filter": {}, "policy_metrics": times}, "sla"))
-    assert found.verdict == "approximated"
+    assert found.verdict == "equivalent"
     assert found.native[0]["solution_time"] == 60
+    counts = "counts" if metric == "total_resolution_time" else "ignores escalation"
+    assert {("state switch", f"pending reminder: {counts}"), ("trigger", "000 reopened")} <= needs(found)
 
 
 @pytest.mark.parametrize("to", ["zammad", "request_tracker"])

@@ -96,15 +96,18 @@ def shares(to: str, kinds: tuple[str, ...]) -> Counter[str]:
 @pytest.mark.skipif(not rules("zendesk"), reason="vendor data is absent")
 def test_the_share_that_is_carried_to_zammad_does_not_fall() -> None:
     found = shares("zammad", ("trigger", "timed", "macro", "view", "sla"))
-    assert found["exact"] + found["equivalent"] >= 59
+    assert found["exact"] + found["equivalent"] >= 64  # nine of ten: the goal
     assert found.total() == 71
 
 
 @pytest.mark.skipif(not rules("zendesk"), reason="vendor data is absent")
 def test_the_share_that_is_carried_to_freshdesk_where_it_can_be_written_does_not_fall() -> None:
     found = shares("freshdesk", ("trigger", "timed", "sla"))
-    assert found["exact"] + found["equivalent"] >= 20
+    assert found["exact"] + found["equivalent"] >= 30
+    assert found["untranslatable"] <= 5
     assert found.total() == 40
+    by_hand = shares("freshdesk", ("macro", "view"))  # there is no call to write scenarios or views
+    assert by_hand["untranslatable"] == by_hand.total() == 31
 
 
 @pytest.mark.skipif(not rules("zendesk"), reason="vendor data is absent")

@@ -69,14 +69,43 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
         {"id": "cron-1", "schedule": "0 3 1,15 * *", "command": "echo 'ü' | cat", "suspended": True},
     ],
 }  # fmt: skip
+SUBSCRIPTION: dict[str, list[dict[str, Any]]] = {  # what a panel holds besides that keeps zones and FTP users too
+    "domain": [
+        {"id": "domain-2", "name": f"blog.{TWO}", "type": "sub", "of": "domain-1", "of_name": TWO, "mail": "local"},
+        {"id": "domain-3", "name": "one.test", "type": "alias", "of": "domain-0", "of_name": ONE},
+    ],
+    "zone": [{"id": f"{ONE}.", "name": f"{ONE}."}],
+    "record_set": [
+        {"id": f"{ONE}. {type} {host}", "zone": f"{ONE}.", "zone_name": f"{ONE}.", "name": host, "type": type,
+         "ttl": 3600, "values": values}
+        for type, host, values in (
+            ("A", f"{ONE}.", ["192.0.2.1", "192.0.2.2"]),
+            ("MX", f"{ONE}.", ["10 a.else.example.", "20 b.else.example."]),
+            ("TXT", f"{ONE}.", ['"v=spf1 \\"x\\"; \\195\\169 -all"']),
+            ("CAA", f"{ONE}.", ['0 issue "letsencrypt.org"']),
+            ("SRV", f"_sip._tcp.{ONE}.", ["10 60 5060 sip.else.example."]),
+            ("CNAME", f"www.{ONE}.", [f"{ONE}."]),
+        )
+    ],
+    "ftp_account": [{"id": "up", "login": "up", "folder": "public_html/up", "quota_bytes": 5 * 2**20}],
+}  # fmt: skip
 
 
-def made(stage: Stage, kinds: Kinds, workspace: Workspace) -> None:
-    """Fill the stage's ``canonical`` schema."""
+def with_zone(stage: Stage, kinds: Kinds, workspace: Workspace) -> None:
+    """Fill it with a zone, a sub domain, an alias and an FTP user too."""
+    both = {kind: [*RECORDS.get(kind, ()), *SUBSCRIPTION.get(kind, ())] for kind in {*RECORDS, *SUBSCRIPTION}}
+    both["autoresponder"] = [{**one, "ends_at": "2026-07-14T12:30:00Z"} for one in both["autoresponder"]]
+    both["alias"] = [{**one, "keep_copy": one["id"] == "alias-1"} for one in both["alias"]]
+    made(stage, kinds, workspace, both)
+
+
+def made(
+    stage: Stage, kinds: Kinds, workspace: Workspace, records: dict[str, list[dict[str, Any]]] | None = None
+) -> None:
+    """Fill the stage's ``canonical`` schema, with other ``records`` where a panel needs them otherwise."""
+    told = RECORDS if records is None else records
     stage.schema("canonical", "blobs", fresh=True)
     for kind_name, kind in kinds.kinds.items():
         stage.run(f"CREATE TABLE canonical.{name(kind_name)} (id VARCHAR, variant VARCHAR, {stage.columns(kind)})")
-        rows = [
-            [one["id"], kind_name, *(one.get(column) for column in kind.fields)] for one in RECORDS.get(kind_name, ())
-        ]
+        rows = [[one["id"], kind_name, *(one.get(column) for column in kind.fields)] for one in told.get(kind_name, ())]
         stage.insert(f"canonical.{name(kind_name)}", rows)

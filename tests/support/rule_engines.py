@@ -44,6 +44,8 @@ def _zendesk(one: Native, update: Update) -> bool:
             return False
         tests = {"is": int(hours) == int(value), "less_than": hours < int(value), "greater_than": hours > int(value)}
         return tests[operator]
+    if field == "role":  # whoever is no requester is an agent here
+        return ((update["actor"] == update["requester"]) is (value == "end_user")) is (operator == "is")
     return _zendesk_field(field, operator, value, update)
 
 
@@ -143,6 +145,8 @@ def _zammad_attribute(name: str, update: Update) -> Any:
     """Return a column of the moved ticket; the helper remembers what the state was before this update."""
     if name == "article.internal":
         return update["comment"] and ("false" if update["comment"]["public"] else "true")
+    if name == "article.sender_id":
+        return update["comment"] and ("Customer" if update["actor"] == update["requester"] else "Agent")
     before = {**{key: update[key] for key in ("status", "priority")}, **update["before"]}
     state = ZAMMAD_STATES.get
     return {
@@ -200,8 +204,12 @@ def freshdesk(rule: Native, update: Update) -> bool:
         return False
     if kind == 4 and not any(_freshdesk_event(one, update) for one in rule["events"]):
         return False
-    who = rule.get("performer", {}).get("type")
-    if who in (1, 2) and (who == 2) is not (update["actor"] == update["requester"]):
+    performer = rule.get("performer", {})
+    who = performer.get("type")
+    if "members" in performer:  # Va::Performer#check_members: -1 is the agent of the ticket
+        if update["actor"] != update["assignee"] or performer["members"] != [-1]:
+            return False
+    elif who in (1, 2) and (who == 2) is not (update["actor"] == update["requester"]):
         return False
     sets = [
         (all if one["match_type"] == "all" else any)(_freshdesk(each, update) for each in one["properties"])
@@ -210,8 +218,22 @@ def freshdesk(rule: Native, update: Update) -> bool:
     return (any if rule.get("operator") == "OR" else all)(sets)
 
 
+def freshdesk_filled(automations: list[Native], update: Update) -> Update:
+    """Return the update as rules find it after these automations, which only fill custom fields, ran in their order."""
+    for rule in automations:
+        (does,) = rule["actions"]
+        if does["field_name"].startswith("cf_") and freshdesk(rule, update):
+            update = {**update, "fields": {**update.get("fields", {}), does["field_name"]: does["value"]}}
+    return update
+
+
 def _freshdesk_held(name: str, update: Update, values: dict[str, Any]) -> Any:
     words = {"responder_id": "assignee", "group_id": "group", "ticket_type": "type", "id": "requester", "cf_5": "type"}
+    if name in update.get("fields", {}):
+        return update["fields"][name]
+    if name == "source":
+        codes = {"email": 1, "web": 2, "phone_inbound": 3, "chat": 7, "feedback": 9, "outbound_email": 10}
+        return codes[update["channel"]]
     held = values[words.get(name, name)]
     if name == "status":
         return FRESHDESK_STATUSES[held]

@@ -40,6 +40,8 @@ def update(dice: random.Random) -> Update:
         for name, some in (("status", STATUSES), ("priority", (None, *PRIORITIES)), ("assignee", (None, *PEOPLE))):
             if dice.random() < 0.5:
                 made["before"][name] = pick([one for one in some if one != made[name]])
+    customers = made["actor"] == made["requester"]
+    made["channel"] = pick(("email", "web", "chat") if customers else ("phone_inbound", "outbound_email"))
     return made
 
 
@@ -69,6 +71,8 @@ STATE = st.one_of(
     _leaf("current_tags", ("includes", "not_includes"), ("vip", "vip bug", "late bug")),
     _leaf("subject_includes_word", ("includes", "not_includes"), ("refund", "late now", "sure")),
 )
+ACTED = _leaf("assignee_id", ("is", "is_not"), ("current_user",))
+WHO = _leaf("role", ("is", "is_not"), ("agent", "end_user"))
 CUSTOM = _leaf("custom_fields_5", ("is", "is_not"), ("", "question", "incident"))
 HAPPENED = st.one_of(
     _leaf("update_type", ("is", "is_not"), ("Create", "Change")),

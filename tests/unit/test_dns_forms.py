@@ -13,7 +13,7 @@ from migrator.connectors.cloudflare import connection as cloudflare
 from migrator.connectors.digitalocean import connection as digitalocean
 from migrator.connectors.powerdns import connection as powerdns
 from migrator.connectors.route53 import connection as route53
-from migrator.zones.records import RecordSet, of_rdatas
+from migrator.zones.records import RecordSet, of_rdatas, record_set
 from tests.support.dns_zones import AWKWARD, ZONE
 
 pytestmark = pytest.mark.unit
@@ -63,6 +63,11 @@ def test_powerdns_sets(one: RecordSet) -> None:
 def test_powerdns_keeps_what_is_switched_off_and_the_note() -> None:
     one = RecordSet(ZONE, f"x.{ZONE}", "A", 60, ("192.0.2.1",), beside={"disabled": ["192.0.2.2"], "comment": "a\nb"})
     assert powerdns._told(ZONE, powerdns._rrset(None, one)) == one
+
+
+def test_route53_keeps_a_backslash_that_stands_before_digits() -> None:
+    one = record_set(ZONE, "t", "TXT", 60, [r'"\\195 and \\\195\188 and \\101"'])
+    assert same(route53._told(ZONE, ElementTree.fromstring(route53.set_of(one))), one)
 
 
 def test_an_alias_of_route53_has_a_rule_and_no_values_and_weighted_sets_are_told_apart() -> None:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,22 @@ def test_a_ledger_held_by_somebody_else_is_a_workspace_error_and_the_next_write_
         assert ledger.states("p") == {"b": "sent"}
 
 
+def test_an_end_that_could_not_be_noted_fails_whatever_comes_next(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger._write.execute("PRAGMA busy_timeout = 20")
+        ledger.sent("p", [("a", "k"), ("b", "k")], AT)
+        for following in (lambda: ledger.sent("p", [("c", "k")], AT), lambda: ledger.states("p")):
+            with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                ledger.done("p", [("a", [])], AT)
+                with pytest.raises(WorkspaceError, match="nothing more was sent"):
+                    following()
+                other.execute("ROLLBACK")
+        assert ledger.states("p")["a"] == "sent"
+        ledger.done("p", [("b", [])], AT)
+        assert ledger.state("p", "b") == "done"
+
+
 def test_a_folder_that_vanishes_under_a_load_is_a_workspace_error(tmp_path: Path) -> None:
     folder = tmp_path / "w"
     folder.mkdir()
@@ -214,12 +231,13 @@ def test_a_process_killed_in_the_middle_loses_no_acknowledged_unit(tmp_path: Pat
             child = os.fork()
             if child == 0:
                 ledger = Ledger(file)
+                before = ""
                 for at in range(10_000):
                     unit = f"{round}:{at}"
                     ledger.sent("p", [(unit, "k")], "now")
-                    os.write(theirs, f"sent {unit}\\n".encode())
+                    os.write(theirs, f"sent {unit}\\n{before}".encode())
                     ledger.done("p", [(unit, [Identity("k", unit, "d")])], "now")
-                    os.write(theirs, f"done {unit}\\n".encode())
+                    before = f"done {unit}\\n"  # is durable when the next note is
                 os._exit(0)
             os.close(theirs)
             said = b""

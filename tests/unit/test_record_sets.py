@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dns.exception
+import dns.name
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
@@ -110,3 +112,51 @@ def test_what_the_name_servers_have_of_their_own_is_marked(name: str, type: str)
     value = "ns. host. 1 2 3 4 5" if type == "SOA" else "ns."
     assert record_set("x.example.", name, type, 1, [value]).body()["provided"]
     assert "provided" not in record_set("x.example.", "sub", "NS", 1, ["ns."]).body()
+
+
+LABEL = st.text("abXY09-_*\\@é", min_size=0, max_size=6)
+NAMES = st.lists(LABEL, min_size=1, max_size=4).map(".".join).flatmap(lambda name: st.sampled_from([name, name + "."]))
+ADDRESSES = st.one_of(st.ip_addresses(v=6).map(str), st.from_regex(r"[0-9A-Fa-f:.]{2,20}", fullmatch=True))
+PREFERENCES = st.sampled_from(["0", "10", "010", "9999", "65535", "70000", "-1", ""])
+
+
+@given(
+    st.one_of(
+        st.tuples(st.sampled_from(["CNAME", "NS", "PTR"]), NAMES),
+        st.tuples(st.just("MX"), st.tuples(PREFERENCES, NAMES).map(" ".join)),
+        st.tuples(st.just("AAAA"), ADDRESSES),
+        st.tuples(st.just("A"), st.from_regex(r"[0-9.]{1,16}", fullmatch=True)),
+    ),
+    st.sampled_from([".", "Zone.Example."]),
+)
+def test_what_is_read_without_dnspython_is_what_dnspython_reads(value: tuple[str, str], zone: str) -> None:
+    type, text = value
+
+    def judge() -> str | None:
+        try:
+            return of_rdata(parsed(type, text, zone))[0]
+        except RefusedError:
+            return None
+
+    try:
+        found = normal(type, text, zone)[0]
+    except RefusedError:
+        found = None
+    assert found == judge()
+
+
+@given(NAMES, st.sampled_from([".", "zone.example."]))
+def test_a_plain_name_is_what_dnspython_makes_of_it(name: str, zone: str) -> None:
+    origin = None if zone == "." else dns.name.from_text(zone)
+    try:
+        made = dns.name.from_text(name, origin or dns.name.root, idna_codec=dns.name.IDNA_2008_Practical)
+        wanted = made.canonicalize().to_text()
+    except (dns.exception.DNSException, UnicodeError):
+        wanted = None
+    if name == "@":
+        wanted = zone
+    try:
+        found = absolute(name, zone)
+    except VendorError:
+        found = None
+    assert found == wanted

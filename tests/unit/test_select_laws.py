@@ -323,7 +323,7 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, select: Any, says: str
         ({"group": ["Suport"]}, "no group is 'Suport'; did you mean 'Support'?"),
         ({"status": "opne"}, "no ticket's status is 'opne'; did you mean 'open'?"),
         ({"tags": ["VIP"]}, "no ticket's tags is 'VIP'"),
-        ({"brand": 36000}, "no ticket's brand is '36000'; did you mean '360001'?"),
+        ({"brand": 36000}, "no brand is '36000'; did you mean '360001'?"),
         ({"requester": "9@x.example"}, "no contact or agent is '9@x.example'; did you mean"),
     ],
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from migrator.rules.conditions import Actor, Changed, Elapsed, Event, Is, Leaf, leaves
 from migrator.rules.notebook import Notebook
+from migrator.rules.replies import tells_of_replies, unneeded, worded
 from migrator.rules.rule import Mail, Rule, SetField
-from migrator.rules.template import Said, Template
 from migrator.rules.verdicts import Verdict
 
 CLICK = "each agent: Profile Settings, Notifications"
@@ -21,16 +21,7 @@ def by_itself(rule: Rule, book: Notebook) -> bool:
     found = _known(rule)
     if found is None:
         return False
-    verdict, note = found
-    for what in filter(None, (rule.description, f"position {rule.position}" if rule.position is not None else "")):
-        book.add("rule", what, "equivalent", "no rule is needed for it")
-    for key, value in rule.options:
-        book.add("rule", f"{key}: {value}", "approximated", "a setting of the old vendor")
-    for leaf in leaves(rule.when):
-        book.leaf(leaf, "equivalent", "as Chatwoot asks by itself")
-    book.add("rule", rule.name, verdict, note)
-    for at in range(len(rule.do)):
-        book.action(at, verdict, note)
+    unneeded(book, "Chatwoot", *found)
     return True
 
 
@@ -45,12 +36,9 @@ def _known(rule: Rule) -> tuple[Verdict, str] | None:
         return ("approximated", CLOSED) if closes and all(map(_of_solved, asked)) else None
     if not isinstance(action, Mail) or action.options:
         return None
+    if tells_of_replies(rule):
+        return ("approximated", f"{REPLIES}; in its own words") if worded(action.body) else ("equivalent", REPLIES)
     to = {one.who for one in action.to}
-    if "requester" in to and to <= {"requester", "ccs"} and _replies(action.body):
-        heard = [one for one in asked if isinstance(one, Is) and str(one.path) == "comment.public" and not one.null]
-        if not heard or not all(isinstance(one, Event) or _of_reply(one) for one in asked):
-            return None
-        return ("approximated", f"{REPLIES}; in its own words") if _words(action.body) else ("equivalent", REPLIES)
     assigned = [one for one in asked if isinstance(one, Changed) and str(one.path) == "ticket.assignee"]
     if to != {"assignee"} or not assigned or any(one.negated or one.before or one.after for one in assigned):
         return None
@@ -66,16 +54,6 @@ def _of_solved(leaf: Leaf) -> bool:
     return solved and [getattr(one, "value", None) for one in getattr(leaf, "values", ())] == ["solved"]
 
 
-def _of_reply(leaf: Leaf) -> bool:
-    """Say whether a condition asks for a public word of somebody else than the requester, and no more."""
-    if not isinstance(leaf, Is):
-        return False
-    if str(leaf.path) == "comment.public":
-        return True
-    acting = any(isinstance(one, Actor) and one.who == "current_user" for one in leaf.values)
-    return str(leaf.path) == "ticket.requester" and leaf.negated and acting
-
-
 def _of_assignee(leaf: Leaf) -> bool:
     """Say whether a condition asks that the assignee is not the one who acts, and no more."""
     acting = isinstance(leaf, Is) and any(isinstance(one, Actor) and one.who == "current_user" for one in leaf.values)
@@ -86,11 +64,3 @@ def told(mail: Mail) -> str:
     """Return how agents are told of it by Chatwoot itself, if each of them wants to be; empty where they are not."""
     to = {one.who for one in mail.to}
     return ASSIGNEE if to == {"assignee"} else AGENTS if to == {"all_agents"} else ""
-
-
-def _replies(text: Template) -> bool:
-    return any(getattr(part, "meaning", "").startswith(("comment.", "comments.")) for part in text.parts)
-
-
-def _words(text: Template) -> bool:
-    return any(isinstance(part, Said) and part.text.strip() for part in text.parts)

@@ -9,20 +9,24 @@ from typing import Any
 from migrator.rules.rule import Kind, Rule
 from migrator.rules.verdicts import Translation
 
-from .names import ADDED_STATUSES, CLOCK, FIELD_PREFIX, ITS_OWN, NUMBERED, OF_ACCOUNT, POLICY, TIMED, TITLE
+from .account import TEXTS_AS, provided
+from .names import ADDED_STATUSES, CLOCK, EVERYBODYS, FIELD_PREFIX, ITS_OWN, NUMBERED, OF_ACCOUNT, POLICY, TIMED, TITLE
 from .reading import rule as read
 from .writing import rule as write
 
 __all__ = [
     "ADDED_STATUSES",
     "CLOCK",
+    "EVERYBODYS",
     "FIELD_PREFIX",
     "ITS_OWN",
     "NUMBERED",
     "OF_ACCOUNT",
     "POLICY",
+    "TEXTS_AS",
     "TITLE",
     "listed",
+    "provided",
     "read",
     "write",
     "write_with",

@@ -1,4 +1,4 @@
-"""Our conditions written as Freshdesk's: what happened and who did it, one or two sets, one leaf at a time."""
+"""Our conditions written as Freshdesk's, one at a time: what has no word there is asked of a helper field."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from typing import Any
 
 from migrator.rules.conditions import (
     Actor,
-    All,
     Changed,
-    Condition,
     Elapsed,
-    Event,
     Is,
     Leaf,
     Lit,
@@ -22,34 +19,16 @@ from migrator.rules.conditions import (
     Tags,
     Text,
     Value,
-    leaves,
 )
-from migrator.rules.conditions import Any as AnyOf
 from migrator.rules.natives import field_name
-from migrator.rules.normal_forms import TooLargeError, assume, dnf, given_event, sets, simple
 from migrator.rules.notebook import Notebook
 from migrator.rules.references import is_mark
 from migrator.rules.verdicts import Verdict
 
 from . import names
-from .needs import added, came_by, native_leaf
+from .needs import acted_by, added, came_by, changed, native_leaf
 
 Native = dict[str, Any]
-# Set off by whatever else an update rule can notice: messages, ratings, status, priority, type, group, agent, due date
-# and custom choices (Va::Observer::Constants; Va::Observer::Util#filter_event). Not by tags, the subject, a free text.
-UPDATED = {"field_name": "ticket_action", "value": "update"}
-MOST = 2  # sets of conditions in a rule
-
-
-def given(condition: Condition, event: str) -> Condition:
-    """Return what is left of a condition, given that a ticket was created or updated: there, all tickets are public."""
-
-    def known(leaf: Leaf) -> bool | None:
-        if isinstance(leaf, Is) and str(leaf.path) == "ticket.privacy" and event == "created":
-            return (Lit(value="public") in leaf.values) is not leaf.negated
-        return None
-
-    return assume(given_event(condition, event), known)
 
 
 class Conditions:
@@ -59,148 +38,19 @@ class Conditions:
         self.book, self.own, self.apart = book, own, apart
         self.noted: set[tuple[Leaf, str]] = set()
 
-    def shapes(self, when: Condition) -> list[Native]:
-        """Return the rules that together mean the condition: by time, or for new tickets and for changed ones."""
-        if self.book.rule.kind == "timed":
-            note = "hourly; only tickets updated in the last 30 days"
-            self.book.add("rule", "once an hour", "equivalent", note)
-            if assume(when, lambda leaf: None) == AnyOf():
-                self.book.add("when", "never", "exact", "nothing to write: it can never hold")
-                return []
-            return [{"rule_type": names.TIMED, **self._sets(one)} for one in self.alternatives(when)]
-        made = []
-        for event, kind in (("created", names.CREATION), ("updated", names.UPDATE)):
-            left = given(when, event)
-            if isinstance(left, AnyOf) and not left.of:
-                continue
-            self.only = event
-            for one in self.alternatives(left):
-                shape = self._update(one) if kind == names.UPDATE else self._sets(one)
-                made.append({"rule_type": kind, **shape})
-        for leaf in leaves(simple(when)):
-            if str(getattr(leaf, "path", "")) == "ticket.privacy" and made and self.only == "created":
-                self._note(leaf, "equivalent", "tickets there are all public")
-            if isinstance(leaf, Event) and leaf.kinds in (("created",), ("updated",)):
-                self.book.leaf(leaf, "exact")
-        if not made:
-            self.book.add("when", "never", "exact", "nothing to write: it can never hold")
-        if len({one["rule_type"] for one in made}) > 1:
-            self.book.add("when", "new and changed tickets", "equivalent", "rules of their own for each")
-        return made
+    only = ""  # what a rule is for: tickets that were created, or updated
+    heard = False  # whether a message sets it off
 
-    def alternatives(self, when: Condition) -> list[Condition]:
-        """Return the condition, or what a rule each can hold: one event, and no more than two sets."""
-        flat = assume(when, lambda leaf: None)
-        parts = flat.of if isinstance(flat, All) else (flat,)
-        events = any(_happens(leaf) for part in parts if isinstance(part, AnyOf) for leaf in leaves(part))
-        found = sets(flat)
-        if not events and found is not None and len(found) <= MOST:
-            return [when]
-        try:
-            groups = dnf(flat)
-        except TooLargeError:
-            return [when]
-        self.book.split(len(groups))
-        return [All(of=group) for group in groups]
-
-    only = ""
-
-    def _note(self, leaf: Leaf, verdict: Verdict, note: str = "") -> None:
+    def note(self, leaf: Leaf, verdict: Verdict, note: str = "") -> None:
+        """Note a verdict on a condition, once."""
         if (leaf, verdict) not in self.noted:
             self.noted.add((leaf, verdict))
             self.book.leaf(leaf, verdict, note)
 
-    def _update(self, left: Condition) -> Native:
-        """Return an update rule: who, what happened, and the conditions on the ticket as it is."""
-        parts = left.of if isinstance(left, All) else (left,)
-        rest, events, performer = [], [], None
-        for part in parts:
-            found = self._event(part) if isinstance(part, Changed | Event | Is) else None
-            if found is None:
-                rest.append(part)
-            elif "type" in found:
-                performer = found
-            else:
-                events.append(found)
-        if len(events) > 1:
-            self.book.add("when", "several changes at once", "untranslatable", "of several events one is enough there")
-        native: Native = {"performer": performer or {"type": 3}, **self._sets(All(of=tuple(rest)))}
-        if not events:
-            events = [UPDATED]
-            note = "not set off where only tags, the subject or a free text change"
-            self.book.add("when", "any update", "approximated", note)
-        elif len(events) == 1 and "both" in events[0]:
-            events = [{"field_name": "reply_sent"}, {"field_name": "note_type", "value": events[0]["both"]}]
-        return native | {"events": events}
-
-    def _event(self, leaf: Leaf) -> Native | None:
-        """Return what an update rule says beside its sets: an event, ``both`` kinds of message, or a performer."""
-        if isinstance(leaf, Is) and str(leaf.path) == "actor.role" and not leaf.negated:
-            roles = tuple(sorted(str(getattr(one, "value", "")) for one in leaf.values))
-            code = next((code for code, known in names.PERFORMERS.items() if tuple(sorted(known)) == roles), None)
-            if code is not None:
-                self._note(leaf, "equivalent", "as the performer")
-                return {"type": code}
-        actor = Actor(who="current_user")
-        if isinstance(leaf, Is) and str(leaf.path) == "ticket.requester" and leaf.values == (actor,):
-            self._note(leaf, "equivalent", "an agent acted" if leaf.negated else "the requester acted")
-            return {"type": 1 if leaf.negated else 2}
-        if isinstance(leaf, Is) and str(leaf.path) == "comment.public" and not leaf.null:
-            public = getattr(leaf.values[0], "value", None) in (True, "requester_sees") if leaf.values else None
-            if public is not None and len(leaf.values) == 1:
-                self._note(leaf, "equivalent", "a reply, or a note of that kind, comes in")
-                return (
-                    {"both": "public"}
-                    if public is not leaf.negated
-                    else {"field_name": "note_type", "value": "private"}
-                )
-        if isinstance(leaf, Event) and leaf.kinds == ("commented",) and not leaf.negated:
-            self._note(leaf, "equivalent", "a reply or a note comes in")
-            return {"both": "--"}
-        if isinstance(leaf, Changed) and not leaf.negated:
-            return self._changed(leaf)
-        return None
-
-    def _changed(self, leaf: Changed) -> Native | None:
-        place = self.place(leaf.path)
-        if place is None or place[0] != "ticket":
-            return None
-        native: Native = {"field_name": place[1]}
-        worst: tuple[Verdict, str] = ("exact", "")
-        for side, values in (("from", leaf.before), ("to", leaf.after)):
-            if values is None:
-                native[side] = "--"
-                continue
-            asked, verdict, note = self.adapted(Is(path=leaf.path, values=values))
-            made = [self.value(leaf.path, one) for one in asked.values]
-            if len(made) != 1 or made[0] is None or verdict in ("untranslatable", "approximated"):
-                self._note(leaf, verdict if verdict == "approximated" else "untranslatable", note or "one value only")
-                return native
-            native[side], worst = made[0], (verdict, note)
-        self._note(leaf, *worst)
-        return native
-
-    def _sets(self, when: Condition) -> Native:
-        """Return one or two sets of conditions; deeper trees do not fit."""
-        flat = assume(when, lambda leaf: None)
-        found = sets(flat)
-        if found is None or len(found) > MOST:
-            self.book.add("when", "the whole condition", "untranslatable", "more than two sets of conditions")
-            for leaf in leaves(flat):
-                self.leaf(leaf)
-            return {"conditions": []}
-        made: list[Native] = []
-        for at, (every, some) in enumerate(found, 1):
-            natives = [native for leaf in some if (native := self.leaf(leaf))]
-            match = "all" if every else "any"
-            if natives:
-                made.append({"name": f"condition_set_{at}", "match_type": match, "properties": natives})
-        return {"conditions": made, **({"operator": "AND"} if len(made) > 1 else {})}
-
     def leaf(self, leaf: Leaf) -> Native | None:
         """Return one condition with its verdict noted; None where Freshdesk has no word for it."""
         native, verdict, note = self._leaf(leaf)
-        self._note(leaf, verdict if native is not None else "untranslatable", note)
+        self.note(leaf, verdict if native is not None else "untranslatable", note)
         return native
 
     def _leaf(self, leaf: Leaf) -> tuple[Native | None, Verdict, str]:
@@ -222,6 +72,8 @@ class Conditions:
             return self._text(leaf)
         if isinstance(leaf, Elapsed):
             return self._elapsed(leaf)
+        if isinstance(leaf, Changed) and self.only == "updated" and not self.own:
+            return self._changed(leaf)
         if isinstance(leaf, Opaque) and self.own:
             return json.loads(leaf.text), "exact", ""
         notes = {
@@ -232,6 +84,39 @@ class Conditions:
             "compare": "Freshdesk does not compare this",
         }
         return None, "untranslatable", notes.get(leaf.type, "Freshdesk has no such condition")
+
+    def change(self, leaf: Changed) -> tuple[Native | None, Verdict, str]:
+        """Return the event of a change; None where Freshdesk has none that is the same."""
+        place = self.place(leaf.path)
+        if place is None or place[0] != "ticket":
+            return None, "untranslatable", "Freshdesk does not notice this change"
+        native: Native = {"field_name": place[1]}
+        worst: tuple[Verdict, str] = ("exact", "")
+        for side, values in (("from", leaf.before), ("to", leaf.after)):
+            if values is None:
+                native[side] = "--"
+                continue
+            asked, verdict, note = self.adapted(Is(path=leaf.path, values=values))
+            made = [self.value(leaf.path, one) for one in asked.values]
+            if len(made) != 1 or made[0] is None or verdict in ("untranslatable", "approximated"):
+                return native, verdict if verdict == "approximated" else "untranslatable", note or "one value only"
+            native[side], worst = made[0], (verdict, note)
+        return native, *worst
+
+    def _changed(self, leaf: Changed) -> tuple[Native | None, Verdict, str]:
+        """Ask a field that a rule fills which this change sets off: this rule's event is another, or none."""
+        native, verdict, note = self.change(leaf)
+        if native is None or verdict not in ("exact", "equivalent"):
+            return None, "untranslatable", note
+        values = [one.value for some in (leaf.before, leaf.after) for one in some or () if isinstance(one, Lit)]
+        if len(values) != sum(some is not None for some in (leaf.before, leaf.after)) or leaf.path.custom:
+            return None, "untranslatable", "Freshdesk cannot ask whether this changed beside something else"
+        name = changed(self.book, leaf, native)
+        answer = names.NO if leaf.negated else names.YES
+        asked = native_leaf("ticket", name, "in", [answer])
+        if self.heard:
+            return asked, "approximated", "a message and a change that follows it are two updates there"
+        return asked, "equivalent", f"given the helper field {name} and the automations that fill it"
 
     def adapted(self, leaf: Is) -> tuple[Is, Verdict, str]:
         """Return the leaf over the values as they are after the move."""
@@ -288,7 +173,25 @@ class Conditions:
         tables |= {"ticket.channel": names.CHANNEL_CODES, "ticket.type": names.TYPE_NAMES}
         return tables[str(at)].get(held) if str(at) in tables else held
 
+    def _opened(self, leaf: Is) -> tuple[Native | None, Verdict, str]:
+        """Ask who made a ticket by the channel it came through: rules for new tickets are not told who acted."""
+        roles = {str(getattr(one, "value", "")) for one in leaf.values}
+        taken = [word for role in sorted(roles & set(names.OPENED)) for word in names.OPENED[role]]
+        if not roles or roles - set(names.OPENED):
+            return None, "untranslatable", "Freshdesk knows agents and customers only"
+        codes = [names.CHANNEL_CODES[word] for word in taken]
+        note = "given that agents, and programs for them, open tickets by phone or outbound mail, and nobody else does"
+        return native_leaf("ticket", "source", "not_in" if leaf.negated else "in", codes), "equivalent", note
+
     def _is(self, leaf: Is) -> tuple[Native | None, Verdict, str]:
+        if str(leaf.path) == "actor.role" and self.only == "created" and not self.own:
+            return self._opened(leaf)
+        acting = str(leaf.path) == "ticket.assignee" and leaf.values == (Actor(who="current_user"),)
+        if acting and self.only == "updated" and not self.own and leaf.null is leaf.negated:
+            acted_by(self.book)
+            answer = names.SOMEBODY_ELSE if leaf.negated else names.THE_AGENT
+            note = f"given the helper field {names.ACTED_BY} and the automations that fill it"
+            return native_leaf("ticket", names.ACTED_BY, "in", [answer]), "equivalent", note
         if str(leaf.path) == "ticket.channel" and not self.own and self._unknown(leaf):
             leaf = came_by(self.book, leaf)
         place = self.place(leaf.path)
@@ -343,52 +246,3 @@ class Conditions:
         verdict: Verdict = "exact" if self.own else "equivalent"
         note = "" if self.own else "checked once an hour"
         return {**native_leaf("ticket", name, operator, int(leaf.hours)), **more}, verdict, note
-
-    def own_shape(self, when: Condition) -> Native:
-        """Return what Freshdesk's own reader made the condition from."""
-        kind, found = names.TIMED, list[Condition]()
-        native: Native = {}
-        for part in when.of if isinstance(when, All) else ():
-            if isinstance(part, Event):
-                kind = names.CREATION if part.kinds == ("created",) else names.UPDATE
-            elif isinstance(part, Opaque) or (isinstance(part, Is) and str(part.path) == "actor.role"):
-                roles = tuple(getattr(one, "value", "") for one in getattr(part, "values", ()))
-                code = next((code for code, known in names.PERFORMERS.items() if known == roles), None)
-                native |= json.loads(part.text) if isinstance(part, Opaque) else {"performer": {"type": code}}
-            elif isinstance(part, AnyOf) and part.of and all(isinstance(one, Changed | Event) for one in part.of):
-                native["events"] = [_own_event(self, one) for one in part.of]
-            elif isinstance(part, AnyOf) and part.of and all(isinstance(one, All | AnyOf) for one in part.of):
-                found, native["operator"] = list(part.of), "OR"
-            else:
-                found.append(part)
-        listed = [
-            {
-                "name": f"condition_set_{at}",
-                "match_type": "any" if isinstance(one, AnyOf) else "all",
-                "properties": [self.leaf(leaf) for leaf in getattr(one, "of", ())],
-            }
-            for at, one in enumerate(found, 1)
-        ]
-        if len(listed) > 1:
-            native.setdefault("operator", "AND")
-        return {"rule_type": kind, **native, **({"conditions": listed} if listed else {})}
-
-
-def _happens(leaf: Leaf) -> bool:
-    """Say whether an update rule holds a leaf as its event, of which it has one."""
-    if isinstance(leaf, Is):
-        return str(leaf.path) == "comment.public"
-    return isinstance(leaf, Changed | Event) and not leaf.negated
-
-
-def _own_event(writes: Conditions, leaf: Any) -> Native:
-    if isinstance(leaf, Event):
-        word, _, value = leaf.kinds[0].partition("_")
-        name = next(theirs for theirs, ours in names.EVENTS.items() if ours == word)
-        return {"field_name": name, **({"value": value} if value else {})}
-    assert isinstance(leaf, Changed)
-    place = writes.place(leaf.path)
-    native: Native = {"field_name": place[1] if place else ""}
-    for side, values in (("from", leaf.before), ("to", leaf.after)):
-        native[side] = "--" if values is None else writes.value(leaf.path, values[0]) if values else ""
-    return native

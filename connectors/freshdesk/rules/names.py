@@ -8,6 +8,7 @@ code as a public copy has it (Admin::AutomationConstants, Va::Observer, Va::Hand
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from migrator.rules.natives import field_name
 from migrator.rules.references import is_mark
@@ -56,6 +57,7 @@ REFERS = {
 # into them by an overlay, since mappings/vendors/freshdesk.yaml makes new ones open and those on hold pending.
 ADDED_STATUSES = {"new": ("New", "open"), "hold": ("On hold", "pending")}  # ours to (name, what it is without)
 STATUSES = {"2": "open", "3": "pending", "4": "solved", "5": "closed"}
+EVERYBODYS = tuple(STATUSES)  # numbers that every account has
 STATUSES |= {f"<status:{name}>": ours for ours, (name, _) in ADDED_STATUSES.items()}
 STATUS_CODES: dict[str, int | str] = {"open": 2, "pending": 3, "solved": 4, "closed": 5}
 STATUS_CODES |= {ours: f"<status:{name}>" for ours, (name, _) in ADDED_STATUSES.items()}
@@ -94,6 +96,19 @@ TYPES = {"Question": "question", "Incident": "incident", "Problem": "problem", "
 TYPE_NAMES = {ours: theirs for theirs, ours in TYPES.items()}
 
 PERFORMERS = {1: ("agent",), 2: ("end_user",), 3: ("agent", "end_user"), 4: ("system",)}
+# The agent of the ticket is who acts (Va::Performer ASSIGNED_AGENT).
+ASSIGNED_AGENT: dict[str, Any] = {"type": 1, "members": [-1]}
+# Set off by whatever else an update rule can notice: messages, ratings, status, priority, type, group, agent, due date
+# and custom choices (Va::Observer::Constants; Va::Observer::Util#filter_event). Not by tags, the subject, a free text.
+UPDATED = {"field_name": "ticket_action", "value": "update"}
+NOTICED = ("status", "priority", "type", "group", "assignee")
+# Whom a rule's mail to an agent goes to, beside the number of one (Va::Action ASSIGNED_AGENT, EVENT_PERFORMER).
+MAILED = {"assignee": 0, "current_user": -2}
+# Channels by which each opens tickets.
+OPENED = {
+    "end_user": ("email", "web", "chat", "feedback", "whatsapp"),
+    "agent": ("phone_inbound", "outbound_email"),
+}
 EVENTS = {"reply_sent": "replied", "note_type": "noted", "ticket_action": "ticket"}
 # Time-triggered rules know neither tags nor texts, and of contacts and companies the name only.
 UNTIMED = ("tag_names", "subject", "description", "subject_or_description", "to_email")
@@ -122,6 +137,9 @@ TEXTS = {
 }
 METRICS = {"respond_within": "first_reply", "next_respond_within": "next_reply", "resolve_within": "resolution"}
 METRIC_NAMES = {ours: theirs for theirs, ours in METRICS.items()}
+# One clock for the whole of a ticket: it stops in statuses whose timer is off, and goes on when a ticket is reopened.
+# Of each metric, the statuses beside new and open in which its clock runs.
+CLOCKS = {"resolution": ("pending", "hold"), "requester_wait": ("hold",), "agent_work": ()}
 APPLIES = {  # applicable_to to ours
     "company_ids": "ticket.organization",
     "group_ids": "ticket.group",
@@ -134,6 +152,13 @@ NO_PROMISE = 31_104_000  # seconds, 360 days: the longest time, where a policy p
 HELPERS = {
     "ticket.form": ("cf_form", "which form it came through"),
     "ticket.came_by": ("cf_came_by", "through which channel it came, in the old desk's words"),
+}
+# Fields that automations fill anew with each update, before the rules that ask for them.
+ACTED_BY, THE_AGENT, SOMEBODY_ELSE = "cf_acted_by", "the agent", "somebody else"
+CHANGED, YES, NO = "cf_changed_", "yes", "no"
+OPTIONS = {  # of such fields, and of those that keep a word of the old desk
+    "cf_came_by": tuple(CHANNEL_CODES),
+    ACTED_BY: (SOMEBODY_ELSE, THE_AGENT),
 }
 HELPER_PATHS = {name: ours for ours, (name, _) in HELPERS.items()}
 APPLIED = {ours: theirs for theirs, ours in APPLIES.items()}
@@ -176,6 +201,11 @@ PLACEHOLDERS: dict[str, str] = {  # ours to theirs
     "comment.latest_public_html": "ticket.latest_public_comment",
     "satisfaction.survey": "ticket.satisfaction_survey",
 }
+# Every public message, the newest first, and what the ticket began with: texts of rules are Liquid there
+# (Va::Action substitute_placeholders, Helpdesk::TicketDrop public_comments, in which the first message is not).
+THREAD = "{% for comment in ticket.public_comments reversed %}{{comment.commenter.name}}, {{comment.created_on}}<br>"
+THREAD += "{{comment.body}}<hr>{% endfor %}"
+THREAD += "{{ticket.requester.name}}, {{ticket.created_on}}<br>{{ticket.description}}<hr>"
 MEANINGS = {theirs: ours for ours, theirs in reversed(PLACEHOLDERS.items())}
 
 
@@ -186,5 +216,7 @@ def placeholder(meaning: str) -> str | None:
             return f"{{{{ticket.{meaning.removeprefix(prefix)}}}}}"
         if meaning.startswith(prefix):
             return f"{{{{ticket.{field_name(meaning.removeprefix(prefix))}}}}}"
+    if meaning == "comments.public":
+        return THREAD
     found = PLACEHOLDERS.get(meaning)
     return None if found is None else "{{" + found + "}}"

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from migrator.rules import template
 from migrator.rules.conditions import (
+    Actor,
     All,
     Changed,
     Condition,
@@ -113,6 +114,8 @@ def when(native: Mapping[str, Any]) -> Condition:
 
 
 def _performer(native: Mapping[str, Any]) -> Condition:
+    if native == names.ASSIGNED_AGENT:
+        return Is(path=path("ticket.assignee"), values=(Actor(who="current_user"),))
     roles = names.PERFORMERS.get(native.get("type"), ()) if set(native) == {"type"} else ()  # type: ignore[arg-type]
     if not roles:
         return Opaque(text=compact({"performer": native}), why="a performer of Freshdesk that is not known here")
@@ -216,7 +219,7 @@ def _value(at: Path, value: Any) -> Value | None:
 
 def templated(value: Any) -> template.Template:
     """Return a text with placeholders as a tree; mails and notes are HTML."""
-    return template.parse(str(value or ""), template.BRACES, lambda name: names.MEANINGS.get(name, ""), html=True)
+    return template.parse(str(value or ""), template.LIQUID, lambda name: names.MEANINGS.get(name, ""), html=True)
 
 
 def action(native: Mapping[str, Any]) -> Action:
@@ -245,8 +248,9 @@ def _action(name: str, rest: Native) -> Action | None:
         if who is None:
             return None
         id = str(rest.get("email_to", ""))
-        who = "assignee" if who == "user" and id == "-2" else who
-        to = Recipient(who=who, id="" if who == "assignee" else id)
+        known = {str(code): ours for ours, code in names.MAILED.items()}
+        who, id = (known[id], "") if who == "user" and id in known else (who, id)
+        to = Recipient(who=who, id=id)
         return Mail(to=(to,), subject=templated(rest.get("email_subject")), body=templated(rest.get("email_body")))
     at = place("ticket", name)
     if at is None or set(rest) != {"value"} or isinstance(rest["value"], list | dict):

@@ -1,12 +1,13 @@
 """Our rules written as Freshdesk's: one automation for new tickets, one for changes, one for time, and SLA policies.
 
-There is no API for ticket views and none to write scenarios (its macros): those are work by hand.
+There is no API for ticket views and none to write scenarios (its macros): what a macro says becomes a canned response.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 from migrator.rules import template
@@ -24,14 +25,19 @@ from migrator.rules.normal_forms import assume
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import escaped, translated
 from migrator.rules.references import is_mark
-from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
+from migrator.rules.replies import tells_of_replies, unneeded, worded
+from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, Rule, SetField, SetTags, Target, Unread, Verb
+from migrator.rules.texts import as_text, says
 from migrator.rules.verdicts import Translation, Verdict
 
 from . import names
 from .conditions import Conditions
 from .needs import added
+from .shapes import given, own_shape, shapes
 
 Native = dict[str, Any]
+# Helpdesk::Note notifications; both kinds are ticked in Admin, Email notifications, from the beginning.
+REPLIES = "Freshdesk mails replies and public notes to the requester and those in copy by itself"
 ALL_AGENTS = "All agents"  # a group
 CLICKS = {
     "trigger": "Admin, Workflows, Automations",
@@ -49,12 +55,19 @@ def rule(source: Rule, *, apart: Collection[str] = names.ALL_ADDED) -> Translati
     """
     own = source.vendor == "freshdesk"
     book = Notebook(source, "freshdesk", click=CLICKS[source.kind])
+    if source.kind == "macro" and not own and says(book):
+        return as_text(book, "canned_response", "a canned response", partial(_response, book), groups=True)
     if source.kind in ("macro", "view") and not own:
         what = "scenarios cannot be written through the API" if source.kind == "macro" else "views have no API"
         book.add("rule", source.name, "untranslatable", f"{what}: to be made by hand")
         return book.done()
     for key, value in source.options if not own else ():
         book.add("rule", f"{key}: {value}", "approximated", "a setting of the old vendor")
+    if not own and source.kind == "trigger" and tells_of_replies(source) and given(source.when, "created") == AnyOf():
+        if not any(worded(one.body) for one in source.do if isinstance(one, Mail)):
+            unneeded(book, "Freshdesk", "equivalent", f"{REPLIES}, with its own subject")
+            return book.done()
+        book.add("do 1", "the mail of the reply itself", "equivalent", f"{REPLIES}; this mail comes besides")
     body: Native = {"name": source.name}
     if source.active is not None:
         body["active"] = source.active
@@ -76,8 +89,22 @@ def rule(source: Rule, *, apart: Collection[str] = names.ALL_ADDED) -> Translati
         scenario = [{"name" if key == "field_name" else key: v for key, v in one.items()} for one in body["actions"]]
         return book.done({**body, "actions": scenario})
     if own:
-        return book.done({**body, **writes.own_shape(source.when)})
-    return book.done(*({**body, **shape} for shape in writes.shapes(source.when)))
+        return book.done({**body, **own_shape(writes, source.when)})
+    return book.done(*({**body, **shape} for shape in shapes(writes, source.when)))
+
+
+def _response(book: Notebook, at: int, action: Comment) -> str:
+    """Return a macro's text as a canned response's; there is no update yet that its placeholders could speak of."""
+
+    def placeholder(meaning: str) -> str | None:
+        if meaning == "actor.name":
+            book.add(f"do {at + 1}", "the agent's name", "approximated", "prints the ticket's agent, whoever answers")
+            return names.placeholder("assignee.name")
+        found = names.placeholder(meaning)
+        return found if found and found.startswith(("{{ticket.", "{{helpdesk_name")) else None
+
+    said = str if action.body.html else escaped
+    return translated(book, at, action.body, placeholder, said=said)
 
 
 class Actions:
@@ -89,7 +116,7 @@ class Actions:
     def text(self, at: int, body: template.Template, *, plain: bool = False) -> str:
         """Return a text in Freshdesk's placeholders, as HTML unless ``plain``."""
         if self.own:
-            return template.write(body, template.BRACES)
+            return template.write(body, template.LIQUID)
         said = str if body.html or plain else escaped
         return translated(self.book, at, body, names.placeholder, said=said)
 
@@ -158,8 +185,8 @@ class Actions:
         return {"field_name": place[1], "value": "" if native is None else native}
 
     def _mail(self, at: int, action: Mail) -> Native | None:
-        names_of = {"requester": "requester", "user": "agent", "assignee": "agent", "group": "group"}
-        names_of["all_agents"] = "group"
+        names_of = {"requester": "requester", "user": "agent", "group": "group", "all_agents": "group"}
+        names_of |= dict.fromkeys(names.MAILED, "agent")
         known = [one for one in action.to if one.who in names_of]
         if not known:
             self.book.action(at, "untranslatable", "Freshdesk mails the requester, an agent or a group")
@@ -171,11 +198,13 @@ class Actions:
             ("equivalent", "given a group that all agents are in") if everybody else ("exact", "")
         )
         self.book.action(at, *(("approximated", f"not sent to: {lost}") if lost else said))
+        if to.who == "current_user" and not self.own and given(self.book.rule.when, "created") != AnyOf():
+            self.book.action(at, "approximated", "rules there are told who acted when a ticket changes only")
         if everybody:
             self.book.need("group", ALL_AGENTS, "a rule there mails a group: put everybody who answers into it")
         native: Native = {"field_name": f"send_email_to_{names_of[to.who]}"}
-        if to.who == "assignee":
-            native["email_to"] = -2  # the ticket's agent
+        if to.who in names.MAILED:
+            native["email_to"] = names.MAILED[to.who]
         elif everybody:
             native["email_to"] = f"<group:{ALL_AGENTS}>"
         elif to.who != "requester":
@@ -222,21 +251,22 @@ def _sla(book: Notebook, writes: Conditions) -> Native:
         applies[str(key)] = values
         assert isinstance(leaf, Is)
         book.leaf(leaf, "exact")
-    return {"applicable_to": applies, "sla_target": _times(book, own=writes.own)}
+    return {"applicable_to": applies, "sla_target": _times(book, writes)}
 
 
-def _times(book: Notebook, *, own: bool) -> Native:
+def _times(book: Notebook, writes: Conditions) -> Native:
     """Return the times by priority, with what is promised there and was not here."""
-    source = book.rule
+    source, own = book.rule, writes.own
     times: Native = {}
     for target in source.targets:
         what = f"{target.metric.replace('_', ' ')} in {target.seconds // 60} minutes for {target.priority or 'all'}"
-        name = names.METRIC_NAMES.get(target.metric)
+        name = "resolve_within" if target.metric in names.CLOCKS else names.METRIC_NAMES.get(target.metric)
         if name is None or target.priority not in ("", *names.PRIORITY_CODES):
             why = "measure this time" if name is None else "know this priority"
             book.add("targets", what, "untranslatable", f"Freshdesk does not {why}")
             continue
-        book.add("targets", what, "exact")
+        if not own and not _clocked(book, writes, target, what):
+            continue
         for priority in [target.priority] if target.priority else list(names.PRIORITY_CODES):
             into = times.setdefault(f"priority_{names.PRIORITY_CODES[priority]}", {})
             into |= {name: target.seconds, "business_hours": target.business}
@@ -251,6 +281,29 @@ def _times(book: Notebook, *, own: bool) -> Native:
         if switch:
             times.setdefault(priority, {})[switch] = json.loads(value)
     return times
+
+
+def _clocked(book: Notebook, writes: Conditions, target: Target, what: str) -> bool:
+    """Note under which settings of the statuses' timers the time is the same; say whether there is room for it."""
+    if target.metric not in names.CLOCKS:
+        book.add("targets", what, "equivalent", "where a status's SLA timer is off, this clock stops too")
+        return True
+    clocks = {one.metric for one in book.rule.targets if one.metric in names.CLOCKS}
+    if len(clocks) > 1 and target.metric != min(clocks, key=list(names.CLOCKS).index):
+        book.add("targets", what, "untranslatable", "there is one clock for a whole ticket, and it is taken")
+        return False
+    runs = names.CLOCKS[target.metric]
+    for word, called in (("pending", "Pending"), ("hold", names.ADDED_STATUSES["hold"][0])):
+        if word == "hold" and word not in writes.apart:
+            continue
+        switched = "on" if word in runs else "off"
+        book.need("SLA timer", f"{called}: {switched}", "a switch beside the status (Admin, Ticket fields, Status)")
+        if word == "hold":
+            added(book, word)
+    merged = "hold" not in writes.apart and runs == ("hold",)
+    note = "on hold is pending there, whose timer is off" if merged else "given the SLA timers of the statuses"
+    book.add("targets", what, "approximated" if merged else "equivalent", note)
+    return True
 
 
 def _unpromised(book: Notebook, times: Native) -> None:

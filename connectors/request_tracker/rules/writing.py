@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import partial
 from typing import Any
 
 from migrator.rules.conditions import All, Changed, Condition, Event, Is, Leaf, Lit, Opaque, leaves
@@ -11,8 +12,9 @@ from migrator.rules.conditions import Any as AnyOf
 from migrator.rules.natives import field_name, remembered
 from migrator.rules.normal_forms import assume, created_only
 from migrator.rules.notebook import Notebook
-from migrator.rules.placeholders import translated
+from migrator.rules.placeholders import escaped, translated
 from migrator.rules.rule import Action, Comment, Hook, Mail, Rule, SetField, SetTags, Unread, Verb, View
+from migrator.rules.texts import as_text, says
 from migrator.rules.verdicts import Translation, Verdict
 
 from . import agreements, names, perl, searches
@@ -36,6 +38,8 @@ def rule(source: Rule) -> Translation:
         return book.done(_own(book))
     if source.kind == "view":
         return book.done(_search(book))
+    if source.kind == "macro" and says(book):
+        return as_text(book, "article", "an article", partial(_article, book))
     if source.kind == "sla":
         return book.done(agreements.levels(book, WHY["sla"]))
     if source.kind != "trigger":
@@ -52,6 +56,17 @@ def rule(source: Rule) -> Translation:
     base["CustomIsApplicableCode"] = applicable(book, source.when)
     made = Actions(book, base).scrips()
     return book.done(*({**scrip, **_rests_on(book)} for scrip in made), *_filling(book))
+
+
+def _article(book: Notebook, at: int, action: Comment) -> str:
+    """Return a macro's text as an article's, which fills in nothing: it says in brackets what the agent puts there."""
+
+    def told(meaning: str) -> str:
+        words = meaning.rpartition(":")[2].replace(".", " ").replace("_", " ")
+        book.add(f"do {at + 1}", words, "approximated", "an article fills in nothing: the agent writes it")
+        return f"[{words}]"
+
+    return translated(book, at, action.body, told, said=str if action.body.html else escaped)
 
 
 def _search(book: Notebook) -> Native:

@@ -100,6 +100,8 @@ def provided(need: Need) -> tuple[str, str, dict[str, Any]] | str:
     if need.kind in ("trigger", "text_module") and need.native:
         id = f"{NEEDED}{need.name}"
         if need.kind == "text_module":
+            if MARK.search(need.native["content"]):
+                return "its text names a field of the account's own: make the text module by hand"
             return "canned_response", id, {"name": need.native["name"], "body": need.native["content"]}
         rule = json.dumps({**WHENEVER, **need.native}, ensure_ascii=False)
         return "trigger", id, {"name": need.name, "rule": rule, "position": 0}

@@ -186,6 +186,9 @@ METRICS = {
     "solution_time": "resolution",
 }
 METRIC_NAMES = {ours: theirs for theirs, ours in METRICS.items()}
+# The solution time: of each metric, the statuses beside new and open that it counts.
+CLOCKS = {"resolution": ("pending", "hold"), "requester_wait": ("hold",), "agent_work": ()}
+UNSOLVED = ("new", "open", "pending", "hold")
 
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 AROUND_THE_CLOCK = "around the clock"  # a calendar that is added for promises that count every hour
@@ -258,6 +261,13 @@ PLACEHOLDERS: dict[str, str] = {  # ours to theirs
     "comment.latest_html": "#{last_article.body_as_html}",
     "comment.latest_public": "#{last_external_article.body}",
     "comment.latest_public_html": "#{last_external_article.body_as_html}",
+}
+# In text modules: who puts one into a message has not changed the ticket yet.
+WRITER = {
+    "actor.name": "#{user.firstname} #{user.lastname}",
+    "actor.first_name": "#{user.firstname}",
+    "actor.email": "#{user.email}",
+    "actor.phone": "#{user.phone}",
 }
 MEANINGS = {
     theirs.removeprefix("#{").removesuffix("}"): ours

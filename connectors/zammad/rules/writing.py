@@ -6,14 +6,16 @@ import json
 from typing import Any
 
 from migrator.rules import template
-from migrator.rules.conditions import Actor, All, Condition, Days, Is, Lit, Path, leaves, path
+from migrator.rules.conditions import Actor, Days, Lit, Path, leaves, path
 from migrator.rules.notebook import Notebook
 from migrator.rules.placeholders import escaped, translated
+from migrator.rules.replies import tells_of_replies
 from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
 from migrator.rules.verdicts import Translation, Verdict
 
 from . import names
 from .conditions import Conditions
+from .hours import calendar, ordered, slas
 
 Native = dict[str, Any]
 CLICKS = {"trigger": "Trigger", "timed": "Scheduler", "macro": "Macros", "view": "Overviews", "sla": "SLAs"}
@@ -25,22 +27,25 @@ HOURLY = {
     "hours": {str(hour): True for hour in range(24)},
     "minutes": {str(minute): minute == 0 for minute in range(0, 60, 10)},
 }
-ASKED_PRIORITIES = ("low", "normal", "high", "urgent")
+ALL_AGENTS = "All agents"
 
 
 def rule(source: Rule) -> Translation:
     """Return the rule as Zammad's API takes it; a rule of Zammad's own comes back as it was."""
     own = source.vendor == "zammad"
     book = Notebook(source, "zammad", click=f"Settings, Manage, {CLICKS[source.kind]}")
+    if not own and source.kind == "trigger" and tells_of_replies(source):
+        note = "an agent's e-mail goes to the customer, and to whom it names, by itself; this mail comes besides"
+        book.add("do 1", "the mail of the reply itself", "equivalent", note)
     expert = ("condition_format", '"expert"') in source.kept
     writes = Conditions(book, own=own)
     performs = Performs(book, writes, own=own)
     if source.kind == "schedule":
-        return _calendar(book)
+        return calendar(book)
     if source.kind == "sla" and not own:
-        return _slas(book, writes)
+        return slas(book, writes)
     more: list[Native] = []
-    body: Native = {"name": source.name if own else _ordered(book)}
+    body: Native = {"name": source.name if own else ordered(book)}
     if source.description:
         body["note"] = source.description
     if source.active is not None:
@@ -49,6 +54,9 @@ def rule(source: Rule) -> Translation:
         body["condition"] = writes.whole(source.when, expert=expert)
     if source.kind not in ("view", "sla"):
         body["perform"], *more = performs.all()
+    if source.kind == "macro" and not own and not body["perform"] and ("text_module", source.name) in book.needs:
+        book.add("rule", source.name, "equivalent", "its reply is a text module, and nothing is left for a macro to do")
+        return book.done()
     if source.view:
         body |= _overview(book, own=own)
     if own:
@@ -73,37 +81,6 @@ def rule(source: Rule) -> Translation:
             book.add("rule", f"for {one.kind} {one.id}", "approximated", "macros there are for groups or for all")
     again = [{**body, "name": f"{body['name']} ({at})", "perform": each} for at, each in enumerate(more, 2)]
     return book.done(body, *again)
-
-
-def _calendar(book: Notebook) -> Translation:
-    """Return working hours; a time that ends with the day is written 23:59, which Zammad takes for it."""
-    source = book.rule
-    frames: dict[str, list[list[str]]] = {day: [] for day in names.DAYS}
-    for shift in source.shifts:
-        begins, whole = shift.begins, 7 * 1440
-        while begins < shift.ends:  # a shift over midnight is one of each day
-            day = begins // 1440
-            until = min(shift.ends, (day + 1) * 1440)
-            ends = "23:59" if until == (day + 1) * 1440 else _clock(until)
-            frames[names.DAYS[begins % whole // 1440]].append([_clock(begins), ends])
-            begins = until
-    hours = {day: {"active": bool(times), "timeframes": sorted(times)} for day, times in frames.items()}
-    if not source.shifts:
-        book.add("rule", "no working hours", "untranslatable", "Zammad takes no calendar without any")
-    return book.done({"name": source.name, "business_hours": hours})
-
-
-def _clock(minutes: int) -> str:
-    return f"{minutes % 1440 // 60:02d}:{minutes % 60:02d}"
-
-
-def _ordered(book: Notebook) -> str:
-    """Return the name; where rules run in an order, it stands in the name."""
-    source = book.rule
-    if source.kind not in ("trigger", "timed", "sla") or source.position is None:
-        return source.name
-    book.add("rule", f"position {source.position}", "equivalent", "Zammad runs rules in the order of their names")
-    return f"{source.position:03d} {source.name}"
 
 
 def _audience(source: Rule, body: Native) -> Native:
@@ -147,64 +124,6 @@ def _overview(book: Notebook, *, own: bool) -> Native:
     if source.description:
         book.add("rule", "the description", "equivalent", "agents do not see it there")
     return body
-
-
-def _slas(book: Notebook, writes: Conditions) -> Translation:
-    """Return one SLA a priority, since Zammad's have one time each; their conditions exclude each other."""
-    source = book.rule
-    if source.description:
-        book.add("rule", f"the description “{source.description}”", "equivalent", "an SLA has none there")
-    for key, value in source.options:
-        book.add("rule", f"{key}: {value}", "approximated", "a setting of the old vendor")
-    name = _ordered(book)
-    priorities = list(dict.fromkeys(target.priority for target in source.targets))
-    made: list[Native] = []
-    for priority in priorities:
-        times: Native = {}
-        for target in source.targets:
-            if target.priority == priority:
-                times |= _time(book, target)
-        if not times:
-            continue
-        when: Condition = source.when
-        if priority:
-            asked = Is(path=path("ticket.priority"), values=(Lit(value=priority),))
-            when = All(of=(source.when, asked))
-        clocks = {target.business for target in source.targets if target.priority == priority}
-        if len(clocks) > 1:
-            note = "an SLA has one calendar for all its times: working hours"
-            book.add("targets", f"clocks of {priority or 'all'}", "approximated", note)
-        business = any(target.business for target in source.targets if target.priority == priority)
-        calendar = "default" if business else names.AROUND_THE_CLOCK
-        book.need("calendar", calendar, "the hours in which an SLA's time runs")
-        calendars = {"calendar_id": f"<calendar:{calendar}>"}
-        made.append({"name": f"{name} {priority}".strip(), "condition": writes.whole(when), **times, **calendars})
-    if len(made) > 1:
-        book.add("rule", "a time for each priority", "equivalent", f"{len(made)} SLAs, one for each priority")
-    return book.done(*made)
-
-
-def _time(book: Notebook, target: Any) -> Native:
-    what = f"{target.metric.replace('_', ' ')} in {target.seconds // 60} minutes for {target.priority or 'all'}"
-    key = names.METRIC_NAMES.get(target.metric)
-    if target.metric in ("requester_wait", "resolution"):
-        # lib/escalation.rb (2021): states that ignore escalation pause all clocks, and what was closed once is not
-        # counted again when it is reopened.
-        waits = (
-            "pending and on hold stop the clock" if target.metric == "resolution" else "on hold must not stop the clock"
-        )
-        note = f"as the solution time: {waits} there, and a reopened ticket has no time any more"
-        book.add("targets", what, "approximated", note)
-        return {"solution_time": -(-target.seconds // 60)}
-    if target.metric in ("periodic_update", "pausable_update"):
-        book.add("targets", what, "approximated", "Zammad's update time starts with every message of the customer")
-        return {"update_time": -(-target.seconds // 60)}
-    if key is None:
-        book.add("targets", what, "untranslatable", "Zammad does not measure this time")
-        return {}
-    whole = target.seconds % 60 == 0
-    book.add("targets", what, "exact" if whole else "equivalent", "" if whole else "in whole minutes")
-    return {key: -(-target.seconds // 60)}
 
 
 class Performs:
@@ -353,13 +272,16 @@ class Performs:
             else:
                 lost.append(one.who.replace("_", " "))
         loose = not self.own and any(one.who == "all_agents" for one in action.to)
+        if loose:
+            self.book.need("role", ALL_AGENTS, "with full access to every group, for agents who saw all tickets")
         if not to:
             self.book.action(at, "untranslatable", f"Zammad cannot mail {', '.join(lost)}")
             return {}
         note = f"not sent to: {', '.join(lost)}" if lost else ""
-        note = note or ("sent to those agents who may see the ticket's group" if loose else "")
         verdict: Verdict = "approximated" if note else "exact" if self.own else "equivalent"
-        self.book.action(at, verdict, note or ("" if self.own else "sent only where the group has an address"))
+        given = "sent only where the group has an address"
+        given += ", to who has full access to it: given a role for all agents" if loose else ""
+        self.book.action(at, verdict, note or ("" if self.own else given))
         options = {key: json.loads(value) for key, value in action.options}
         body = {"recipient": to[0] if len(to) == 1 else to, "subject": self.subject(at, action.subject)}
         body["body"] = self.text(at, action.body)
@@ -371,6 +293,24 @@ class Performs:
                 )
         return {"notification.email": {**body, **options}}
 
+    def _module(self, at: int, action: Comment) -> Native:
+        """Put a macro's reply into a text module: the agent puts it in and sends it off with the macro.
+
+        Choosing a macro beside Update sends what was written and does what the macro does (ticket_zoom.coffee).
+        """
+        body = translated(self.book, at, action.body, self._of_writer, said=str if action.body.html else escaped)
+        name = self.book.rule.name
+        self.book.need("text_module", name, "the reply's text (:: and its name)", {"name": name, "content": body})
+        note = "the agent puts in the text module of the same name and chooses the macro beside Update: two steps again"
+        self.book.action(at, "equivalent", note)
+        return {}
+
+    @staticmethod
+    def _of_writer(meaning: str) -> str | None:
+        if meaning.startswith(("comments.", "comment.")):
+            return None  # threads are fields that triggers fill, of which text modules know nothing
+        return names.WRITER.get(meaning) or names.placeholder(meaning)
+
     def _comment(self, at: int, action: Comment) -> Native:
         book = self.book
         note: Native = {"body": self.text(at, action.body), "internal": "false" if action.public else "true"}
@@ -379,10 +319,7 @@ class Performs:
         elif not self.own:
             note["subject"] = names.NOTE_SUBJECT
         if book.rule.kind == "macro" and action.public and not self.own:
-            made = {"name": book.rule.name, "content": note["body"]}
-            book.need("text_module", book.rule.name, "the reply's text, which the agent puts in", made)
-            book.action(at, "approximated", "a macro cannot reply there: a text module holds the text, one more click")
-            return {}
+            return self._module(at, action)
         if (
             book.rule.kind == "macro"
             and not self.own

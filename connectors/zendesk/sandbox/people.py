@@ -152,6 +152,9 @@ def _check_user(box: Sandbox, record: Native, changes: Native, existing: Native 
         record["email"] = record["email"].lower()
     if record["role"] != "end-user":
         record.update(restricted_agent=False, moderator=True, role_type=4 if record["role"] == "admin" else 0)
+    if changes.get("custom_role_id") is not None:
+        if changes["custom_role_id"] not in box.store["custom_roles"] or record["role"] != "agent":
+            raise invalid(custom_role_id=("Custom role: is invalid", "InvalidValue"))
 
 
 def _check_organization(box: Sandbox, record: Native, changes: Native, existing: Native | None) -> None:

@@ -20,12 +20,13 @@ from .reads import get
 MAX_COMMENT = 65_535
 MAX_COMMENTS = 5_000
 STATUSES = ("new", "open", "pending", "hold", "solved", "closed")
-CUSTOM_STATUS_IDS = {status: 900_000_000_040 + place for place, status in enumerate(STATUSES)}
+CUSTOM_STATUS_IDS = {status: 900_000_000_040 + min(place, 4) for place, status in enumerate(STATUSES)}  # closed: solved
 TYPES = ("problem", "incident", "question", "task")
 PRIORITIES = ("urgent", "high", "normal", "low")
 SETTABLE = (
     "external_id type subject raw_subject priority status recipient requester_id submitter_id assignee_id "
-    "organization_id group_id collaborator_ids follower_ids email_cc_ids problem_id due_at tags brand_id ticket_form_id"
+    "organization_id group_id collaborator_ids follower_ids email_cc_ids problem_id due_at tags brand_id "
+    "ticket_form_id custom_status_id"
 ).split()
 NOWHERE: Native = {"from": {}, "to": {}, "rel": None}
 
@@ -60,6 +61,25 @@ def _references(box: Sandbox, given: Native) -> None:
     assignee = box.store["users"].get(given.get("assignee_id"))
     if assignee and assignee.get("role") == "end-user":
         raise invalid(assignee=("Assignee: is not an agent", "InvalidValue"))
+
+
+def _counted(box: Sandbox, given: Native, ticket: Native) -> None:
+    """Give a ticket the status that its custom status counts as, or the custom status that its status begins with."""
+    number = given.get("custom_status_id")
+    if number is None:
+        counts = "solved" if ticket["status"] == "closed" else ticket["status"]
+        held = box.store["custom_statuses"].get(ticket.get("custom_status_id"))
+        if held is None or held["status_category"] != counts:
+            first = [one for one in box.store["custom_statuses"].values() if one.get("default")]
+            number = next((one["id"] for one in first if one["status_category"] == counts), None)
+            ticket["custom_status_id"] = number or CUSTOM_STATUS_IDS[ticket["status"]]
+        return
+    if number not in box.store["custom_statuses"]:
+        raise invalid(custom_status=("Custom status: is invalid", "InvalidValue"))
+    category = box.store["custom_statuses"][number]["status_category"]
+    if given.get("status") not in (None, category, *(["closed"] if category == "solved" else [])):
+        raise invalid(custom_status=("Custom status: is not of the status' category", "InvalidValue"))
+    ticket["status"] = given.get("status") or category
 
 
 def _custom(box: Sandbox, given: Any, ticket: Native) -> None:
@@ -187,7 +207,7 @@ def build(box: Sandbox, request: Request, given: Any, *, dated: bool) -> Native:
         ticket["updated_at"] = _moment(given, "updated_at", max(comment["created_at"] for comment in made))
         if given.get("solved_at"):
             _moment(given, "solved_at", now)
-    ticket["custom_status_id"] = CUSTOM_STATUS_IDS[ticket["status"]]
+    _counted(box, given, ticket)
     ticket["generated_timestamp"] = int(box.clock.now().timestamp())
     if dated and request.args.get("archive_immediately") == "true" and ticket["status"] == "closed":
         box.state["archived"].add(number)
@@ -287,7 +307,7 @@ def amend(box: Sandbox, request: Request, key: int, given: Native) -> Native:
         if author == ticket["requester_id"] and old.get("status") in ("solved", "pending") and "status" not in given:
             ticket["status"] = "open"  # a reply by the requester re-opens
     ticket["updated_at"] = box.now()
-    ticket["custom_status_id"] = CUSTOM_STATUS_IDS[ticket["status"]]
+    _counted(box, given, ticket)
     ticket["generated_timestamp"] = int(box.clock.now().timestamp())
     _store(box, ticket, made)
     changed = [name for name in SETTABLE if ticket.get(name) != old.get(name)]

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from migrator.connector import Raw
-from migrator.connectors.cpanel_archive import connection, made_up
+from migrator.connectors.archives import connection
+from migrator.connectors.cpanel_archive import made_up
 from migrator.errors import InputError, MigratorError
 from migrator.project import open_project
 

@@ -14,15 +14,17 @@ import pytest
 
 from migrator.project import open_project
 from migrator.steps import Steps
-from migrator.testing import hosting
+from migrator.testing import acme, hosting
 from migrator.testing.hosting import Hosts
 from migrator.testing.servers import Unavailable
+from tests.servers.imap.moves import TWISTED
+from tests.support.vendor_data import folder as vendor_data
 
 
-def job(hosts: Hosts, folder: Path, *, mail_url: str = "", **more: Any) -> Steps:
-    """Return the steps of one job from host to host; ``mail_url``: where else the new mail server is reached."""
+def job(folder: Path, source: dict[str, Any], destination: dict[str, Any], **more: Any) -> Steps:
+    """Return the steps of one job."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = {"name": "acme", **hosts.sides(mail_url=mail_url), "thresholds": {"manual": 1.0}, **more}
+    written = {"name": "acme", "source": source, "destination": destination, "thresholds": {"manual": 1.0}, **more}
     (folder / "migration.yaml").write_text(json.dumps(written), encoding="utf-8")
     return again(folder)
 
@@ -33,21 +35,30 @@ def again(folder: Path) -> Steps:
 
 
 @pytest.fixture(scope="session")
-def servers(server_folder: Path) -> Iterator[Hosts]:
-    """Return the two hosts, running."""
+def mails() -> list[acme.Mail]:
+    """Return the account's messages, with every odd one of the vendor data where that is there."""
+    odd = [file.read_bytes() for file in sorted((vendor_data() / "mail").rglob("*")) if file.is_file()]
+    return acme.mails([*odd, *TWISTED, *odd[:3]], each=1)
+
+
+@pytest.fixture(scope="session")
+def servers(server_folder: Path, mails: list[acme.Mail]) -> Iterator[Hosts]:
+    """Return the two hosts, running; the old one filled, since nobody writes to it."""
     try:
-        found = hosting.started(server_folder / "hosts")
+        running = hosting.started(server_folder / "hosts", fill=False)
     except Unavailable as why:
         pytest.skip(str(why))
-    with closing(found):
+    with closing(running):
+        found = replace(running, mails=mails)
+        found.fill()
         yield found
 
 
 @pytest.fixture
 def hosts(servers: Hosts, tmp_path: Path) -> Hosts:
-    """Return the two hosts, the old one filled and the new one empty."""
-    for server in (servers.old_mail, servers.new_mail, servers.dns):
-        server.reset()
-    found = replace(servers, old_tree=tmp_path / "old", new_tree=tmp_path / "new", old_zones=tmp_path / "zones")
-    found.fill()
-    return found
+    """Return the two hosts, the new one empty."""
+    servers.new_mail.reset()
+    servers.new_data.reset()
+    servers.dns.reset()
+    (tmp_path / "new").mkdir()
+    return replace(servers, new_tree=tmp_path / "new")

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from migrator.connectors.mysql.loading import begin, end, load, reached
+from migrator.connectors.mysql.loading import load
+from migrator.connectors.mysql.place import begin, end, reached
 from migrator.connectors.mysql.statements import Speaker
 from migrator.connectors.mysql.wire import Login, Wire
 from migrator.errors import RefusedError
 from migrator.testing.servers.mariadb import PASSWORD, MariaDB
-from tests.servers.mysql.shop import HASH, HOSTILE, NAME, account, checksums, fill, move, steps
+from tests.servers.mysql.shop import HASH, HOSTILE, NAME, account, again, checksums, fill, move, steps
 
 pytestmark = pytest.mark.servers
 SPAWN = multiprocessing.get_context("forkserver")
@@ -126,7 +127,9 @@ def test_nothing_of_a_dump_reaches_beyond_its_own_database(new: MariaDB, tmp_pat
         done = begin(wire, "shop", "us")
         with pytest.raises(RefusedError, match=r"line 2 of the dump.*denied"):
             load(wire, "shop", tmp_path / "dump", Speaker(wire.number, wire.mariadb), done, lambda: False)
-        assert reached(wire, "shop") == ("us", 1)
+        at = reached(wire, "shop")
+        assert at is not None
+        assert (at.whose, at.done) == ("us", 1)
     finally:
         wire.close()
     assert new.sql("SELECT COUNT(*) FROM theirs.t") == [["0"]]
@@ -147,3 +150,68 @@ def test_a_customer_without_rights_of_an_administrator_moves_its_own_database(
     assert new.sql("SELECT * FROM own_db.v") == [["4"]]
     new.sql("INSERT INTO own_db.t VALUES (5)")
     assert not run.verify()[0].proven
+
+
+MORE = """
+INSERT INTO person (id, name) VALUES (20, 'new here'); UPDATE bill SET a = 9 WHERE id = 2; DROP TABLE old_style;
+CREATE TABLE added (a INT, CONSTRAINT its FOREIGN KEY (a) REFERENCES bill (id)); INSERT INTO added VALUES (1), (3);
+DROP VIEW richer; CREATE OR REPLACE VIEW rich AS SELECT p.name FROM person p; DROP EVENT never;
+DROP PROCEDURE pay; CREATE PROCEDURE pay() SELECT 'otherwise';
+"""
+
+
+def updated(folder: str, port: int, most: int) -> None:
+    """Load the plan of a workspace in a process that kills itself before so many statements at a server."""
+    os.environ["MIGRATOR_TEST_MYSQL"] = PASSWORD
+    said, left = Wire.do, most
+
+    def do(self: Wire, *how: object, **more: object) -> object:
+        nonlocal left
+        left -= self.login.port == port
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return said(self, *how, **more)  # type: ignore[arg-type]
+
+    Wire.do = do  # type: ignore[method-assign]
+    run = again(Path(folder))
+    run.load(run.saved_plan()["digest"])
+
+
+def test_what_changed_at_the_source_since_is_written_table_by_table_and_whole_whenever_it_is_killed(
+    old: MariaDB, new: MariaDB, tmp_path: Path
+) -> None:
+    fill(old)
+    run = steps(tmp_path / "w", account(old, databases=NAME), account(new, databases=NAME))
+    plan = move(run)
+    run.verify()
+    run.activate(plan.digest)
+    when = "SELECT CREATE_TIME FROM information_schema.TABLES WHERE TABLE_NAME = 'we`ird ; ''table\" %s'"
+    before = new.sql(when)
+    old.sql(MORE, database=NAME)
+    run.extract()
+    plan = run.plan()
+    assert {(change.kind, change.field, change.verdict) for change in plan.changes} == {
+        ("database", "blob", "written"), ("database", "objects", "written"), ("database", "tables", "written")
+    }  # fmt: skip
+    for most in (9, 20, 31):
+        child = SPAWN.Process(target=updated, args=(str(tmp_path / "w"), new.port, most))
+        child.start()
+        child.join(60)
+        assert child.exitcode in (-signal.SIGKILL, 0)
+    assert run.load(plan.digest).finished
+    assert checksums(new, NAME) == checksums(old, NAME)
+    assert new.sql(when) == before  # what did not change was not touched
+    verified, differences = run.verify()
+    assert verified.proven, differences
+    assert new.sql("SELECT EVENT_NAME, STATUS FROM information_schema.EVENTS") == [["nightly", "ENABLED"]]
+    new.sql("INSERT INTO bill VALUES (9, 7, 1); DROP TRIGGER noted", database=NAME)  # it acts: `log` has a line more
+    assert new.sql("SELECT what FROM log", database=NAME) == [["bill;9"]]
+    assert new.sql("SELECT * FROM rich WHERE name = 'new here'", database=NAME) == [["new here"]]
+    assert not [name for name in new.users() if name.startswith("migrator")]
+
+    # What people changed there too is theirs.
+    old.sql("DELETE FROM added", database=NAME)
+    run.extract()
+    plan = run.plan()
+    assert {change.verdict for change in plan.changes} == {"edited"}
+    assert plan.units == 0

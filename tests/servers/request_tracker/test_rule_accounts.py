@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -49,6 +50,9 @@ OURS = [
     trigger(9005, "By mail", [{"field": "assignee_id", "value": "901"}],
             {"field": "via_id", "operator": "is", "value": "4"}),
     trigger(9006, "Calls", [{"field": "notification_webhook", "value": ["01HOOK", '{"id": "{{ticket.id}}"}']}]),
+    ("ours", "macro", {"id": 9007, "title": "Thanks", "active": True, "actions": [
+        {"field": "comment_value", "value": f"{EVIL} & {{{{ticket.requester.name}}}}"},
+        {"field": "status", "value": "solved"}]}),
 ]  # fmt: skip
 
 
@@ -129,6 +133,18 @@ def test_views_are_saved_searches_for_everybody(moved: Moved) -> None:
     }
     assert found >= planned["create"] > 0
     assert set(planned) <= {"create", "skip", "manual"}
+
+
+def test_what_a_macro_says_is_an_article_and_what_it_does_is_named(moved: Moved) -> None:
+    ((text,),) = moved.server.rows(
+        "SELECT v.Content FROM ObjectCustomFieldValues v JOIN Articles a ON a.id = v.ObjectId "
+        "WHERE v.ObjectType = 'RT::Article' AND a.Name = 'Thanks'"
+    )
+    assert html.unescape(text) == f"{EVIL} & [requester name]"
+    (line,) = (one for one in moved.steps.saved_plan()["dispositions"] if one["kind"] == "macro")
+    assert line["action"] == "manual"
+    assert "arrives as an article" in line["reason"]
+    assert "solved" in line["reason"]
 
 
 def test_switched_on_and_taken_away_again(moved: Moved) -> None:

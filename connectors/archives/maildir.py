@@ -13,14 +13,6 @@ from itertools import chain
 from migrator.connectors.imap.names import Namespace
 from migrator.errors import VendorError
 
-PLACE = re.compile(
-    rb"homedir/mail/(?:(?P<domain>[^./][^/]*)/(?P<user>[^/]+)/)?(?:\.(?P<folder>[^/]+)/)?(?P<where>cur|new)/(?P<file>[^/]+)",
-    re.DOTALL,
-)
-FOLDER = re.compile(
-    rb"homedir/mail/(?:(?P<domain>[^./][^/]*)/(?P<user>[^/]+)(?:/|$))?(?:\.(?P<folder>[^/]+)/?)?(?:(?:cur|new|tmp)/?)?",
-    re.DOTALL,
-)
 GZIP = b"\x1f\x8b\x08"
 FLAGS = {"S": "seen", "R": "answered", "F": "flagged", "D": "draft", "T": "deleted"}
 MOST_BYTES = 2**29  # of one message
@@ -38,9 +30,12 @@ class Kept:
     letters: str  # of keywords, which the folder's own list names
 
     @classmethod
-    def at(cls, path: bytes) -> Kept | None:
-        """Return where the message with this path lies, None for what is no message."""
-        found = PLACE.fullmatch(path)
+    def at(cls, path: bytes, place: re.Pattern[bytes]) -> Kept | None:
+        """Return where the message with this path lies, None for what is no message.
+
+        ``place``: where a panel keeps them, with groups ``domain``, ``user``, ``folder`` and ``file``.
+        """
+        found = place.fullmatch(path)
         if not found:
             return None
         file = found["file"].decode("utf-8", "replace")

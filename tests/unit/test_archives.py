@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from migrator.connectors.archives import written
+from migrator.connectors.archives.dumps import harmless
+from migrator.connectors.archives.maildir import Kept, decoded, wire
+from migrator.connectors.archives.members import Member, Shape, content, members
+from migrator.connectors.archives.unpacked import Bounds, Marks, Unpacked
 from migrator.connectors.cpanel_archive import made_up
-from migrator.connectors.cpanel_archive.dumps import harmless
-from migrator.connectors.cpanel_archive.members import Member, content, members
-from migrator.connectors.cpanel_archive.messages import Kept, decoded, wire
-from migrator.connectors.cpanel_archive.unpacked import Bounds, Marks, Unpacked
+from migrator.connectors.cpanel_archive.connection import LAYOUT, PLACE
 from migrator.errors import MigratorError, RefusedError, VendorError
 
 R = made_up.ROOT
@@ -25,15 +27,16 @@ Entry = tuple[tarfile.TarInfo, bytes]
 
 def read(path: Path, bounds: Bounds | None = None) -> list[Member]:
     with Unpacked(path, bounds or Bounds(), Marks()) as archive:
-        return list(members(archive))
+        return list(members(archive, LAYOUT.shape))
 
 
 def bodies(path: Path) -> dict[bytes, bytes]:
     with Unpacked(path, Bounds(), Marks()) as archive:
-        listed = [one for one in members(archive) if one.type == "file" and not one.why]
+        listed = [one for one in members(archive, LAYOUT.shape) if one.type == "file" and not one.why]
         return {one.path: b"".join(content(archive, one.span)) for one in reversed(listed)}
 
 
+PACKED = ["gzip", "zstd", ""]
 HOSTILE: dict[str, tuple[list[Entry], str]] = {
     "a name that climbs": ([made_up.entry(f"{R}/homedir/../../etc/cron.d/x", b"!")], "out of the archive"),
     "a name from the root": ([made_up.entry("/etc/passwd", b"!")], "root of the file system"),
@@ -65,15 +68,29 @@ HOSTILE: dict[str, tuple[list[Entry], str]] = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-@pytest.mark.parametrize("packed", [True, False])
-def test_what_no_honest_archive_holds_is_named_and_the_rest_is_read(case: str, packed: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", PACKED)
+def test_what_no_honest_archive_holds_is_named_and_the_rest_is_read(case: str, by: str, tmp_path: Path) -> None:
     some, why = HOSTILE[case]
     good = made_up.entry(f"{R}/homedir/good", b"good")
-    path = made_up.write(tmp_path / "a", [good, *some, made_up.entry(f"{R}/homedir/last", b"last")], packed=packed)
+    path = made_up.write(tmp_path / "a", [good, *some, made_up.entry(f"{R}/homedir/last", b"last")], by=by)
     found = read(path)
     assert len(found) == 2 + len(some)
     assert why in found[-2].why
     assert [one.why for one in (found[0], found[-1])] == ["", ""]
+
+
+@pytest.mark.parametrize("case", sorted(set(HOSTILE) - {"another root"}))
+def test_so_it_is_where_nothing_lies_in_one_folder_and_in_an_archive_within(case: str, tmp_path: Path) -> None:
+    some, why = HOSTILE[case]
+    shape = Shape(rooted=False, nested={b"home.tar": b"home/"})
+    within = written.entry("home.tar", written.packed(written.tar(some), "gzip"))
+    for entries in (some, [within]):
+        path = written.write(tmp_path / "a", [*entries, written.entry("last", b"last")], by="zstd")
+        with Unpacked(path, Bounds(), Marks()) as archive:
+            found = list(members(archive, shape))
+        assert len(found) == len(some) + 1
+        assert why in found[-2].why
+        assert found[-1].why == ""
 
 
 @pytest.mark.parametrize("type", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
@@ -91,28 +108,19 @@ def test_a_header_that_says_it_is_longer_than_the_archive_is_no_loop_and_no_memo
             read(path)
 
 
-def test_a_bomb_ends_at_the_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("migrator.connectors.cpanel_archive.unpacked.SLACK_BYTES", 2**22)
-    path = tmp_path / "a"
-    info, _ = made_up.entry(f"{R}/homedir/zeros")
-    info.size = 2**25
-    state = zlib.compressobj(9, zlib.DEFLATED, 31)
-    with path.open("wb") as file:
-        file.write(state.compress(info.tobuf(tarfile.GNU_FORMAT)))
-        for _ in range(info.size >> 20):
-            file.write(state.compress(bytes(2**20)))
-        file.write(state.compress(bytes(1024)) + state.flush())
+@pytest.mark.parametrize("by", ["gzip", "zstd"])
+def test_a_bomb_ends_at_the_ratio(by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("migrator.connectors.archives.unpacked.SLACK_BYTES", 2**22)
+    path = made_up.write(tmp_path / "a", [made_up.entry(f"{R}/homedir/zeros", bytes(2**25))], by=by)
     with pytest.raises(VendorError, match="no account packs to"):
         read(path)
     with pytest.raises(VendorError, match="most_bytes"):
         read(path, Bounds(most_bytes=2**21))
 
 
-@pytest.mark.parametrize("packed", [True, False])
-def test_an_archive_that_is_cut_off_or_damaged_anywhere_is_never_taken_for_a_whole_one(
-    packed: bool, tmp_path: Path
-) -> None:
-    whole = made_up.write(tmp_path / "a", made_up.entries([b"Subject: x\n\nbody\n" * 50] * 9), packed=packed)
+@pytest.mark.parametrize("by", PACKED)
+def test_an_archive_that_is_cut_off_or_damaged_anywhere_is_never_taken_for_a_whole_one(by: str, tmp_path: Path) -> None:
+    whole = made_up.write(tmp_path / "a", made_up.entries([b"Subject: x\n\nbody\n" * 50] * 9), by=by)
     text = whole.read_bytes()
     assert len(bodies(whole)) > 30
     for at in random.Random(1).sample(range(600, len(text) - 1100), 25):
@@ -120,23 +128,51 @@ def test_an_archive_that_is_cut_off_or_damaged_anywhere_is_never_taken_for_a_who
         path.write_bytes(text[:at])
         with pytest.raises(MigratorError):
             bodies(path)
-        if packed:  # a plain tar has no check of what lies in it
+        if by:  # a plain tar has no check of what lies in it
             path.write_bytes(text[:at] + bytes([text[at] ^ 0x55]) + text[at + 1 :])
             with pytest.raises(MigratorError):
                 bodies(path)
 
 
-def test_bytes_are_found_again_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("migrator.connectors.cpanel_archive.unpacked.SPAN_BYTES", 2**16)
-    chance = random.Random(2)
+@pytest.mark.parametrize("by", PACKED)
+def test_bytes_are_found_again_in_any_order(by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("migrator.connectors.archives.unpacked.SPAN_BYTES", 2**16)
+    chance, marks = random.Random(2), Marks()
     given = {f"homedir/{n}".encode(): chance.randbytes(chance.randrange(90_000)) for n in range(40)}
     some = [made_up.entry(f"{R}/{path.decode()}", body) for path, body in given.items()]
-    path = made_up.write(tmp_path / "a", some)
-    with Unpacked(path, Bounds(), Marks()) as archive:
-        listed = list(members(archive))
-        assert len(archive.marks.found) > 10
+    path = made_up.write(tmp_path / "a", some, by=by)
+    with Unpacked(path, Bounds(), marks) as archive:
+        listed = list(members(archive, LAYOUT.shape))
+        assert not by or len(marks.found) > (10 if by == "gzip" else 0)
         for one in chance.sample(listed * 3, 60):
             assert b"".join(content(archive, one.span)) == given[one.path]
+    for one in listed[::7]:  # each opened anew, and left off in the middle
+        with Unpacked(path, Bounds(), marks) as archive:
+            pieces = content(archive, one.span)
+            assert given[one.path].startswith(next(pieces, b""))
+    assert by != "zstd" or marks.parked
+
+
+@pytest.mark.parametrize("outer", PACKED)
+@pytest.mark.parametrize("inner", PACKED)
+def test_a_packed_archive_within_is_read_where_it_lies(outer: str, inner: str, tmp_path: Path) -> None:
+    chance = random.Random(3)
+    given = {f"home/{n}".encode(): chance.randbytes(chance.randrange(300_000)) for n in range(6)}
+    home = [written.entry("./", type=tarfile.DIRTYPE), written.entry("./../x", b"!")]
+    home += [written.entry("." + path.decode().removeprefix("home"), body) for path, body in given.items()]
+    some = [written.entry("backup/home.tar", written.packed(written.tar(home), inner)), written.entry("last", b"z")]
+    path = written.write(tmp_path / "a", some, by=outer)
+    with Unpacked(path, Bounds(), Marks()) as archive:
+        listed = list(members(archive, Shape(rooted=False, nested={b"backup/home.tar": b"home/"})))
+        assert [one.path for one in listed] == [b"./../x", *given, b"last"]
+        assert "out of the archive" in listed[0].why
+        for one in reversed(listed[1:-1]):
+            assert b"".join(content(archive, one.span)) == given[one.path]
+    cut = written.packed(written.tar(home), inner)[:-1500]
+    for body in (cut, b"no tar at all" * 99):
+        written.write(tmp_path / "b", [written.entry("backup/home.tar", body), written.entry("last")], by=outer)
+        with pytest.raises(VendorError), Unpacked(tmp_path / "b", Bounds(), Marks()) as archive:
+            list(members(archive, Shape(rooted=False, nested={b"backup/home.tar": b"home/"})))
 
 
 def test_a_home_in_a_tar_of_its_own_is_read_as_if_it_lay_there(tmp_path: Path) -> None:
@@ -177,7 +213,7 @@ def test_line_ends_are_those_of_the_wire_wherever_pieces_are_cut(cut: int) -> No
 
 
 def test_a_packed_message_that_is_cut_off_or_a_bomb_has_no_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("migrator.connectors.cpanel_archive.messages.MOST_BYTES", 2**22)
+    monkeypatch.setattr("migrator.connectors.archives.maildir.MOST_BYTES", 2**22)
     with pytest.raises(VendorError, match="ends in the middle"):
         list(wire([gzip.compress(b"x" * 1000)[:-9]]))
     bomb = zlib.compressobj(9, zlib.DEFLATED, 31)
@@ -202,7 +238,7 @@ def test_a_packed_message_that_is_cut_off_or_a_bomb_has_no_bytes(monkeypatch: py
     ],
 )
 def test_a_path_says_whose_a_message_is(path: bytes, kept: Kept | None) -> None:
-    assert Kept.at(path) == kept
+    assert Kept.at(path, PLACE) == kept
 
 
 def test_names_in_modified_utf7_are_read_and_what_is_none_stays() -> None:

@@ -6,10 +6,9 @@ Nothing of it is unpacked: an entry is a name, what it is, and where its bytes l
 from __future__ import annotations
 
 import hashlib
-import io
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from migrator.errors import VendorError
 
@@ -17,14 +16,26 @@ from .unpacked import Unpacked
 
 MOST_MEMBERS = 20_000_000
 LAST_SECOND = 253_402_300_799  # of the year 9999
-NESTED = b"homedir.tar"
 PIECE_BYTES = 2**18
 Pieces = tuple[tuple[int, int], ...]  # of a file with holes: (place in the file, bytes)
 
 
 @dataclass(frozen=True)
+class Shape:
+    """How a panel packs. ``rooted``: everything lies in one folder. ``nested``: archives within it, by their path, with
+    what stands before the paths of what they hold.
+    """
+
+    rooted: bool = True
+    nested: Mapping[bytes, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Member:
-    """One entry. ``path``: below the archive's root. ``why``: what is wrong with it; then nothing else of it counts."""
+    """One entry. ``path``: below the archive's root. ``why``: what is wrong with it; then nothing else of it counts.
+
+    ``within``: where the archive lies that it is in, as ``offset.size>``; empty for the outer one.
+    """
 
     path: bytes
     type: str  # file, folder, link, same (another name of ``link``) or other
@@ -35,27 +46,32 @@ class Member:
     link: bytes = b""
     pieces: Pieces = ()
     why: str = ""
+    within: str = ""
 
     @property
     def span(self) -> str:
         """Return where its bytes lie, as a text: ``offset.size``, and the pieces of a file with holes."""
-        return ";".join([f"{self.at}.{self.size}", *(f"{place}.{size}" for place, size in self.pieces)])
+        pieces = (f"{place}.{size}" for place, size in self.pieces)
+        return self.within + ";".join([f"{self.at}.{self.size}", *pieces])
 
 
-def members(archive: Unpacked) -> Iterator[Member]:
+def members(archive: Unpacked, shape: Shape) -> Iterator[Member]:
     """Yield the entries in their order, from the first on."""
     seen: set[int] = set()
     links: set[bytes] = set()
-    for one in _within(archive, _root(archive)):
+    for one in _entries(archive, shape):
         yield _judged(one, seen, links)
+    _to_the_end(archive)
+
+
+def _to_the_end(archive: Unpacked) -> None:
     while archive.read(PIECE_BYTES):
         pass  # the check of what was packed stands at the end
 
 
 def _root(archive: Unpacked) -> bytes:
     """Return the folder everything lies in: what the first name that has one begins with."""
-    archive.seek(0)
-    for number, info in enumerate(_infos(archive, 0)):
+    for number, info in enumerate(_infos(archive)):
         parts = [part for part in _bytes(info.name).split(b"/") if part != b"."]
         if len(parts) > 1 or (info.isdir() and parts != [b""]):
             return parts[0]
@@ -64,23 +80,29 @@ def _root(archive: Unpacked) -> bytes:
     raise VendorError(f"{archive.path.name}: no folder in it that could be an account's")
 
 
-def _within(archive: Unpacked, root: bytes) -> Iterator[Member]:
-    for info in _infos(archive, 0):
+def _entries(archive: Unpacked, shape: Shape) -> Iterator[Member]:
+    root = _root(archive) if shape.rooted else b""
+    for info in _infos(archive):
         one = _member(info, root)
-        if one.path == NESTED and one.type == "file" and not one.why:
-            for inner in _infos(archive, one.at, one.at + one.size):
-                yield _member(inner, b"", b"homedir/")
-        else:
+        before = shape.nested.get(one.path)
+        if before is None or one.type != "file" or one.why:
             yield one
+            continue
+        inner = archive.inner(one.at, one.size)
+        inner.seek(0)
+        for within in _infos(inner):
+            found = _member(within, b"", before)
+            if found.path != before:  # the folder that was packed
+                yield replace(found, within=f"{one.at}.{one.size}>")
+        _to_the_end(inner)
 
 
-def _infos(archive: Unpacked, begin: int, end: int | None = None) -> Iterator[tarfile.TarInfo]:
-    """Yield the headers of a tar that begins at a place, however many there are."""
-    last = begin - 1
-    file: io.RawIOBase = archive if end is None else _Part(archive, begin, end)
-    file.seek(begin)
+def _infos(archive: Unpacked) -> Iterator[tarfile.TarInfo]:
+    """Yield the headers of a tar, however many there are."""
+    last = -1
+    archive.seek(0)
     try:
-        with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape", encoding="utf-8") as tar:
+        with tarfile.open(fileobj=archive, mode="r:", errors="surrogateescape", encoding="utf-8") as tar:
             for number in range(MOST_MEMBERS):
                 info = tar.next()
                 if info is None:
@@ -100,26 +122,6 @@ def _ended(archive: Unpacked, at: int) -> None:
     archive.seek(at)
     if archive.read(512) != bytes(512):
         raise VendorError(f"{archive.path.name} ends without the mark of its end: it was cut off")
-
-
-class _Part(io.RawIOBase):
-    """A tar within the archive: its places are the archive's."""
-
-    def __init__(self, archive: Unpacked, begin: int, end: int) -> None:
-        super().__init__()
-        self.archive, self.begin, self.end = archive, begin, end
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self.archive.tell()
-
-    def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
-        return self.archive.seek(place, whence)
-
-    def read(self, size: int = -1) -> bytes:
-        return self.archive.read(min(size, max(0, self.end - self.archive.tell())))
 
 
 def _bytes(name: str) -> bytes:
@@ -180,6 +182,10 @@ def _judged(one: Member, seen: set[int], links: set[bytes]) -> Member:
 
 def content(archive: Unpacked, span: str) -> Iterator[bytes]:
     """Yield the bytes that lie at a ``span``; holes are zeros."""
+    outer, _, span = span.rpartition(">")
+    if outer:
+        begin, length = (int(number) for number in outer.split("."))
+        archive = archive.inner(begin, length)
     (at, size), *pieces = [tuple(int(number) for number in part.split(".")) for part in span.split(";")]
     place = 0
     for begin, length in pieces or [(0, size)]:

@@ -1,0 +1,1 @@
+"""Archives of hosting accounts, read where they lie, whichever panel packed them; nothing is unpacked to the disk."""

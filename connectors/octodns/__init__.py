@@ -1,0 +1,1 @@
+"""Any octoDNS provider that is installed beside migrator: source and destination of zones, for the long tail."""

@@ -1,0 +1,1 @@
+"""What hosting panels share: the words of Exim's forwarders, crontabs, certificates."""
