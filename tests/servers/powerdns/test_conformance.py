@@ -45,7 +45,7 @@ def ground() -> ServerGround:
 
 
 SUITE = Suite(
-    "powerdns", ground=ground, made=made, step=2, harms=("429", "503", "reset", "unanswered", "failed", "truncated")
+    "powerdns", ground=ground, made=made, step=2, harms=("429", "unanswered", "failed")
 )
 
 
