@@ -217,6 +217,19 @@ class Trying(Protocol):
 
 
 @runtime_checkable
+class Opening(Protocol):
+    """A destination that sets the password of a login, for the link by which its owner chooses one."""
+
+    def opens(self, kind: str) -> bool:
+        """Tell whether logins of a kind have a password that can be set."""
+        ...
+
+    def set_password(self, kind: str, there: str, password: str) -> None:
+        """Set a login's password. Raises RefusedError where it is not taken: nothing was done. Keeps it nowhere."""
+        ...
+
+
+@runtime_checkable
 class Bundling(Protocol):
     """A source that hands over the bytes of many records in one call."""
 

@@ -102,7 +102,8 @@ def explain(
     data = _page(file.name, old, new, shown, made, compared=workspace is not None)
     hours = getattr(old, "calendar", lambda document: None)(_document(file))
     played = None if history is None else _replayed(history, source, old, new, made, hours)
-    return data | {"checked": check is not None, "replayed": played}
+    files: dict[str, str] = getattr(new, "files", lambda made: {})(made)
+    return data | {"checked": check is not None, "replayed": played, "files": files}
 
 
 def of_account(workspace: Workspace, source: Connector, destination: Connector, account: str) -> dict[str, Any] | None:

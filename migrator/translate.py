@@ -147,15 +147,15 @@ class Translator:
     def _as_text(self, kind_name: str, one: Made) -> tuple[str, str]:
         """Return what is done with a rule of which the text arrives as a record, and why; empty where it has none."""
         made = one.translation
-        to = find(made.vendor)
+        to: Any = find(made.vendor)
         if made.obsolete:
             return "skip", f"dead at the source already: it {made.obsolete}"
         if made.rule.vendor == made.vendor or not one.needs:
             return "", ""
-        if said := next((said for need in one.needs if isinstance(said := to.provided(need), str)), ""):  # type: ignore[attr-defined]
+        if said := next((said for need in one.needs if isinstance(said := to.provided(need), str)), ""):
             return "manual", said
-        arrives = f"its text arrives as {'an' if to.TEXTS_AS[kind_name][0] in 'aeiou' else 'a'} "  # type: ignore[attr-defined]
-        arrives += to.TEXTS_AS[kind_name].replace("_", " ")  # type: ignore[attr-defined]
+        held = to.TEXTS_AS[kind_name].replace("_", " ")
+        arrives = f"its text arrives as {'an' if held[0] in 'aeiou' else 'a'} {held}"
         lost = _reasons(made.findings, "untranslatable")
         return ("manual", f"{arrives}; what it does besides is done by hand: {lost}") if lost else ("skip", arrives)
 

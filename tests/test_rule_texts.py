@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from requests.auth import HTTPBasicAuth
 
 from migrator import registry
+from migrator.errors import RefusedError
+from migrator.http import Client
+from migrator.pacer import Pacer
 from migrator.steps import Steps
-from migrator.testing.sandbox import Clock, Sandbox
+from migrator.testing.sandbox import Clock, Sandbox, mount
 from tests.support import rule_accounts
-from tests.support.desks import steps
 from tests.test_accounts import ends, moved
 
 Native = dict[str, Any]
@@ -93,16 +96,18 @@ def test_fields_and_automations_that_a_rule_needs_are_made_and_run_before_it(arr
     assert verified.proven, differences[:3]
 
 
-def test_without_a_folder_for_all_a_text_is_put_aside_and_nothing_is_made_for_it(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("groups", "visibility"), [([], 0), ([7], 2)])
+def test_a_text_lies_in_a_folder_of_all_and_without_one_it_is_refused_and_none_is_made(
+    groups: list[int], visibility: int
 ) -> None:
-    clock = Clock()
-    new = registry.connector("freshdesk").sandbox.create(clock=clock, limits=False)
-    for folder in new.store["canned_response_folders"].values():
+    vendor = registry.connector("freshdesk")
+    box = vendor.sandbox.create(clock=Clock(), limits=False)
+    with mount(box) as session:
+        client = Client(f"{box.base_url}/api/v2", HTTPBasicAuth(vendor.sandbox.TOKEN, "X"), Pacer([]), session)
+        (folder,) = box.store["canned_response_folders"].values()
+        body = vendor.hooks.canned_response(client, {"title": "Thanks", "group_ids": groups})
+        assert (body["folder_id"], body["visibility"]) == (folder["id"], visibility)
         folder["personal"] = True
-    old = rule_accounts.zendesk(clock, rules=RULES[:1])
-    run = steps(tmp_path_factory.mktemp("folder"), old, new, monkeypatch, policies={"people_without_seat": "create"})
-    run.extract()
-    assert run.load(run.plan().digest).quarantined == 1
-    assert not new.store["canned_responses"]
-    assert len(new.store["canned_response_folders"]) == 1
+        with pytest.raises(RefusedError, match="no folder"):
+            vendor.hooks.canned_response(client, {"title": "Thanks"})
+    assert len(box.store["canned_response_folders"]) == 1

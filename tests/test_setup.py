@@ -278,6 +278,8 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
     seed = registry.connector("freshdesk").sandbox.seed
     seed(new, "products", [{"id": 77, "name": "boats", "description": "", **AT}] if brought else [])
     if brought:
+        nora = {"id": 88, "contact": {"name": "Nora", "email": "nora@desk.example"}, "role_ids": []}
+        seed(new, "agents", [{**nora, "type": "support_agent", "occasional": False, **AT}])
         status = {"values": {"6": "new", "7": "hold"}, "write": {"new": 6, "hold": 7}}
         overlay = {"overlay": {"freshdesk": {"ticket": {"status": status}}}}
         overlay["narrow"] = [{"field": "Hull number", "type": "integer"}]
@@ -293,6 +295,7 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
     assert sorted(str(one["product_id"]) for one in new.store["tickets"].values()) == (
         ["77", "77", "None"] if brought else ["None"] * 3
     )
+    assert (("agent", "roles", "merged") in losses(run, "agent")) is brought  # who is there keeps what he has
     lost = {field for kind, field, _ in losses(run, "ticket") if field in ("brand", "custom_status")}
     assert lost == ({"custom_status"} if brought else {"brand", "custom_status"})
     for kind in ("form_condition", "holiday"):  # with the form, and the schedule, that a person makes

@@ -1,27 +1,31 @@
 """Mail filters of cPanel (Exim's) as one Sieve script a mailbox; what Sieve cannot say alike is left, with the reason.
 
-Filters act one after another, so what stands behind one that is left is left too: half a list may throw mail away.
+Each filter goes through the rules of nobody's vendor: read by ``rules/reading.py``, written by Sieve's dialect
+(``connectors/imap/rules``), with a verdict on every node. Filters act one after another, so what stands behind one that
+is left is left too: half a list may throw mail away.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from migrator.connectors.imap.rules.writing import quoted, whole
+from migrator.connectors.imap.rules.writing import write as as_sieve
+from migrator.rules.conditions import Text, leaves
+from migrator.rules.records import native_rule
+from migrator.rules.records import translated as judged
+from migrator.rules.rule import Rule, Unread, Verb
+from migrator.rules.verdicts import Finding, Translation
+from migrator.rules.words import leaf_words
+
+from . import rules
+
 Native = dict[str, Any]
-HEADER = re.compile(r"\$h(?:eader)?_([!-9;-~]+):")
-RECIPIENTS = re.compile(r"foranyaddress\s+\$h_to:\s*,\s*\$h_cc:(?:\s*,\s*\$h_bcc:)?", re.I)
-MATCHES = {"is": ":is", "contains": ":contains", "begins": ":matches", "ends": ":matches"}
-NEGATED = {"is not": "is", "does not contain": "contains", "does not begin": "begins", "does not end": "ends"}
-PLACES = re.compile(
-    r"^/?(?:\$home|/home\d*/[^/]+)/mail/(?:(?P<domain>[^/.][^/]*)/(?P<user>[^/]+)/)?\.(?P<folder>[^/]+)/?$"
-)
-
-
-class Left(Exception):
-    """A filter that Sieve cannot say: the reason, for a person."""
+__all__ = ["Spelling", "Translated", "quoted", "scripts", "translated"]
+KEEPS = ("exact", "equivalent")  # of what is nearly the same, a person decides
+REFUSED_LATE = "refuses mail that was put into a folder or sent on before, which Sieve does not allow"
 
 
 @dataclass(frozen=True)
@@ -50,108 +54,67 @@ def translated(
     """Return the filters of a mailbox, in their order, as one script: as far as the first that Sieve cannot say.
     ``answer`` stands behind them.
     """
-    found, blocks, stops = Translated(), list[str](), True
+    found, blocks, alone = Translated(), list[tuple[str, str]](), True
     for one in filters:
         name = str(one.get("filtername") or "(without a name)")
         if found.left:
             found.left.append((name, f"stands behind {found.left[0][0]!r}, which is left"))
             continue
-        try:
-            block, needs = _block(one, address, spelling or Spelling(), alone=stops)
-        except Left as why:
-            found.left.append((name, str(why)))
+        made = translation(one, address, spelling)
+        does = [getattr(action, "word", "") for action in made.rule.do]
+        late = "reject" in does and (not alone or does[0] != "reject")
+        why = _against(made) or (REFUSED_LATE if late else "")
+        if why:
+            found.left.append((name, why))
             continue
-        blocks.append(f"# {_line(name)}\n{block}")
-        found.requires |= needs
-        stops = stops and bool({"finish", "fail"} & {str(action.get("action")) for action in one["actions"]})
+        blocks.append((name, made.native[0]["script"]))
+        found.requires |= set(made.native[0]["requires"])
+        alone = alone and bool({"stop", "reject"} & set(does))
     if answer:
-        blocks.append(answer[0])
+        blocks.append(("autoresponder", answer[0]))
         found.requires |= answer[1]
-    if blocks:
-        listed = ", ".join(quoted(one) for one in sorted(found.requires))
-        found.script = (f"require [{listed}];\n" if listed else "") + "\n".join(blocks)
+    found.script = whole(blocks, found.requires)
     return found
 
 
-def _block(one: Native, address: str, spelling: Spelling, *, alone: bool) -> tuple[str, set[str]]:
-    rules, actions = list(one.get("rules") or ()), list(one.get("actions") or ())
-    if not rules or not actions:
-        raise Left("has no rules, or does nothing")
-    needs: set[str] = set()
-    tests = [_test(rule, needs) for rule in rules]
-    test = tests[0] if len(tests) == 1 else f"{_join(rules)} ({', '.join(tests)})"
-    lines = [line for action in actions for line in _action(action, address, spelling, needs, alone=alone)]
-    return f"if {test} {{\n" + "".join(f"    {line}\n" for line in lines) + "}\n", needs
+def translation(one: Native, address: str, spelling: Spelling | None = None) -> Translation:
+    """Return one filter as a block of Sieve, with a verdict on each node."""
+    spelled = spelling or Spelling()
+
+    def spell(folder: str) -> str:
+        return spelled.prefix + spelled.separator.join(folder.split("/"))
+
+    rule = native_rule(rules, "cpanel", {**one, "account": address}, "filter")
+    do = tuple(more for action in rule.do for more in _ending(action))
+    made = judged(rules, rule.model_copy(update={"do": do}), lambda source: as_sieve(source, spell))
+    return replace(made, findings=tuple(_once(rule, made)) or made.findings)
 
 
-def _join(rules: Sequence[Native]) -> str:
-    """Return how rules are joined. A rule's word stands between it and a neighbour; nobody says on which side."""
-    words = {str(rule.get("opt") or "").lower() for rule in rules}
-    if words == {"and"}:
-        return "allof"
-    if words == {"or"}:
-        return "anyof"
-    if words == {""}:
-        raise Left(f"cPanel does not tell whether its {len(rules)} rules are joined by and or by or")
-    raise Left(f"its {len(rules)} rules are joined by and as well as by or")
+def _once(rule: Rule, made: Translation) -> Iterator[Finding]:
+    """Yield the findings, with what Exim does where a header stands there twice: it takes them for one text."""
+    loose = {leaf_words(leaf) for leaf in leaves(rule.when) if isinstance(leaf, Text) and _one_text(leaf)}
+    for one in made.findings:
+        once = one.verdict == "exact" and one.what in loose
+        yield replace(one, verdict="equivalent", note="given that a mail has this header once") if once else one
 
 
-def _test(rule: Native, needs: set[str]) -> str:
-    part, match, value = str(rule.get("part") or ""), str(rule.get("match") or ""), str(rule.get("val") or "")
-    plain = NEGATED.get(match, match)
-    if plain not in MATCHES:
-        raise Left(f"asks by '{match}', which Sieve has not, or has otherwise")
-    if plain in ("begins", "ends"):
-        escaped = re.sub(r"([*?\\])", r"\\\1", value)
-        value = escaped + "*" if plain == "begins" else "*" + escaped
-    if not value:
-        raise Left("asks for an empty text")
-    header = HEADER.fullmatch(part.strip())
-    if header:
-        test = f"header {MATCHES[plain]} {quoted(header[1])} {quoted(value)}"
-    elif RECIPIENTS.fullmatch(part.strip()):
-        test = f'address :all {MATCHES[plain]} ["to", "cc", "bcc"] {quoted(value)}'
-    else:
-        raise Left(f"looks at '{part}', which Sieve cannot, or only otherwise")
-    return f"not {test}" if match in NEGATED else test
+def _one_text(leaf: Text) -> bool:
+    return leaf.path.name.startswith("header:") and leaf.mode != "substring"
 
 
-def _action(action: Native, address: str, spelling: Spelling, needs: set[str], *, alone: bool) -> list[str]:
-    does, to = str(action.get("action") or ""), str(action.get("dest") or "").strip()
-    if does == "finish":
-        return ["stop;"]
-    if does == "deliver" and re.fullmatch(r"[^\s@,]+@[^\s@,]+", to):
-        return [f"redirect {quoted(to)};"]
-    if does == "save" and to == "/dev/null":
-        return ["discard;"]
-    if does == "save":
-        needs.add("fileinto")
-        return [f"fileinto {quoted(_folder(to, address, spelling))};"]
-    if does == "fail":
-        if not alone:
-            raise Left("refuses mail that a filter before it may have put into a folder, which Sieve does not allow")
-        needs.add("reject")
-        return [f"reject {quoted(to or 'refused')};", "stop;"]
-    raise Left(f"does '{does}' to '{to}', which Sieve cannot")
+def _ending(action: Any) -> tuple[Any, ...]:
+    """Return an action with the end that Exim makes of it: after ``fail`` nothing more is done."""
+    return (action, Verb(word="stop")) if getattr(action, "word", "") == "reject" else (action,)
 
 
-def _folder(path: str, address: str, spelling: Spelling) -> str:
-    """Return a folder's name by its place in the file system: ``$home/mail/.Junk.2024``."""
-    found = PLACES.fullmatch(path)
-    if not found or "&" in found["folder"]:
-        raise Left(f"puts mail into '{path}', which is no folder with a plain name")
-    if found["domain"] and f"{found['user']}@{found['domain']}" != address:
-        raise Left(f"puts mail into a folder of {found['user']}@{found['domain']}")
-    return spelling.prefix + spelling.separator.join(found["folder"].removeprefix("INBOX.").split("."))
-
-
-def quoted(text: str) -> str:
-    """Return a text as Sieve's string."""
-    return '"' + re.sub(r'(["\\])', r"\\\1", text.replace("\r", "").replace("\x00", "")) + '"'
-
-
-def _line(text: str) -> str:
-    return re.sub(r"\s+", " ", text)
+def _against(made: Translation) -> str:
+    """Return why a filter is left, in the readers' words first; empty where Sieve does the same."""
+    worst = [one for one in made.findings if one.verdict not in KEEPS]
+    if not worst and made.native:
+        return ""
+    unread = next((one.why for one in made.rule.do if isinstance(one, Unread)), "")
+    said = [one.note for one in worst if one.verdict == "unreadable"]
+    return said[0] if said else unread or (worst[0].note if worst else "does nothing")
 
 
 def scripts(

@@ -7,10 +7,14 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from .filters import Left, Spelling, on, quoted, translated
+from .filters import Spelling, on, quoted, translated
 
 Native = dict[str, Any]
 WORD = re.compile(r"%(subject|from|email)%")
+
+
+class Left(Exception):
+    """Why a responder cannot stand in a script."""
 
 
 def answered(address: str, filters: Iterable[Native], responder: Native, spelling: Spelling) -> tuple[str, set[str]]:
@@ -67,7 +71,7 @@ def _block(one: Native) -> tuple[str, set[str]]:
         needs |= {"date", "relational"}
         inside = "".join(f"    {line}\n" for line in lines)
         text = f"if allof ({', '.join(tests)}) {{\n{inside}}}\n"
-    return "# autoresponder\n" + text, needs
+    return text, needs
 
 
 def _dates(one: Native) -> Sequence[tuple[str, str]]:

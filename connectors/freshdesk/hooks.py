@@ -230,6 +230,26 @@ def archived(source: Declarative, stream: str, start: Cursor | None, parents: Pa
         yield replace(beyond, cursor={"to": last, "goes_on": True})
 
 
+# ---- people ----------------------------------------------------------------------------------------------------------
+
+
+def agents(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
+    """Yield the agents as they are listed, each with his roles, which only his own address tells."""
+
+    def with_roles(record: Raw) -> Raw:
+        if "role_ids" in json.loads(record.body):
+            return record
+        try:
+            shown = source.client.read(f"/agents/{record.id}").json()
+        except AbsentError:
+            return record
+        return replace(record, body=noted(record.body, "role_ids", shown.get("role_ids") or []))
+
+    for page in source.list_of(stream, start):
+        with ThreadPoolExecutor(source.workers) as pool:
+            yield replace(page, records=list(pool.map(with_roles, page.records)))
+
+
 # ---- writing ---------------------------------------------------------------------------------------------------------
 
 

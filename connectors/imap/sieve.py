@@ -1,8 +1,9 @@
-"""Sieve scripts of one mailbox by ManageSieve (RFC 5804). The only module that imports sievelib."""
+"""Sieve scripts of one mailbox by ManageSieve (RFC 5804). ``rules/reading.py`` parses them."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from migrator.errors import AccessError, RefusedError, RetryError, UnknownOutcom
 from .wire import LOOPBACK, Login, Server
 
 T = TypeVar("T")
+_SIGNING_IN = threading.Lock()  # which warnings are shown is one setting of the process: two threads would mix it up
 Client.read_timeout = 60  # 5: a server that compiles a long script took longer
 
 
@@ -24,7 +26,7 @@ class Scripts:
         self._client: Any = Client(server.host, server.port)
         tls = not (server.plain or server.host in LOOPBACK)
         try:
-            with warnings.catch_warnings():
+            with _SIGNING_IN, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # says that it is unencrypted, which a person allowed
                 signed_in = self._client.connect(
                     login.user, login.password, starttls=tls, ssl=server.tls, authmech="PLAIN"

@@ -17,6 +17,7 @@ from .api import Api
 from .rows import OF_STREAM, SITE, TABLES, Table, password, record, row
 
 MAIL = {"maildir_path": "/var/vmail/[domain]/[localpart]", "homedir_path": "/var/vmail", "maildir_format": "maildir"}
+PASSWORDS = {"mailbox": "password", "database_user": "database_password"}
 
 
 class Connection(Deliverer):
@@ -124,6 +125,14 @@ class Connection(Deliverer):
             return [Written(unit.there)]
         self._change(table, unit.there, row(unit.kind, self._whole(unit), self.zone))
         return [Written(unit.there)]
+
+    def opens(self, kind: str) -> bool:
+        """Tell whether logins of a kind have a password that can be set."""
+        return kind in PASSWORDS
+
+    def set_password(self, kind: str, there: str, password: str) -> None:
+        """Set a login's password; ISPConfig hashes what is not said to be a hash."""
+        self._change(TABLES[kind], there, {PASSWORDS[kind]: password})
 
     def _whole(self, unit: Unit) -> Native:
         """Return a change with what its columns need besides: destinations and the own copy are one column."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from migrator.errors import StoppedError
@@ -34,6 +34,12 @@ class Todo:
     objects: tuple[tuple[str, str], ...] = ()
     absent: tuple[tuple[str, str], ...] = ()
     running: tuple[tuple[str, str], ...] = ()
+
+    def after(self, other: Todo) -> Todo:
+        """Return this, and what acts of another that was begun before."""
+        more = tuple(one for one in other.objects if one not in (*self.objects, *self.absent))
+        running = tuple(dict.fromkeys((*self.running, *other.running)))
+        return replace(self, objects=(*self.objects, *more), running=running)
 
     @property
     def text(self) -> str:

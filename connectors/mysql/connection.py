@@ -95,7 +95,7 @@ class Connection(Reader):
     def _changed(self, wire: Wire, unit: Unit) -> Written:
         """Write what differs of a database that is ours and as the plan saw it (``before``)."""
         from .changing import Changer, Todo, judge, tables_of
-        from .place import begin, end
+        from .place import begin, end, reached
 
         name = unit.there.partition("/")[2]
         if unit.blob is None:
@@ -105,7 +105,11 @@ class Connection(Reader):
             )
         speaker = self._speaker(wire, self._acts_as(name, self.rights()))
         judge(unit.blob, speaker)
-        place = begin(wire, name, _whose(unit, change=True), self._todo(name, unit).text)
+        todo, at = self._todo(name, unit), reached(wire, name)
+        over = at.whose if at and at.todo and _same_record(at.whose, unit) else ""
+        if over and at:  # a change by an older dump was refused half way: what it took away is missing
+            todo = todo.after(Todo.of(at.todo))
+        place = begin(wire, name, _whose(unit, change=True), todo.text, over=over)
         done = frozenset[str]()
         if place.resumed:
             done = tables_of(set(self.tables(name)) & set(unit.payload.get("tables") or ()))

@@ -38,8 +38,8 @@ def reached(wire: Wire, database: str) -> Place | None:
     return Place(str(whose), int(done), str(lent), str(todo))
 
 
-def begin(wire: Wire, database: str, whose: str, todo: str = "") -> Place:
-    """Make sure of the place, and return it. Raises RefusedError where it is another's."""
+def begin(wire: Wire, database: str, whose: str, todo: str = "", *, over: str = "") -> Place:
+    """Make sure of the place, and return it. Raises RefusedError where it is another's, unless that is ``over``."""
     at = reached(wire, database)
     if at is None:  # with its row in one statement: no moment in which it is nobody's
         wire.do(
@@ -47,6 +47,9 @@ def begin(wire: Wire, database: str, whose: str, todo: str = "") -> Place:
             "ENGINE=InnoDB SELECT %s AS whose, 0 AS done, '' AS lent, %s AS todo", (whose, todo),
         )  # fmt: skip
         return Place(whose, 0, "", todo, resumed=False)
+    if at.whose == over != whose:
+        wire.do(f"UPDATE {_beside_values(database)} SET whose = %s, todo = %s", (whose, todo))
+        return Place(whose, 0, at.lent, todo, resumed=False)
     if at.whose != whose:
         raise RefusedError(
             f"another load of the database {database} is unfinished; finish it, or take the database away"

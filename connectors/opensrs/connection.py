@@ -168,6 +168,14 @@ class Connection(ZoneAccount):
     def _known_names(self) -> frozenset[str]:
         return frozenset(self._names())
 
+    def opens(self, kind: str) -> bool:
+        """Tell whether logins of a kind have a password that can be set."""
+        return kind == "mailbox"
+
+    def set_password(self, kind: str, there: str, password: str) -> None:
+        """Set a mailbox's password."""
+        self.mail.set_password(there, password)
+
     def write(self, units: Sequence[Unit]) -> list[Outcome]:
         """Carry out units of one kind and action."""
         if units[0].kind in DNS:

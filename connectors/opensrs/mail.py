@@ -159,6 +159,11 @@ class Hosted:
         else:
             self._write("change_user", user=address, attributes=attributes)
 
+    def set_password(self, address: str, password: str) -> None:
+        """Set a mailbox's password. Raises AbsentError where there is none."""
+        self._user(address)  # change_user would make one
+        self._write("change_user", user=address, attributes={"password": password})
+
     def _alias(self, address: str, unit: Unit) -> None:
         """Write an alias: another name of a mailbox there, a mailbox's forward, or an address that only forwards."""
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -48,7 +49,7 @@ class Connection(Lists):
             return super().peek(kind, variant_name, targets)
         variant = self.mapping.variant(kind, variant_name)
         ids = {there.removeprefix(variant.prefix) for there, _ in targets}
-        held = [one for one in self.read(variant.stream) if one.id in ids]
+        held = [one for one in self.read(variant.stream, ids) if one.id in ids]
         return variant.stream, self._sealed(variant.stream, held)
 
     def look(self, unit: Unit) -> Native | None:
@@ -59,7 +60,7 @@ class Connection(Lists):
         """Sign in, find the account's own virtual server, and look whether quotas are kept."""
         found: list[Finding] = []
         tries: list[tuple[str, Callable[[], Any]]] = [
-            ("credentials", lambda: self.api.listed(DOMAINS, ("toplevel", ""))),
+            ("credentials", self._signed_in),
             (f"virtual server {self.server}", self._top),
             ("quotas", self._quotas),
         ]
@@ -71,6 +72,10 @@ class Connection(Lists):
                 found.append(Finding(what, False, str(err)))
                 break
         return found
+
+    def _signed_in(self) -> None:
+        with suppress(RefusedError):  # there is no such virtual server: that is the next question
+            self.api.listed(DOMAINS, ("domain", self.server))
 
     def _top(self) -> None:
         if self.own.one("type") != "Top-level server":
@@ -122,14 +127,14 @@ class Connection(Lists):
         name = str(told["name"])
         params: Params = [("domain", name), ("parent", self.server), ("dir", "")]
         params += [("mail", "")] if told.get("mail") == "y" else []
-        self.api.run("create-domain", *params, ("no-email", ""))
+        self.run("create-domain", *params, ("no-email", ""))
         self._emptied(name)
         return name
 
     def _emptied(self, domain: str) -> None:
         """Take out of a new virtual server the aliases of its template: they would stand in the way of ours."""
         for one in self.api.listed(ALIASES, ("domain", domain)):
-            self.api.run("delete-alias", *_named(one.name))
+            self.run("delete-alias", *_named(one.name))
 
     def _delete_domain(self, unit: Unit) -> None:
         """Take a virtual server away, unless it holds something: Virtualmin takes all of it along unasked."""
@@ -146,7 +151,7 @@ class Connection(Lists):
         held += [one["name"] for one in self._databases() if one["domain"] == unit.there]
         if held:
             raise RefusedError(f"delete-domain: {unit.there} holds what others made, and all would go: {held[:3]}")
-        said = self.api.run("delete-domain", ("domain", unit.there))
+        said = self.run("delete-domain", ("domain", unit.there))
         if "skip : protected" in said:
             raise RefusedError(f"delete-domain: {unit.there} is protected", status=200, answer=said[:4000])
 
@@ -163,7 +168,7 @@ class Connection(Lists):
     def _create_mailbox(self, unit: Unit) -> str:
         more: Params = [("real", str(unit.payload["name"]))] if unit.payload.get("name") else []
         more += [("disable", "")] if unit.payload.get("suspended") else []
-        self.api.run("create-user", *self._login(unit), *more)
+        self.run("create-user", *self._login(unit), *more)
         return str(unit.payload["address"])
 
     def _update_mailbox(self, unit: Unit) -> None:
@@ -175,16 +180,16 @@ class Connection(Lists):
                 params.append(("quota", records.blocks(value)))
             elif name == "suspended":
                 params.append(("disable" if value else "enable", ""))
-        self.api.run("modify-user", *self._login(unit), *params)
+        self.run("modify-user", *self._login(unit), *params)
 
     def _delete_mailbox(self, unit: Unit) -> None:
         name, domain = records.login(unit.there, self.server)
         if self.listed_users(domain, name):
-            self.api.run("delete-user", ("domain", domain), ("user", name))
+            self.run("delete-user", ("domain", domain), ("user", name))
 
     def _create_ftp_account(self, unit: Unit) -> str:
         folder = f"{self.home.rstrip('/')}/{str(unit.payload.get('folder') or '').strip('/')}".rstrip("/")
-        self.api.run("create-user", *self._login(unit), ("noemail", ""), ("ftp", ""), ("home", folder))
+        self.run("create-user", *self._login(unit), ("noemail", ""), ("ftp", ""), ("home", folder))
         return "@".join(records.login(str(unit.payload["address"]), self.server))
 
     _update_ftp_account = _update_mailbox
@@ -210,12 +215,12 @@ class Connection(Lists):
             seconds = str(int(told["hours"] or 0) * records.HOUR)
             params.append(("autoreply-period", seconds) if told["hours"] else ("no-autoreply-period", ""))
         name, domain = records.login(box, self.server)
-        self.api.run("modify-user", ("domain", domain), ("user", name), *params)
+        self.run("modify-user", ("domain", domain), ("user", name), *params)
 
     def _delete_autoresponder(self, unit: Unit) -> None:
         name, domain = records.login(unit.there, self.server)
         if self.listed_users(domain, name):
-            self.api.run("modify-user", ("domain", domain), ("user", name), ("no-autoreply", ""))
+            self.run("modify-user", ("domain", domain), ("user", name), ("no-autoreply", ""))
 
     # ---- aliases: of nobody, or of a mailbox that forwards ----------------------------------------------------------
 
@@ -232,7 +237,7 @@ class Connection(Lists):
         elif keep:
             raise RefusedError(f"create-alias: {address} shall keep a copy, and has no mailbox")
         else:
-            self.api.run("create-alias", *_named(address), *(("to", one) for one in to))
+            self.run("create-alias", *_named(address), *(("to", one) for one in to))
         return address
 
     def _update_alias(self, unit: Unit) -> None:
@@ -245,7 +250,7 @@ class Connection(Lists):
             raise RefusedError(f"create-alias: {unit.there} shall keep a copy, and has no mailbox")
         if "destinations" in told:  # no program changes one
             self._delete_alias(unit)
-            self.api.run("create-alias", *_named(unit.there), *(("to", str(one)) for one in told["destinations"]))
+            self.run("create-alias", *_named(unit.there), *(("to", str(one)) for one in told["destinations"]))
 
     def _forwards(self, box: Native, to: list[str], *, keep: bool) -> None:
         held = box["forward"]
@@ -253,7 +258,7 @@ class Connection(Lists):
         params += [("del-forward", one) for one in held if one not in to]
         name, domain = records.login(box["address"], self.server)
         copy = "local" if keep else "no-local"
-        self.api.run("modify-user", ("domain", domain), ("user", name), *params, (copy, ""))
+        self.run("modify-user", ("domain", domain), ("user", name), *params, (copy, ""))
 
     def _delete_alias(self, unit: Unit) -> None:
         box = self._box(unit.there) if not unit.there.startswith("@") else None
@@ -262,16 +267,16 @@ class Connection(Lists):
             return
         domain = unit.there.rpartition("@")[2]
         if any(one.name.lower() == unit.there for one in self.api.listed(ALIASES, ("domain", domain))):
-            self.api.run("delete-alias", *_named(unit.there))
+            self.run("delete-alias", *_named(unit.there))
 
     def _create_catch_all(self, unit: Unit) -> str:
         address = f"@{unit.payload['of']}"
-        self.api.run("create-alias", *_named(address), ("to", str(unit.payload["destination"])))
+        self.run("create-alias", *_named(address), ("to", str(unit.payload["destination"])))
         return address
 
     def _update_catch_all(self, unit: Unit) -> None:
         self._delete_alias(unit)
-        self.api.run("create-alias", *_named(unit.there), ("to", str(unit.payload["destination"])))
+        self.run("create-alias", *_named(unit.there), ("to", str(unit.payload["destination"])))
 
     _delete_catch_all = _delete_alias
 
@@ -279,17 +284,19 @@ class Connection(Lists):
 
     def _create_website(self, unit: Unit) -> str:
         name = str(unit.payload["name"])
-        self.api.run("enable-feature", ("domain", name), (self.web, ""))
+        self.run("enable-feature", ("domain", name), *((feature, "") for feature in self.web))
         try:
             self._versioned(name, unit.payload)
         except RefusedError:
-            self.api.run("disable-feature", ("domain", name), (self.web, ""))  # half a site is none
+            self.run(
+                "disable-feature", ("domain", name), *((feature, "") for feature in self.web)
+            )  # half a site is none
             raise
         return name
 
     def _versioned(self, name: str, told: Native) -> None:
         if told.get("php_version"):
-            self.api.run("modify-web", ("domain", name), ("php-version", str(told["php_version"])))
+            self.run("modify-web", ("domain", name), ("php-version", str(told["php_version"])))
 
     def _update_website(self, unit: Unit) -> None:
         if "php_version" in unit.payload and not unit.payload["php_version"]:
@@ -298,12 +305,12 @@ class Connection(Lists):
 
     def _delete_website(self, unit: Unit) -> None:
         if any(one["name"] == unit.there and one["site"] for one in self._domains()):
-            self.api.run("disable-feature", ("domain", unit.there), (self.web, ""))
+            self.run("disable-feature", ("domain", unit.there), *((feature, "") for feature in self.web))
 
     def _create_database(self, unit: Unit) -> str:
         engine = str(unit.payload["engine"])
         params: Params = [("domain", self.server), ("name", str(unit.payload["name"])), ("type", engine)]
-        said = self.api.run("create-database", *params)
+        said = self.run("create-database", *params)
         made = re.search(r"Database (\S+) created", said)  # a template may put a word of its own before the name
         return f"{engine}/{made[1] if made else unit.payload['name']}"
 
@@ -312,20 +319,20 @@ class Connection(Lists):
         found = next((one for one in self._databases() if one["id"] == unit.there), None)
         if found:
             params: Params = [("domain", found["domain"]), ("name", name), ("type", engine)]
-            self.api.run("delete-database", *params)
+            self.run("delete-database", *params)
 
     def _create_redirect(self, unit: Unit) -> str:
         told = unit.payload
         params: Params = [("domain", str(told["host"])), ("path", str(told["path"])), ("redirect", str(told["to"]))]
         params += [("code", "301" if told.get("permanent") else "302")]
         params += [] if told.get("wildcard") else [("exact", "")]
-        self.api.run("create-redirect", *params)
+        self.run("create-redirect", *params)
         return f"{told['host']}{told['path']}"
 
     def _delete_redirect(self, unit: Unit) -> None:
         if any(one["id"] == unit.there for one in self._redirects()):
             host, slash, path = unit.there.partition("/")
-            self.api.run("delete-redirect", ("domain", host), ("path", slash + path))
+            self.run("delete-redirect", ("domain", host), ("path", slash + path))
 
     # ---- doubt ------------------------------------------------------------------------------------------------------
 
@@ -344,7 +351,7 @@ class Connection(Lists):
         to = unit.payload.get("destinations") or unit.payload.get("destination")
         if unit.action == "update" and unit.kind in ("alias", "catch_all") and to and self.look(unit) is None:
             some = to if isinstance(to, list) else [to]
-            self.api.run("create-alias", *_named(unit.there), *(("to", str(one)) for one in some))
+            self.run("create-alias", *_named(unit.there), *(("to", str(one)) for one in some))
         return self._stands(unit)
 
     def _made(self, unit: Unit, known: set[str]) -> Written | None:
@@ -352,7 +359,7 @@ class Connection(Lists):
         variant = self.mapping.variant(unit.kind, unit.variant)
         id = self._id(unit)
         named = self._named(unit, id)
-        held = {raw.id: json.loads(raw.body) for raw in self.read(variant.stream)}.get(id)
+        held = {raw.id: json.loads(raw.body) for raw in self.read(variant.stream, {id})}.get(id)
         if held is None or named in known or not _is(unit, held):
             return None
         if unit.kind == "domain":

@@ -45,6 +45,22 @@ class Zones(ZoneAccount):
         """Return every virtual server of the account: it, what is under it, and their other names."""
         return self.api.listed(DOMAINS, ("user", self.own.one("username")))
 
+    @cached_property
+    def _ours(self) -> set[str]:
+        return {one.name for one in self.virtual_servers()}
+
+    def run(self, program: str, *params: tuple[str, str]) -> str:
+        """Carry a program out on a virtual server of the account. Raises RefusedError for one of others.
+
+        The administrator may do everything everywhere: whose a name is has to be looked at here.
+        """
+        [domain] = [value for name, value in params if name == "domain"]
+        if program != "create-domain" and domain not in self._ours:
+            self._ours.update(one.name for one in self.virtual_servers())
+            if domain not in self._ours:
+                raise RefusedError(f"{program}: {domain or '(none)'} is no virtual server of this account")
+        return self.api.run(program, *params)
+
     def zones(self) -> Iterable[Native]:
         """Return the zones: of virtual servers with the feature dns, unless their records lie in another's."""
         for one in self.virtual_servers():
@@ -76,7 +92,7 @@ class Zones(ZoneAccount):
         for _, becomes in changes:
             if becomes:
                 params += [("add-record-with-ttl", line) for line in lines(becomes)]
-        said = self.api.run("modify-dns", ("domain", zone.rstrip(".")), *params)
+        said = self.run("modify-dns", ("domain", zone.rstrip(".")), *params)
         there = {one.id: (one.values, one.ttl) for one in self.held(zone)}
         for was, becomes in changes:
             wanted = (becomes.values, becomes.ttl) if becomes else None
@@ -87,9 +103,9 @@ class Zones(ZoneAccount):
     def open_zone(self, payload: Native) -> None:
         """Switch DNS on for a virtual server, and take out the records that Virtualmin's template put in."""
         name = str(payload["name"]).rstrip(".")
-        self.api.run("enable-feature", ("domain", name), ("dns", ""))
+        self.run("enable-feature", ("domain", name), ("dns", ""))
         if all(one["id"] != f"{name}." for one in self.zones()):
-            self.api.run("disable-feature", ("domain", name), ("dns", ""))
+            self.run("disable-feature", ("domain", name), ("dns", ""))
             raise RefusedError(
                 f"enable-feature: Virtualmin keeps the records of {name} in the zone of a domain above it"
             )
@@ -104,7 +120,7 @@ class Zones(ZoneAccount):
     def close_zone(self, zone: str) -> None:
         """Switch DNS off for a virtual server."""
         if any(one["id"] == zone for one in self.zones()):
-            self.api.run("disable-feature", ("domain", zone.rstrip(".")), ("dns", ""))
+            self.run("disable-feature", ("domain", zone.rstrip(".")), ("dns", ""))
 
 
 def gathered(zone: str, told: Sequence[Listed]) -> Iterator[RecordSet]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, tzinfo
 from functools import cached_property
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from migrator.connector import Native, Raw
-from migrator.errors import InputError
+from migrator.errors import InputError, RefusedError
 
 from . import records
 from .api import ALIASES, DATABASES, REDIRECTS, USERS, Listed
 from .dns import Zones
+
+FEW = 8  # logins that are asked for one by one
 
 
 class Lists(Zones):
@@ -25,9 +27,9 @@ class Lists(Zones):
         return self.own.one("home_directory")
 
     @cached_property
-    def web(self) -> str:
-        """Return the feature that is a site: Apache's, or a plugin's."""
-        return self.options.get("web", "web")
+    def web(self) -> list[str]:
+        """Return the features that are switched on for a site; the first says whether there is one."""
+        return self.options.get("web", "").split() or ["web"]
 
     @cached_property
     def zone(self) -> tzinfo:
@@ -38,17 +40,27 @@ class Lists(Zones):
         except (ZoneInfoNotFoundError, ValueError) as err:
             raise InputError(f"virtualmin: there is no time zone '{told}'") from err
 
-    def read(self, stream: str) -> list[Raw]:
-        """Return a stream, whole and in the order of its ids."""
-        bodies = getattr(self, f"_{stream}")()
+    def read(self, stream: str, ids: Collection[str] = ()) -> list[Raw]:
+        """Return a stream in the order of its ids: whole, or of logins a few at least, where only these are wanted."""
+        near = stream == "users" and 0 < len(ids) <= FEW
+        bodies = [one for id in ids for one in self._near(id)] if near else getattr(self, f"_{stream}")()
         found = [Raw(str(body["id"]), json.dumps(body, ensure_ascii=False, sort_keys=True).encode()) for body in bodies]
         return sorted(found, key=lambda raw: (len(raw.id), raw.id))
 
     def _domains(self) -> list[Native]:
-        return [{"id": one.name, **records.domain(one, self.home, web=self.web)} for one in self.virtual_servers()]
+        return [{"id": one.name, **records.domain(one, self.home, web=self.web[0])} for one in self.virtual_servers()]
 
     def _users(self, *of: str) -> list[Native]:
         return [{"id": one["address"], **one} for one in map(self._user, self.listed_users(*of))]
+
+    def _near(self, address: str) -> list[Native]:
+        name, domain = records.login(address, self.server)
+        try:
+            return self._users(domain, name)
+        except RefusedError as err:
+            if "does not exist" in str(err):  # its virtual server
+                return []
+            raise
 
     def _user(self, one: Listed) -> Native:
         return records.user(one, self.home, self.zone)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from migrator.cli.common import AsJson, app, console, say, show_json
+from migrator.cli.common import AsJson, Workspace, app, console, opened, say, show_json
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+    from migrator.oracle import Asked
 
 group = typer.Typer(
     help="Rules, macros, SLA policies and views of one vendor, explained in another's words.",
@@ -36,6 +38,10 @@ def explain(
         Path | None,
         typer.Option("--history", metavar="FILE", help="Replay it under both rule sets.", show_default=False),
     ] = None,
+    drafts: Annotated[
+        Path | None,
+        typer.Option("--drafts", metavar="FOLDER", help="Where files for the new server go.", show_default=False),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show each rule of a vendor's JSON export beside its translation, with a verdict, and write a page."""
@@ -44,6 +50,10 @@ def explain(
 
     data = customizations.explain(file, source, destination, workspace, history=history)
     output.write_text(rules_html(data), encoding="utf-8")
+    if drafts is not None:
+        drafts.mkdir(parents=True, exist_ok=True)
+        for name, text in data["files"].items():
+            (drafts / name).write_text(text, encoding="utf-8")
     if as_json:
         show_json({key: value for key, value in data.items() if key != "kinds"})
         return
@@ -54,7 +64,52 @@ def explain(
     say(customizations.summary(data))
     if data["request"]:
         say(f"some rules cannot be read from {data['source']}; the page has a letter that asks for their export")
+    for name in data["files"] if drafts is not None else ():
+        say(f"for a person to put on {data['destination']}'s machine: {drafts / name}")
+    if data["files"] and drafts is None:
+        say(f"{len(data['files'])} files for {data['destination']}'s machine can be written: --drafts FOLDER")
     say(f"page: {output}")
+
+
+@group.command()
+def ask(workspace: Workspace = Path(), as_json: AsJson = False) -> None:
+    """Ask the source itself which tickets its rules take, and hold that against our reading of them."""
+    from migrator import oracle
+    from migrator.errors import InputError
+    from migrator.stage import Stage
+
+    steps = opened(workspace)
+    source = steps.project.source.connector
+    if not steps.workspace.stage.is_file():
+        raise InputError("nothing is staged", file=str(steps.workspace.stage), remedy="`migrator extract` first")
+    with Stage(steps.workspace.stage, read_only=True) as stage:
+        found = oracle.asked(stage, source, steps.source().client)
+    if found is None:
+        raise InputError(f"{source.manifest.title} cannot be asked, or has no staged rules", remedy="Zendesk can")
+    if as_json:
+        show_json([vars(one) for one in found])
+    else:
+        for one in found:
+            _say_asked(one)
+        say(oracle.summary(found))
+    if not all(one.agrees for one in found):
+        raise typer.Exit(1)
+
+
+def _say_asked(one: Asked) -> None:
+    """Print what came of a rule: that it was not asked, or the tickets on which the vendor and we differ."""
+    from migrator.oracle import FEW
+    from migrator.wording import clipped
+
+    label = f"{one.kind} {clipped(one.name, 80)}"
+    if one.why:
+        say(f"  {label}: not asked; {clipped(one.why, 200)}")
+    if one.kind == "macro" and one.missed:
+        say(f"! {label}: by the vendor's word {', '.join(one.missed)}")
+        return
+    for what, some in (("only the vendor", one.missed), ("only our reading", one.extra)):
+        if some:
+            say(f"! {label}: {what} takes {len(some)} tickets: {', '.join(some[:FEW])}")
 
 
 @group.command()

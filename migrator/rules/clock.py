@@ -15,10 +15,26 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
 
 from migrator.rules.conditions import SCALES, Elapsed, leaves
-from migrator.rules.meaning import BUSINESS, holds
+from migrator.rules.meaning import BUSINESS, Moment, holds
 from migrator.rules.replay import History, Pass, Run, Side, Update, beginning, played
 from migrator.rules.rule import ClockPolicy, Holiday, PassPolicy, Shift
 
+# Names of zones as Ruby on Rails has them, and so several vendors, where they are not a city's of the zone database.
+ZONES = {
+    "Eastern Time (US & Canada)": "America/New_York",
+    "Central Time (US & Canada)": "America/Chicago",
+    "Mountain Time (US & Canada)": "America/Denver",
+    "Pacific Time (US & Canada)": "America/Los_Angeles",
+    "Atlantic Time (Canada)": "America/Halifax",
+    "Edinburgh": "Europe/London",
+    "Bern": "Europe/Zurich",
+    "Mumbai": "Asia/Kolkata",
+    "New Delhi": "Asia/Kolkata",
+    "Beijing": "Asia/Shanghai",
+    "Osaka": "Asia/Tokyo",
+    "Canberra": "Australia/Sydney",
+    "Wellington": "Pacific/Auckland",
+}
 REGIONS = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 ANCHORS = frozenset({"created", "updated", "assigned", "requester_updated", "assignee_updated"}) | {
     f"status:{word}" for word in SCALES["status"]
@@ -75,7 +91,7 @@ def zone(name: str) -> ZoneInfo | None:
     known = available_timezones()
     city = name.replace(" ", "_")
     found = {one for one in known if one.rpartition("/")[2] == city and one.partition("/")[0] in REGIONS}
-    exact = name if name in known else found.pop() if len(found) == 1 else None
+    exact = ZONES.get(name) or (name if name in known else found.pop() if len(found) == 1 else None)
     return ZoneInfo(exact) if exact else None
 
 
@@ -115,7 +131,7 @@ def lives(side: Side, histories: Sequence[History], *, until: float, calendar: C
 
 
 class _World:
-    """All tickets, and the runs that are due: {number of the run: tickets to look at}."""
+    """All tickets, and the runs that are due: {number of the run: {ticket: places of the rules that may act on it}}."""
 
     def __init__(self, side: Side, histories: Sequence[History], until: float, calendar: Calendar | None) -> None:
         self.side, self.calendar = side, calendar
@@ -126,10 +142,12 @@ class _World:
         alone = PassPolicy(order=self.clock.order, visibility="current", changes="original", cascade="none")
         self.timed = Side(side.timed, alone, side.timed_of)
         self.order = self.timed.ordered()
-        asked = (leaf for rule in (*side.timed, *side.rules) for leaf in leaves(rule.when))
-        self.asked = [leaf for leaf in asked if isinstance(leaf, Elapsed)]
+        self.all = frozenset(range(len(side.timed)))
+        asked = [(at, leaf) for at, rule in enumerate((*side.timed, *side.rules)) for leaf in leaves(rule.when)]
+        self.asked = [leaf for _, leaf in asked if isinstance(leaf, Elapsed)]
+        self.turns = [(at, leaf) for at, leaf in asked if at in self.all and isinstance(leaf, Elapsed)]
         self.lives = [_Life(one, beginning(side, one)) for one in histories]
-        self.due: defaultdict[int, set[int]] = defaultdict(set)
+        self.due: defaultdict[int, dict[int, frozenset[int]]] = defaultdict(dict)
         self.runs: list[int] = []
 
     def run(self) -> list[Run]:
@@ -172,11 +190,11 @@ class _World:
         if values.get(assignee) is not None and (first or values.get(assignee) != was.get(assignee)):
             life.since["assigned"] = now
         life.since |= {f"field:{path}": moment for path, moment in life.made.dates.items()}
-        self.look(ticket, least)
-        for leaf in self.asked:
+        self.look(ticket, least, self.all)
+        for at, leaf in self.turns:
             for run in self._turns(life, leaf):
-                if run >= least:
-                    self.look(ticket, run)
+                if run > least:
+                    self.look(ticket, run, frozenset((at,)))
 
     def _turns(self, life: _Life, leaf: Elapsed) -> Iterable[int]:
         """Yield the runs at which the answer to a condition over time may turn."""
@@ -193,33 +211,40 @@ class _World:
 
     # ---- the clock --------------------------------------------------------------------------------------------------
 
-    def look(self, ticket: int, run: int) -> None:
-        """Have a ticket looked at in a run."""
+    def look(self, ticket: int, run: int, rules: frozenset[int]) -> None:
+        """Have a ticket looked at in a run, by these rules."""
         if run <= self.last:
             if run not in self.due:
                 heapq.heappush(self.runs, run)
-            self.due[run].add(ticket)
+            self.due[run][ticket] = self.due[run].get(ticket, frozenset()) | rules
 
     def tick(self, *, before: float) -> None:
         """Make every run that is due before a moment."""
         while self.runs and self.runs[0] * self.every < before:
             run = heapq.heappop(self.runs)
-            self.go(run, sorted(self.due.pop(run)))
+            self.go(run, dict(sorted(self.due.pop(run).items())))
 
-    def go(self, run: int, tickets: Sequence[int]) -> None:
+    def go(self, run: int, tickets: dict[int, frozenset[int]]) -> None:
         """Let each rule act on the tickets it takes, as many as the vendor allows in one run."""
         now = run * self.every
+        seen: dict[int, Moment | None] = {}  # each ticket as it is now; None where it is passed over
         for at in self.order:
             taken = 0
-            for ticket in tickets:
-                life = self.lives[ticket]
-                if self._passed_over(life, now) or not self._takes(at, life, now):
+            for ticket, rules in tickets.items():
+                if at not in rules:
+                    continue
+                if ticket not in seen:
+                    seen[ticket] = self._seen(self.lives[ticket], now)
+                moment = seen[ticket]
+                if moment is None or not holds(self.timed.rules[at].when, moment):
                     continue
                 if self.clock.most is not None and taken >= self.clock.most:
-                    self.look(ticket, run + 1)
+                    self.look(ticket, run + 1, frozenset((at,)))
                     continue
                 taken += 1
                 self.act(at, ticket, run)
+                tickets[ticket] = self.all  # what it changed, the rules after it see
+                del seen[ticket]
 
     def _passed_over(self, life: _Life, now: float) -> bool:
         """Say whether the vendor does not look at a ticket at all, or no longer."""
@@ -230,10 +255,11 @@ class _World:
         stale = days is not None and now - life.since["updated"] > days * 24
         return stale or life.made.values.get(self.side.key("ticket.status")) in self.clock.skips
 
-    def _takes(self, at: int, life: _Life, now: float) -> bool:
+    def _seen(self, life: _Life, now: float) -> Moment | None:
+        if self._passed_over(life, now):
+            return None
         life.made.now, life.made.hours = now, self.hours(life, now)
-        alone = Pass(self.timed, life.made, Update(None), "ticked", {}, {})
-        return holds(self.timed.rules[at].when, alone.moment())
+        return Pass(self.timed, life.made, Update(None), "ticked", {}, {}).moment()
 
     def act(self, at: int, ticket: int, run: int) -> None:
         """Let a rule act on a ticket, and what waits for updates act on what it changed."""
@@ -249,7 +275,7 @@ class _World:
             Pass(self.side, life.made, set_off, "updated", dict(alone.so_far), dict(alone.so_far)).go(0)
         if changed:
             self.note(ticket, was, run * self.every, run + 1)
-        self.look(ticket, run + 1)
+        self.look(ticket, run + 1, frozenset((at,)))
 
     # ---- hours ------------------------------------------------------------------------------------------------------
 

@@ -54,9 +54,14 @@ Value = Annotated[Lit | Ref | Actor | Days, Field(discriminator="type")]
 
 
 class Path(Node):
-    """Which value of what: ``ticket.status``, ``requester.language``, ``ticket.cf:<id>`` for a custom field."""
+    """Which value of what: ``ticket.status``, ``requester.language``, ``ticket.cf:<id>`` for a custom field.
 
-    of: Literal["ticket", "requester", "assignee", "organization", "actor", "comment"]
+    Of a mail that arrives: ``message.header:subject``, ``message.address:to`` (whole addresses in that header),
+    ``message.localpart:…``, ``message.domain:…``, ``message.envelope:from``, ``message.size`` (bytes) and
+    ``message.body``. A header may stand there twice: a leaf holds where it holds of one of them, negated of none.
+    """
+
+    of: Literal["ticket", "requester", "assignee", "organization", "actor", "comment", "message"]
     name: str
 
     @property

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from migrator.rules.conditions import All, Opaque, leaves
 from migrator.rules.dialect import Dialect, find
+from migrator.rules.notebook import unwritten
 from migrator.rules.references import bare, marked, marks, named
 from migrator.rules.rule import Kind, Rule, Unread
 from migrator.rules.verdicts import Finding, Translation
@@ -56,6 +57,8 @@ def translated(to: Dialect, rule: Rule, write: Callable[[Rule], Translation] | N
 
     ``write``: in place of the dialect's own, which writes for an account that has all it wishes for.
     """
+    if rule.kind == "filter" and not getattr(to, "FILTERS", False):
+        return unwritten(rule, to.TITLE, "it filters mail, and the rules there are about tickets")
     made = (write or to.write)(rule)
     lost = [leaf for leaf in leaves(rule.when) if isinstance(leaf, Opaque)]
     notes = tuple(Finding("when", leaf_words(leaf), "unreadable", leaf.why) for leaf in lost)

@@ -72,7 +72,11 @@ class Follow(Node):
 
 
 class Verb(Node):
-    """An action that is one word: delete, mute, snooze … with the vendor's own values."""
+    """An action that is one word: delete, mute, snooze … with the vendor's own values.
+
+    A mail filter's: keep, discard, stop, fileinto and copyinto (a folder, ``/`` between its levels), redirect and
+    copyto (an address), reject (what the sender is told), addflag, setflag, removeflag (flags).
+    """
 
     type: Literal["verb"] = "verb"
     word: str
@@ -189,7 +193,7 @@ class ClockPolicy(Node):
     sets_off: bool = False
 
 
-Kind = Literal["trigger", "timed", "macro", "view", "sla", "schedule", "form"]
+Kind = Literal["trigger", "timed", "macro", "view", "sla", "schedule", "form", "filter"]
 
 
 class Rule(Node):

@@ -313,6 +313,13 @@ def examples(table: str, pair: tuple[Condition, Condition, Moved], columns: Sequ
     return Question(sql, tuple(to.values), (tuple(to.unseen),))
 
 
+def matching(table: str, condition: Condition, columns: Sequence[str]) -> Question:
+    """Return the question which tickets a condition takes: (id, does it?) of all of them."""
+    to = Compiled(frozenset(columns))
+    sql = f"SELECT id, {to.condition(condition)} AS held FROM {to.selected(table)}"
+    return Question(sql, tuple(to.values), (tuple(to.unseen),))
+
+
 @dataclass(frozen=True)
 class Question:
     """A statement with its parameters; ``unseen``: for each pair the leaves that no column could answer."""

@@ -56,6 +56,8 @@ MODES = {
     "regex": "matches the pattern",
 }
 
+MAIL_PARTS = {"address": "addresses in", "localpart": "names before the @ in", "domain": "domains in"}
+
 
 def _or(parts: list[str], word: str = "or") -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}" if parts else "nothing"
@@ -65,6 +67,9 @@ def path_words(path: Path) -> str:
     """Return a path as one says it."""
     if path.name.startswith("before:"):
         return f"{path.name.removeprefix('before:')} before this update"
+    if path.of == "message":
+        part, _, of = path.name.partition(":")
+        return f"the mail's {MAIL_PARTS.get(part, part)}{f' {of}' if of else ''}"
     name = f"the custom field {path.custom}" if path.custom else path.name.replace("_", " ")
     return name if path.of == "ticket" else f"{path.of}'s {name}"
 

@@ -76,6 +76,13 @@ def fill_site(tree: Path) -> None:
     (tree / "www").symlink_to("public_html")
 
 
+def fill_zones(folder: Path, domains: Sequence[str] = acme.DOMAINS[:2]) -> None:
+    """Write zones as files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for domain in domains:
+        (folder / f"{domain}.zone").write_text(acme.zone_text(domain), encoding="utf-8")
+
+
 def fill_database(server: MariaDB) -> None:
     """Make the site's database, its users and their rights."""
     server.sql(f"CREATE DATABASE {OLD_DATABASE} COLLATE utf8mb4_unicode_ci")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import dns.exception
 import dns.ipv4
@@ -222,7 +222,7 @@ def of_rdata(rdata: dns.rdata.Rdata) -> tuple[str, str | None]:
         return _of_strings(rdata.strings)
     named = {
         slot: value.canonicalize()
-        for slot in _slots(type(rdata))
+        for slot in _slots(cast("Any", type(rdata)))
         if isinstance(value := getattr(rdata, slot, None), dns.name.Name)
         and any(label != label.lower() for label in value.labels)
     }

@@ -86,6 +86,15 @@ def test_a_rule_that_ends_its_own_condition_acts_once_and_one_that_does_not_goes
     assert found.endless
 
 
+def test_one_rule_makes_the_next_one_act_in_the_same_run_and_an_earlier_one_in_the_next() -> None:
+    first = {**rule(("status", "is", "pending"), ("priority", "is", "high"), do=(("status", "solved"),)), "title": "a"}
+    second = {**rule(("status", "is", "new"), ("NEW", "greater_than", "3"), do=(("status", "pending"),)), "title": "b"}
+    third = {**rule(("status", "is", "pending"), ("priority", "is", ""), do=(("priority", "high"),)), "title": "c"}
+    natives = [{**one, "position": at} for at, one in enumerate((first, second, third))]
+    (played,) = lives(side(ZENDESK, *natives), [ticket()], until=START + 50)
+    assert [(moment - START, name) for moment, name in played.moments] == [(4, "b"), (4, "c"), (5, "a")]
+
+
 def test_a_vendor_takes_so_many_tickets_in_a_run_and_the_others_in_the_next() -> None:
     once = rule(("NEW", "greater_than", "5"), UNTAGGED)
     read = side(ZENDESK, once)
@@ -134,7 +143,7 @@ def test_a_rule_acts_in_the_first_run_in_which_a_model_of_zendesk_says_so(condit
     anchors = {"created": None, "updated": None} | {f"status:{word}": None for word in ("new", "open", "pending",
                "hold", "solved", "closed")}  # fmt: skip
     state: dict[str, Any] = dict.fromkeys(("type", "group", "assignee", "priority", "subject", "actor", "comment"))
-    state |= {"event": "ticked", "requester": "7", "tags": [], "before": {}}
+    state |= {"event": "ticked", "actor": "9", "requester": "7", "tags": [], "before": {}}
     since: dict[str, float | None] = dict(anchors)
     expected: float | None = None
     was, waiting = "", list(history.updates)

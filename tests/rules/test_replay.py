@@ -224,6 +224,18 @@ def explained(tmp_path: Path, natives: list[Native], history: list[Native], to: 
     return found
 
 
+@pytest.mark.parametrize(("actor", "acts"), [("9", True), ("8", False)])
+def test_the_field_that_says_who_acted_is_played_with_the_automations_that_fill_it(actor: str, acts: bool) -> None:
+    reopened = rule(asks(("status", "value_previous", "solved"), ("assignee_id", "is_not", "current_user")))
+    made = FRESHDESK.write(ZENDESK.read(reopened, "trigger"))
+    natives = [need.native for need in made.needs if need.name.startswith("Acted by")]
+    solved = Update("8", {"ticket.assignee": "8", "ticket.status": "solved"})
+    found = played(FRESHDESK, [*natives, *made.native], life(solved, Update(actor, {"ticket.status": "open"})))
+    assert ("a rule" in found.fired[-1]) is acts
+    there = played(ZENDESK, [reopened], life(solved, Update(actor, {"ticket.status": "open"})))
+    assert ("a rule" in there.fired[-1]) is acts
+
+
 def test_a_set_of_rules_each_carried_exactly_can_end_in_another_ticket_and_it_is_said_which(tmp_path: Path) -> None:
     early = rule(asks(("priority", "is", "urgent")), ("status", "open"), title="early", place=1)
     late = rule(asks(("status", "is", "new")), ("priority", "urgent"), title="late", place=2)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.test import Client
 
 from migrator import registry
+from migrator.errors import InputError
+from migrator.ledger import Ledger
+from migrator.links import Door, Links, written
 from migrator.passport import passport
 from migrator.project import Account, open_project, side
 from migrator.stage import Stage
@@ -80,6 +86,40 @@ def test_a_cpanel_account_arrives_and_nothing_is_lost_in_silence(
         verdicts = {login.verdict for login in passport(stage, destination.kinds, destination.manifest)}
     assert "goes along" not in verdicts  # cPanel's UAPI shows no hash
     assert "set again" in verdicts
+    people_set_passwords_of_their_own(steps, panel, tmp_path)
+
+
+def people_set_passwords_of_their_own(steps: Steps, panel: Sandbox, folder: Path) -> None:
+    """Make links after that load, and use them."""
+    side, now = steps.project.destination, datetime(2026, 11, 27, tzinfo=UTC)
+    with Stage(steps.workspace.stage) as stage:
+        logins = list(passport(stage, side.connector.kinds, side.connector.manifest))
+    file, links = folder / "links.csv", Links(steps.workspace.folder)
+    account = steps.destination()
+    with Ledger(steps.workspace.ledger) as ledger:
+        made, without = written(file, links, logins, ledger, account, "https://move.example", now + timedelta(days=7))
+        assert (made, without) == (4, 0)
+        with pytest.raises(InputError):  # a file that is there is not written over
+            written(file, links, logins, ledger, account, "https://move.example", now)
+    assert file.stat().st_mode & 0o777 == 0o600
+    rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    (path,) = [row["link"].removeprefix("https://move.example") for row in rows if row["login"] == "ann@acme.example"]
+    door = Client(Door(links, account, lambda: now))
+    was = {row["email"]: row["password"] for row in panel.store["mail_user"].values()}
+    chosen = "Tr0ub4dor&3 ünd mehr"
+    assert door.get(path).status_code == 200
+    assert door.post(path, data={"password": "x", "again": "x"}).status_code == 422
+    assert door.post(path, data={"password": chosen, "again": chosen}).status_code == 200
+    assert door.post(path, data={"password": chosen + "2", "again": chosen + "2"}).status_code == 410
+    assert door.get(path).status_code == 410
+    held = {row["email"]: row["password"] for row in panel.store["mail_user"].values()}
+    assert {email for email in held if held[email] != was[email]} == {"ann@acme.example"}
+    token = path.removeprefix("/")
+    for one in folder.rglob("*"):
+        if one.is_file() and one != file:
+            content = one.read_bytes()
+            assert chosen.encode() not in content, one
+            assert token.encode() not in content, one
 
 
 def test_a_hash_is_kept_only_where_it_is_said_to_be_one(panel: Sandbox) -> None:

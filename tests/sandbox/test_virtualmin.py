@@ -14,6 +14,7 @@ from migrator.connector import Unit
 from migrator.errors import AccessError, ForbiddenError, RefusedError, UnknownOutcomeError
 from migrator.passport import passport
 from migrator.project import Account, open_project, side
+from migrator.rehearsal import rehearse
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.conformance.runs import read_all
@@ -31,12 +32,16 @@ def panel() -> Sandbox:
     return box
 
 
-def opened_at(panel: Sandbox, monkeypatch: pytest.MonkeyPatch, **settings: str) -> Any:
+def opened_at(
+    panel: Sandbox, monkeypatch: pytest.MonkeyPatch, options: dict[str, str] | None = None, **settings: str
+) -> Any:
     module = connector("virtualmin.sandbox")
     monkeypatch.setenv("MIGRATOR_TEST_PASSWORD", module.TOKEN)
     secrets = {"password": "env:MIGRATOR_TEST_PASSWORD"}
     told = {**module.SETTINGS, **settings}
-    account = Account(vendor="virtualmin", url=panel.base_url, settings=told, secrets=secrets, workers=1)
+    account = Account(
+        vendor="virtualmin", url=panel.base_url, settings=told, secrets=secrets, workers=1, options=options or {}
+    )
     clock = panel.clock
     return side(account, None, "test").open(session=mount(panel), sleep=clock.sleep, monotonic=clock.monotonic)
 
@@ -59,6 +64,9 @@ def test_a_cpanel_account_arrives_changes_and_is_taken_back(
     assert not plan.unaccounted
     ways = {(line.kind, line.action) for line in plan.dispositions}
     assert {kind for kind, _ in ways} >= set(registry.connector("cpanel").mapping.kinds)
+    _, rehearsed, differences = rehearse(steps)
+    assert rehearsed.proven, differences
+    assert set(panel.store["domains"]) == {"home.example"}, "a rehearsal is none of the account's business"
     assert steps.load(plan.digest, accept_losses=True).finished
     verified, differences = steps.verify()
     assert verified.proven, differences
@@ -182,6 +190,21 @@ def test_servers_of_others_are_not_read_and_passwords_are_not_staged(
     assert not [body for body in bodies if b"theirs" in body or b"secret" in body]
 
 
+def test_a_twin_that_is_furnished_with_what_a_plan_found_tells_the_same(
+    panel: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.connector("virtualmin").part("demo").fill(panel)
+    whole = read_all(opened_at(panel, monkeypatch))
+    module = connector("virtualmin.sandbox")
+    twin = module.create()
+    for stream in sorted(whole):  # as migrator.rehearsal does
+        twin.store[stream].clear()
+        module.seed(twin, stream, [json.loads(record.body) for record in whole[stream]])
+    again = read_all(opened_at(twin, monkeypatch))
+    for stream, records in whole.items():
+        assert [json.loads(one.body) for one in again[stream]] == [json.loads(one.body) for one in records], stream
+
+
 @pytest.mark.parametrize(
     ("trouble", "error", "said"),
     [("sessions", AccessError, "session=0"), ("stranger", ForbiddenError, "master administrator")],
@@ -224,6 +247,41 @@ def test_a_virtual_server_that_holds_what_others_made_is_not_deleted(
     assert set(panel.store["domains"]) == {"home.example", "full.example", "kept.example"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("mailbox", {"address": "ann@theirs.example", "suspended": False}),
+        ("alias", {"address": "eve@theirs.example", "destinations": ["x@else.example"], "keep_copy": True}),
+        ("catch_all", {"of": "theirs.example", "destination": "x@else.example"}),
+        ("autoresponder", {"box": "eve@theirs.example", "body": "x"}),
+        ("ftp_account", {"address": "up@theirs.example"}),
+        ("website", {"name": "theirs.example"}),
+        ("redirect", {"host": "theirs.example", "path": "/x", "to": "/y"}),
+        ("zone", {"name": "theirs.example."}),
+        ("domain", {"name": "theirs.example", "type": "Sub-server", "mail": "y"}),
+    ],
+)
+def test_nothing_is_written_to_servers_of_others(
+    panel: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str, payload: dict[str, Any]
+) -> None:
+    made(panel, "create-domain", domain="theirs.example", **{"pass": "x"}, dir="", mail="", web="")
+    made(panel, "create-user", domain="theirs.example", user="eve", **{"pass": "x"})
+    before = json.dumps(panel.store)
+    with pytest.raises(RefusedError):
+        opened_at(panel, monkeypatch).write([unit(kind, payload)])
+    assert json.dumps(panel.store) == before
+
+
+def test_a_login_whose_answer_was_cut_is_looked_up(panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = unit("mailbox", {"address": "ann@home.example", "suspended": False})
+    panel.fault("garbled", at=1, matching="^POST ")
+    with pytest.raises(UnknownOutcomeError):
+        opened_at(panel, monkeypatch).write([ann])
+    [found] = opened_at(panel, monkeypatch).find([ann], set())
+    assert found is not None
+    assert found.id == "ann@home.example"
+
+
 def test_success_that_did_nothing_is_a_refusal(panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = opened_at(panel, monkeypatch)
     opened.write([unit("zone", {"name": "home.example."})])
@@ -231,6 +289,22 @@ def test_success_that_did_nothing_is_a_refusal(panel: Sandbox, monkeypatch: pyte
     body = {"zone": "home.example.", "name": "www.else.example.", "type": "A", "ttl": 60, "values": ["192.0.2.1"]}
     with pytest.raises(RefusedError, match="not as it was asked for"):
         opened.write([unit("record_set", body)])
+
+
+def test_the_calls_of_a_plugin_that_others_wrote_do_what_they_are_for(
+    panel: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(panel, "enable-feature", domain="home.example", dns="")
+    module, name = connector("virtualmin.sandbox"), "_acme-challenge.home.example."
+    with mount(panel) as session:  # virtualmin-dns-authenticator 1.0.0, for certbot
+        for verb, there in (("add-record", True), ("remove-record", False)):
+            params = {"program": "modify-dns", "domain": "home.example", verb: f"{name} TXT Kx_9-z"}
+            said = session.get(
+                f"{panel.base_url}/virtual-server/remote.cgi", params=params, auth=("root", module.TOKEN)
+            )
+            assert said.text.endswith("Exit status: 0\n")
+            held = [one.values for one in opened_at(panel, monkeypatch).held("home.example.") if one.name == name]
+            assert held == ([('"Kx_9-z"',)] if there else [])
 
 
 def test_a_zone_that_lies_in_another_one_is_refused(panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,6 +323,18 @@ def test_a_site_whose_php_is_refused_is_not_left_half(panel: Sandbox, monkeypatc
     with pytest.raises(RefusedError, match="Only the following PHP"):
         opened.write([unit("website", {"name": "home.example", "php_version": "5.2"})])
     assert "web" not in panel.store["domains"]["home.example"]["features"]
+
+
+def test_a_site_has_the_features_that_the_option_names(panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, features = (
+        opened_at(panel, monkeypatch, {"web": "web ssl"}),
+        panel.store["domains"]["home.example"]["features"],
+    )
+    opened.write([unit("website", {"name": "home.example", "php_version": "8.3"})])
+    assert {"web", "ssl"} <= set(features)
+    assert panel.store["domains"]["home.example"]["php"] == "8.3"
+    opened.write([unit("website", {}, action="delete", there="site:home.example")])
+    assert not {"web", "ssl"} & set(features)
 
 
 def test_a_forward_of_a_mailbox_is_the_mailboxs_own(panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sievelib.parser import Parser
 
-from migrator.connectors.cpanel import names
 from migrator.connectors.cpanel.filters import Spelling, scripts, translated
+from migrator.connectors.panels import forwarders
 
 ANN = "ann@acme.example"
 SAVE, STOP = {"action": "save", "dest": "$home/mail/acme.example/ann/.Work.2024"}, {"action": "finish"}
@@ -32,6 +32,9 @@ def valid(script: str) -> bool:
 @pytest.mark.parametrize("val", ["x", '"; discard; #', "\\", "a*b?", "grün\r\n.", "'"])
 def test_whatever_a_rule_asks_for_is_one_text_of_a_valid_script(part: str, match: str, val: str) -> None:
     found = translated([one(rule(part, match, val), actions=[{"action": "save", "dest": "/dev/null"}])], ANN)
+    if part.startswith("foranyaddress") and "not" in match:  # one of them is not: nobody but Exim asks so
+        assert [name for name, _ in found.left] == ["f"]
+        return
     assert found.left == []
     assert valid(found.script), found.script
     assert found.script.count("discard;") == 1 + val.count("discard;")
@@ -92,11 +95,11 @@ def test_filters_of_the_whole_account_come_first_and_those_switched_off_apart() 
     ],
 )  # fmt: skip
 def test_a_forwarders_line_names_its_targets(text: str, targets: list[str]) -> None:
-    assert names.split_targets(text) == targets
+    assert forwarders.split_targets(text) == targets
 
 
 def test_a_target_that_is_the_address_itself_keeps_a_copy() -> None:
-    assert names.alias(ANN, "acme.example", [ANN, "x@y.example", "|/bin/x"]) == {
+    assert forwarders.alias(ANN, "acme.example", [ANN, "x@y.example", "|/bin/x"]) == {
         "id": ANN, "address": ANN, "domain": "acme.example", "destinations": ["x@y.example"], "other": "|/bin/x",
         "keep_copy": True,
     }  # fmt: skip

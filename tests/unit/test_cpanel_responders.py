@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from migrator.connectors.cpanel.filters import Left, Spelling, scripts
-from migrator.connectors.cpanel.responders import answer_of, answered
+from migrator.connectors.cpanel.filters import Spelling, scripts
+from migrator.connectors.cpanel.responders import Left, answer_of, answered
 
 ANN = "ann@acme.example"
 AWAY = {"from": ANN, "subject": "Away", "body": 'Back "soon".\n', "interval": 25, "is_html": False}

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator.stage import Stage
-from tests.unit.tiny import back, kind, put_fields, texts, variant, write
+from tests.unit.tiny import back, kind, natives, put_fields, texts, variant, write
 
 names = st.text(st.sampled_from("aBc \t\n/\\.üß👍…x"), min_size=1, max_size=12) | texts
 many = lambda strategy: st.lists(strategy, min_size=1, max_size=20)  # noqa: E731
@@ -232,3 +232,33 @@ def test_a_reference_is_written_only_where_a_membership_says_so(stage: Stage) ->
     records = [{"agent": a, "group": g} for a, g in (("ann", "one"), ("ann", "two"), ("bob", None), ("bob", "two"))]
     found = back(stage, spec, variant(agent="agent", group="group"), keep, records)
     assert [row["agent"] for row in found] == ["ann", None, None, "bob"]
+
+
+def test_a_reference_is_written_only_where_the_record_it_names_agrees(stage: Stage) -> None:
+    stage.schema("predicted", fresh=True)
+    stage.table("predicted.status", "id VARCHAR, category VARCHAR")
+    stage.insert("predicted.status", [["h", "hold"], ["o", "open"], ["s", "solved"]])
+    spec = kind(own={"type": "ref", "to": ["status"]}, status="text")
+    fits = {"theirs": "category", "own": "status", "counts_as": {"closed": "solved"}}
+    keep = write(own={"fits": fits}, status={"default": "open"})
+    given = [
+        ("h", "hold"),
+        ("h", "open"),
+        ("s", "closed"),
+        ("s", "solved"),
+        ("o", None),
+        ("gone", "open"),
+        (None, "open"),
+    ]
+    records = [{"own": own, "status": status} for own, status in given]
+    found = back(stage, spec, variant(own="own", status="status"), keep, records)
+    assert [row["own"] for row in found] == ["h", None, "s", "s", "o", None, None]
+
+
+@pytest.mark.parametrize("many", ["refs", "list"])
+def test_of_a_list_where_the_vendor_has_one_value_the_first_is_kept(stage: Stage, many: str) -> None:
+    more = {"to": ["thing"]} if many == "refs" else {}
+    spec, verbs = kind(x={"type": many, **more}), variant(x={"path": "x", "one": True})
+    assert natives(stage, spec, verbs, write(x={}), [{"x": ["a", "b"]}])[0]["x"] == "a"
+    found = back(stage, spec, verbs, write(x={}), [{"x": ["a", "b"]}, {"x": ["c"]}, {"x": None}])
+    assert [row["x"] for row in found] == [["a"], ["c"], None]

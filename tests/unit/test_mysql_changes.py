@@ -22,4 +22,8 @@ def test_what_did_not_change_is_left_alone_and_a_note_is_read_as_it_was_written(
     assert todo([line("a")], None, ["event e: 0a"], None) == Todo()
     found = Todo(("ü`\n",), (), (("routine", "r: x"),), (), (("e", "u@h"),))
     assert Todo.of(found.text) == found
+    begun = Todo((), (), (("trigger", "t"), ("view", "v")), (), (("e", "u@h"),))
+    assert Todo(objects=(("view", "v"),)).after(begun) == Todo(
+        (), (), (("view", "v"), ("trigger", "t")), (), begun.running
+    )
     assert tables_of([line("a: b")]) == {"a: b"}

@@ -11,7 +11,7 @@ from migrator.rules.verdicts import NEEDED, Need
 from . import names
 
 TEXTS_AS = {"macro": "canned_response"}
-HELPERS = 3  # places before the first rule: a field is emptied, filled, and asked
+BEFORE = 1_000_000  # places before the first rule; of a field's automations the one that empties it comes first
 
 
 def provided(need: Need) -> tuple[str, str, dict[str, Any]] | str:
@@ -24,7 +24,7 @@ def provided(need: Need) -> tuple[str, str, dict[str, Any]] | str:
         return "canned_response", id, {**native}
     if need.kind == "automation":
         rule = {key: value for key, value in native.items() if key != "position"}
-        place = native.get("position", 1) - HELPERS
+        place = native["position"] - BEFORE
         return "trigger", id, {"name": need.name, "rule": json.dumps(rule, ensure_ascii=False), "position": place}
     if need.kind != "ticket field":
         return ""

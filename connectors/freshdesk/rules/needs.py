@@ -23,7 +23,7 @@ def automation(kind: int, name: str, asked: list[Native], field: str, value: Any
     """Return an automation that sets one field and comes first."""
     sets = [{"name": "condition_set_1", "match_type": "all", "properties": asked}] if asked else []
     does = [{"field_name": field, "value": value}]
-    head = {"rule_type": kind, "name": name, "active": False, "position": 1}
+    head = {"rule_type": kind, "name": name, "active": False, "position": 0}
     return {**head, **more, "conditions": sets, "actions": does}
 
 
@@ -59,7 +59,7 @@ def acted_by(book: Notebook) -> None:
     but him."""
     book.need("ticket field", names.ACTED_BY, "a dropdown that says whether the ticket's agent made the last change")
     for at, (word, performer) in enumerate(
-        ((names.SOMEBODY_ELSE, {"type": 3}), (names.THE_AGENT, names.ASSIGNED_AGENT)), 1
+        ((names.SOMEBODY_ELSE, {"type": 3}), (names.THE_AGENT, names.ASSIGNED_AGENT)), -1
     ):
         more = {"performer": dict(performer), "events": [names.UPDATED], "position": at}
         native = automation(names.UPDATE, f"Acted by {word}", [], names.ACTED_BY, word, **more)
@@ -73,7 +73,7 @@ def changed(book: Notebook, leaf: Changed, event: Native) -> str:
     title = " ".join(("Changed", leaf.path.name, *told))
     name = f"cf_{re.sub(r'[^a-z0-9]+', '_', title.lower()).strip('_')}"
     book.need("ticket field", name, f"a dropdown, yes or no: {title.lower()} with the last change")
-    for at, (word, what) in enumerate(((names.NO, names.UPDATED), (names.YES, event)), 1):
+    for at, (word, what) in enumerate(((names.NO, names.UPDATED), (names.YES, event)), -1):
         more = {"performer": {"type": 3}, "events": [what], "position": at}
         native = automation(names.UPDATE, f"{title}: {word}", [], name, word, **more)
         book.need("automation", native["name"], f"fills {name}; comes first, in this order", native)

@@ -198,6 +198,8 @@ class Actions:
             ("equivalent", "given a group that all agents are in") if everybody else ("exact", "")
         )
         self.book.action(at, *(("approximated", f"not sent to: {lost}") if lost else said))
+        if to.who == "current_user" and not self.own and given(self.book.rule.when, "created") != AnyOf():
+            self.book.action(at, "approximated", "rules there are told who acted when a ticket changes only")
         if everybody:
             self.book.need("group", ALL_AGENTS, "a rule there mails a group: put everybody who answers into it")
         native: Native = {"field_name": f"send_email_to_{names_of[to.who]}"}

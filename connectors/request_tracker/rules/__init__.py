@@ -9,11 +9,23 @@ from migrator.rules.references import MARK
 from migrator.rules.rule import Kind
 from migrator.rules.verdicts import NEEDED, Need
 
+from .agreements import files
 from .names import ITS_OWN, POLICY, TITLE
 from .reading import rule as read
 from .writing import rule as write
 
-__all__ = ["CARRIED_AS", "ITS_OWN", "POLICY", "TEXTS_AS", "TITLE", "listed", "provided", "read", "write"]
+__all__ = [
+    "CARRIED_AS",
+    "ITS_OWN",
+    "POLICY",
+    "TEXTS_AS",
+    "TITLE",
+    "files",
+    "listed",
+    "provided",
+    "read",
+    "write",
+]
 CARRIED_AS = {"trigger": "script", "view": "saved_query"}  # decision 0026: to another Request Tracker in its own words
 
 TEXTS_AS = {"macro": "article"}

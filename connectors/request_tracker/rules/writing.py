@@ -17,14 +17,14 @@ from migrator.rules.rule import Action, Comment, Hook, Mail, Rule, SetField, Set
 from migrator.rules.texts import as_text, says
 from migrator.rules.verdicts import Translation, Verdict
 
-from . import names, perl, searches
+from . import agreements, names, perl, searches
 
 Native = dict[str, Any]
 CLICK = "Admin, Queues or Global, Scrips"
 WHY = {
     "timed": "time is watched by the system's cron, outside of Request Tracker: look over the line, add it there",
-    "sla": "agreements are in the configuration (%ServiceAgreements): to be set up by hand",
-    "macro": "there are no macros; a modify-actions extension comes near",
+    "sla": "levels of service are in the configuration (%ServiceAgreements): look over the file, put it there",
+    "macro": "there are no macros; an article or a modify-actions extension comes near",
 }
 NAMES = {shape: name for name, shape in names.CHANGES.items()}
 """(path, status changed to) to the stock condition."""
@@ -40,6 +40,8 @@ def rule(source: Rule) -> Translation:
         return book.done(_search(book))
     if source.kind == "macro" and says(book):
         return as_text(book, "article", "an article", partial(_article, book))
+    if source.kind == "sla":
+        return book.done(agreements.levels(book, WHY["sla"]))
     if source.kind != "trigger":
         book.add("rule", source.name, "untranslatable", WHY[source.kind])
         return book.done(*([_crontab(book)] if source.kind == "timed" else []))

@@ -17,11 +17,12 @@ from migrator.testing.sandbox import Clock, Native, Routes, Sandbox
 
 from . import dns, mail, servers
 from .programs import PROGRAMS, ExitError, furnished
+from .staged import OWNER, restored
 
 __all__ = ["SETTINGS", "TOKEN", "USER", "create", "dns", "mail", "seed", "servers"]
 
 TOKEN = "sandbox-password"
-USER, SERVER, OWNER = "root", "home.example", "home"
+USER, SERVER = "root", "home.example"
 SETTINGS = {"user": USER, "server": SERVER}
 LOGIN_PAGE = "<!DOCTYPE HTML>\n<html><head><title>Login to Webmin</title></head><body>...</body></html>"
 routes = Routes()
@@ -36,17 +37,19 @@ def create(*, clock: Clock | None = None, plan: str = "own", limits: bool = True
 
 
 def seed(box: Sandbox, stream: str, bodies: Iterable[Native]) -> None:
-    """Put records in, by programs: a body names the program and its parameters."""
+    """Put records in: a body with a ``program`` and its ``params`` is run, any other is a record as it is staged."""
     for body in bodies:
-        name, params = str(body["program"]), body["params"]
-        PROGRAMS[name](box, [word for pair in params for word in pair])
+        if "program" in body:
+            PROGRAMS[str(body["program"])](box, [word for pair in body["params"] for word in pair])
+        else:
+            restored(box, stream, body)
 
 
 def _admitted(box: Sandbox, request: Request) -> Response | None:
     auth = request.authorization
     if box.state["sessions"]:
         return Response(LOGIN_PAGE, 200, content_type="text/html")
-    if auth is None or (auth.username, auth.password) != (USER, TOKEN):
+    if auth is None or auth.password != TOKEN:
         return Response("Unauthorized", 401, {"WWW-Authenticate": 'Basic realm="Webmin Server"'})
     return None
 
@@ -87,6 +90,8 @@ def _run(box: Sandbox, form: str) -> Response:
         at, line = box.state["noise"]
         lines = out.split("\n")
         out = "\n".join([*lines[:at], line, *lines[at:]])
+    if "json" not in given:
+        return Response(f"{out}\nExit status: {status}\n", content_type="text/plain")
     return _json(converted(program, out, status, given))
 
 

@@ -76,6 +76,9 @@ def modify_dns(box: Sandbox, words: list[str]) -> str:
     for told in args.all("remove-record"):
         name, type, *values = re.split(r"\s+", told)
         out += _removed(box, of, _absolute(name, of), type.upper(), values)
+    for told in args.all("add-record"):
+        name, type, *values = re.split(r"\s+", told)
+        out += _added(box, args, of, _absolute(name, of), type.upper(), None, values)
     for told in args.all("add-record-with-ttl"):
         name, type, ttl, *values = re.split(r"\s+", told)
         if not (ttl.isdecimal() and int(ttl) and values):
@@ -98,7 +101,7 @@ def _removed(box: Sandbox, of: str, name: str, type: str, values: list[str]) -> 
     return ".. done\n"
 
 
-def _added(box: Sandbox, args: Args, of: str, name: str, type: str, ttl: int, values: list[str]) -> str:
+def _added(box: Sandbox, args: Args, of: str, name: str, type: str, ttl: int | None, values: list[str]) -> str:
     if type == "TXT":
         values = [" ".join(values)]
     if type == "A" and not re.fullmatch(r"\d+(\.\d+){3}", " ".join(values)):

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Request, Response
 
 from migrator.testing.sandbox import Clock, Native, Quota, Sandbox
 
-from . import account, exports, people, reads, rules, tickets
+from . import account, exports, people, preview, reads, rules, tickets
 from .answers import EMAIL, TOKEN, reply, routes
 from .files import CONTENT_HOST, content_host, keep, put_bytes
 from .jobs import settle
@@ -30,7 +30,7 @@ PLANS: dict[str, tuple[int, int]] = {
 }
 ANY = r" /api/v2/"
 INCREMENTAL = r"^GET /api/v2/incremental/"
-_MODULES = (account, exports, people, reads, rules, tickets)  # importing them registers their routes
+_MODULES = (account, exports, people, preview, reads, rules, tickets)  # importing them registers their routes
 
 
 def create(

@@ -12,7 +12,7 @@ import pytest
 
 from migrator.connectors.archives import written
 from migrator.connectors.directadmin_archive import made_up
-from migrator.testing.hosting import files_account, mail_account, zones_account
+from migrator.testing.hosting import SECRETS, files_account, mail_account, zones_account
 from migrator.testing.servers import dovecot, openssh, powerdns
 from tests.servers.imap import moves
 from tests.servers.sftp import trees
@@ -22,7 +22,11 @@ pytestmark = pytest.mark.servers
 USERS = ("acme@acme.example", "ann@acme.example", "bob@acme.example")
 
 
-def test_a_backup_arrives_whole_at_new_servers(running: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_backup_arrives_whole_at_new_servers(
+    running: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, secret in SECRETS.items():
+        monkeypatch.setenv(name, secret)
     dns, ssh = running(powerdns.start, "powerdns-of-a-backup"), running(openssh.start, "openssh-of-a-backup")
     mail = running(dovecot.start, "dovecot-of-a-backup", users=USERS)
     new = tmp_path / "new"

@@ -193,7 +193,7 @@ def test_what_changed_at_the_source_since_is_written_table_by_table_and_whole_wh
     assert {(change.kind, change.field, change.verdict) for change in plan.changes} == {
         ("database", "blob", "written"), ("database", "objects", "written"), ("database", "tables", "written")
     }  # fmt: skip
-    for most in (6, 15, 24, 33):
+    for most in (9, 20, 31):
         child = SPAWN.Process(target=updated, args=(str(tmp_path / "w"), new.port, most))
         child.start()
         child.join(60)
