@@ -63,9 +63,7 @@ SUITES = {  # a made-up record refers to the one that is five times its number o
     "jira": small("jira", 8),
     "opensrs": Suite("opensrs", create=opensrs.empty, made=opensrs.made, step=67),
     "ispconfig": Suite("ispconfig", made=panel, step=9, harms=("503", "unanswered", "garbled")),
-    "plesk": Suite(
-        "plesk", made=subscription, channels=("command_line",), step=37, harms=("503", "unanswered", "garbled")
-    ),
+    "plesk": Suite("plesk", made=subscription, channels=("command_line",), step=37, harms=("unanswered", "garbled")),
     "virtualmin": Suite("virtualmin", made=virtual_servers, step=23, harms=("unanswered",)),
     "zammad": Suite("zammad", fill=small_zammad, records=6, step=24, harms=("503", "unanswered", "reset")),
     "zendesk": Suite("zendesk", fill=small_zendesk, step=7),
