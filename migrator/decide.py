@@ -365,7 +365,9 @@ class Decider:
             if own := ", ".join(quoted(one.id) for one in self.manifest.setup if one.kind == kind_name):
                 earlier = quoted("migrator's own, of an earlier move: this one keeps its own there")
                 cases.append((f"w._first IN ({own}) AND NOT w._own", "skip", earlier))
-            cases.append(("w._first IS NOT NULL AND NOT w._own", "merge", "'the same as record ' || w._first"))
+            adds = write.create and self.without_seat == "create"  # else the first of two alike does not arrive either
+            seated = " AND (w._there IS NOT NULL OR w._among IS NOT NULL)" if write.match_only and not adds else ""
+            cases.append((f"w._first IS NOT NULL AND NOT w._own{seated}", "merge", "'the same as record ' || w._first"))
             who = quoted(f"{title} has it already, as ")
             cases.append(("w._there IS NULL AND w._among IS NOT NULL", "keep", f"{who} || w._among_as"))
         if kind.same and self.found:

@@ -22,7 +22,7 @@ from migrator.errors import (
     UnknownOutcomeError,
     VendorError,
 )
-from migrator.manifest import Call, Embed, Find, Jobs, Write
+from migrator.manifest import Call, Embed, Find, Jobs, Stream, Write
 from migrator.mapping import word
 
 DOUBT_SECONDS = 120  # look back this much before a call was sent: a vendor's machines differ a little too
@@ -197,7 +197,12 @@ class Deliverer(Declarative):
         words = {**wanted[0][1].refs, **words}
         params = {name: _filled(str(value), words) for name, value in search.params.items()}
         payloads = {index: self._body(write, call, unit, send=False) for index, unit in wanted}
-        for page in self._list(spec, path or spec.path, {**spec.params, **params}, None):
+        pages = (
+            page
+            for place in self._places(spec, path)
+            for page in self._list(spec, place, {**spec.params, **params}, None)
+        )
+        for page in pages:
             for record in page.records:
                 native = json.loads(record.body)
                 if self._gone(search, native):
@@ -211,6 +216,14 @@ class Deliverer(Declarative):
                         self._complete(write, unit, made)
                         known = known | {named}
                         break
+
+    def _places(self, spec: Stream, path: str) -> list[str]:
+        """Return where a stream's records are listed: of one that lies within others, within each of them."""
+        if path or spec.parent is None:
+            return [path or spec.path]
+        above = self.manifest.streams[spec.parent]
+        pages = self._list(above, above.path, dict(above.params), None)
+        return [spec.path.replace("{parent}", record.id) for page in pages for record in page.records]
 
     def _gone(self, search: Find | None, native: Native) -> bool:
         return bool(search) and any(
@@ -258,7 +271,7 @@ class Deliverer(Declarative):
         variant = self.mapping.variant(kind, variant_name)
         spec = self.manifest.streams[variant.stream]
         ids = list(dict.fromkeys(there.removeprefix(variant.prefix) for there, _ in targets))
-        if spec.parent:
+        if spec.parent and not spec.one:
             owners = dict.fromkeys(owner for _, owner in targets if owner)
             with ThreadPoolExecutor(self.workers) as pool:
                 lists = list(pool.map(lambda owner: self.child(spec, owner), owners))

@@ -14,23 +14,28 @@ from migrator.compile import name
 from migrator.customizations import tickets
 from migrator.http import Client
 from migrator.registry import Connector, dialect
-from migrator.rules.conditions import Elapsed, leaves
+from migrator.rules.conditions import Actor, Days, Elapsed, leaves
 from migrator.rules.records import parsed
 from migrator.rules.references import bare
-from migrator.rules.rule import Rule
+from migrator.rules.replay import History, Side, Update, run
+from migrator.rules.rule import Comment, Rule, SetField
 from migrator.rules.sql import matching
 from migrator.rules.words import leaf_words
 from migrator.stage import Stage
 from migrator.translate import spoken
 
 KINDS = ("view", "trigger", "automation")
+VALUES = ("status", "priority", "type", "group", "assignee")  # of a staged ticket, that a macro may set
 FEW = 5  # tickets that are named
 Taken = Callable[[Client, dict[str, Any]], set[str] | str]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What came of a rule. ``missed``: tickets only the vendor takes; ``extra``: only we; ``why`` it was not asked."""
+    """What came of a rule. ``missed``: tickets only the vendor takes; ``extra``: only we; ``why`` it was not asked.
+
+    Of a macro ``missed`` are the values that a ticket gets otherwise by the vendor's word.
+    """
 
     kind: str
     name: str
@@ -60,7 +65,9 @@ def asked(
             return None
         found.append(_one(stage, client, kind, native, rule, taken))
         progress(kind, at, len(rules))
-    return found if rules else None
+    macros = [one for one in _staged(stage, source, "macro") if hasattr(dialect(one[2]), "applied")]
+    found += [_macro(stage, client, *one) for one in macros]
+    return found if found else None
 
 
 def _staged(stage: Stage, source: Connector, kind_name: str) -> list[tuple[dict[str, Any], Rule, str]]:
@@ -100,6 +107,35 @@ def _one(stage: Stage, client: Client, kind: str, native: dict[str, Any], rule: 
     return Asked(kind, label, len(ours & theirs), _few(missed), _few(extra))
 
 
+def _macro(stage: Stage, client: Client, native: dict[str, Any], rule: Rule, way: str) -> Asked:
+    """Hold what a macro would make of one ticket by the vendor's word against what it makes of it by our reading."""
+    label, of = rule.name or "(no name)", dialect(way)
+    there = {row[0] for row in stage.rows("SELECT column_name FROM (DESCRIBE canonical.ticket)")}
+    some = [one for one in VALUES if one in there]
+    live = "status NOT IN ('closed', 'solved') AND NOT COALESCE(deleted, FALSE)"
+    shown = ", ".join(map(name, some))
+    rows = stage.rows(f"SELECT id, tags, {shown} FROM canonical.ticket WHERE {live} ORDER BY length(id), id LIMIT 1")
+    if not rows:
+        return Asked("macro", label, why="no open ticket is staged on which it could be shown")
+    ticket, tags, *held = rows[0]
+    theirs = of.applied(client, native, str(ticket))  # type: ignore[attr-defined]
+    if isinstance(theirs, str):
+        return Asked("macro", label, why=theirs)
+    values = {f"ticket.{one}": value for one, value in zip(some, held, strict=True)}
+    played = History(str(ticket), (Update(None),), values, frozenset(tags or ()), from_start=False)
+    made = run(Side((rule,), of.POLICY, ("",)), played)
+    said = [str(one.public).lower() for one in rule.do if isinstance(one, Comment)]
+    ours = {**made.values, "tags": " ".join(sorted(made.tags)), "comment.public": said[0] if said else None}
+    # Who applies it is known to the vendor only.
+    theirs = {key: value for key, value in theirs.items() if key in ours and key not in _of_the_moment(rule)}
+    differ = tuple(f"{key} is {value or 'none'}" for key, value in theirs.items() if value != ours[key])
+    return Asked("macro", label, 0 if differ else 1, differ)
+
+
+def _of_the_moment(rule: Rule) -> set[str]:
+    return {str(one.path) for one in rule.do if isinstance(one, SetField) and isinstance(one.value, Actor | Days)}
+
+
 def _few(ids: set[str]) -> tuple[str, ...]:
     return tuple(sorted(ids, key=lambda id: (len(id), id)))
 
@@ -108,6 +144,4 @@ def summary(found: Sequence[Asked]) -> str:
     """Return the one line that says it all."""
     said = [one for one in found if not one.why]
     differ = sum(not one.agrees for one in said)
-    return (
-        f"{len(said)} of {len(found)} rules were asked; {len(said) - differ} take the tickets we say, {differ} do not"
-    )
+    return f"{len(said)} of {len(found)} rules were asked; {len(said) - differ} are as we read them, {differ} are not"

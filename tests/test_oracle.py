@@ -58,9 +58,22 @@ TRIGGER = (
 )
 
 
+MACROS = [
+    ("ours", "macro", {"id": 200 + at, "title": f"macro {at}", "active": True, "restriction": None, "actions": [
+        {"field": field, "value": value} for field, value in does]})
+    for at, does in enumerate([
+        (("status", "solved"), ("priority", "urgent"), ("comment_value", "Done {{ticket.id}}")),
+        (("current_tags", "late vip"), ("remove_tags", "bug"), ("group_id", "902")),
+        (("set_tags", "one two"), ("comment_value", "x"), ("comment_mode_is_public", "false")),
+        (("assignee_id", "current_user"), ("type", "question")),
+        (("assignee_id", "78"), ("priority", "")),
+    ])
+]  # fmt: skip
+
+
 def account(clock: Clock) -> Sandbox:
     """Return an account with rules and tickets of every sort."""
-    box = rule_accounts.zendesk(clock, rules=[*VIEWS, TRIGGER])
+    box = rule_accounts.zendesk(clock, rules=[*VIEWS, TRIGGER, *MACROS])
     module = connector("zendesk").sandbox
     person = {"id": 77, "name": "Ann", "email": "ann@firm.example", "role": "end-user", "organization_id": None}
     agent = {**person, "id": 78, "name": "Bo", "email": "bo@desk.example", "role": "agent"}
@@ -97,9 +110,10 @@ def test_the_account_takes_the_tickets_that_we_say_and_what_changed_since_is_nam
     run = steps(tmp_path, old, new, monkeypatch)
     run.extract()
     found = asked(run)
-    assert len(found) == len(VIEWS) + 1
+    assert len(found) == len(VIEWS) + 1 + len(MACROS)
     assert [one for one in found.values() if not one.agrees] == []
-    answered = [one for one in found.values() if not one.why]
+    assert [one.both for one in found.values() if one.kind == "macro"] == [1] * len(MACROS)
+    answered = [one for one in found.values() if not one.why and one.kind != "macro"]
     assert len(answered) == len(VIEWS) - 1
     assert all(0 < one.both < 40 for one in answered)
     assert "asks for a time" in found["view 9"].why
@@ -108,6 +122,9 @@ def test_the_account_takes_the_tickets_that_we_say_and_what_changed_since_is_nam
     moved["status"] = "solved"
     late = asked(run)["view 0"]
     assert (late.agrees, late.extra, late.missed) == (False, (str(moved["id"]),), ())
+    old.store["macros"][201]["actions"][0]["value"] = "later"  # a macro that somebody changed since
+    (tags,) = asked(run)["macro 1"].missed
+    assert tags.startswith("tags is later")
 
 
 def test_nothing_is_asked_before_anything_is_staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

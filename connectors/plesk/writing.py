@@ -71,9 +71,11 @@ class Writer:
 
     def _site(self, unit: Unit, name: str) -> str:
         """Return the number of the site of that name. Raises RefusedError where there is none."""
+        if not name:
+            raise RefusedError(f"{unit.kind} {unit.id}: the source does not tell which domain it is of")
         found = self.at.site_of(name.lower())
         if not found:
-            raise RefusedError(f"{unit.kind} {unit.id}: Plesk has no domain '{name}' here that it could be of")
+            raise RefusedError(f"{unit.kind} {unit.id}: Plesk has no domain '{name}' here, which it needs")
         return found
 
     def bare(self, unit: Unit) -> str:

@@ -104,6 +104,9 @@ def _say_asked(one: Asked) -> None:
     label = f"{one.kind} {clipped(one.name, 80)}"
     if one.why:
         say(f"  {label}: not asked; {clipped(one.why, 200)}")
+    if one.kind == "macro" and one.missed:
+        say(f"! {label}: by the vendor's word {', '.join(one.missed)}")
+        return
     for what, some in (("only the vendor", one.missed), ("only our reading", one.extra)):
         if some:
             say(f"! {label}: {what} takes {len(some)} tickets: {', '.join(some[:FEW])}")

@@ -19,6 +19,22 @@ from migrator.rules.meaning import BUSINESS, Moment, holds
 from migrator.rules.replay import History, Pass, Run, Side, Update, beginning, played
 from migrator.rules.rule import ClockPolicy, Holiday, PassPolicy, Shift
 
+# Names of zones as Ruby on Rails has them, and so several vendors, where they are not a city's of the zone database.
+ZONES = {
+    "Eastern Time (US & Canada)": "America/New_York",
+    "Central Time (US & Canada)": "America/Chicago",
+    "Mountain Time (US & Canada)": "America/Denver",
+    "Pacific Time (US & Canada)": "America/Los_Angeles",
+    "Atlantic Time (Canada)": "America/Halifax",
+    "Edinburgh": "Europe/London",
+    "Bern": "Europe/Zurich",
+    "Mumbai": "Asia/Kolkata",
+    "New Delhi": "Asia/Kolkata",
+    "Beijing": "Asia/Shanghai",
+    "Osaka": "Asia/Tokyo",
+    "Canberra": "Australia/Sydney",
+    "Wellington": "Pacific/Auckland",
+}
 REGIONS = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 ANCHORS = frozenset({"created", "updated", "assigned", "requester_updated", "assignee_updated"}) | {
     f"status:{word}" for word in SCALES["status"]
@@ -75,7 +91,7 @@ def zone(name: str) -> ZoneInfo | None:
     known = available_timezones()
     city = name.replace(" ", "_")
     found = {one for one in known if one.rpartition("/")[2] == city and one.partition("/")[0] in REGIONS}
-    exact = name if name in known else found.pop() if len(found) == 1 else None
+    exact = ZONES.get(name) or (name if name in known else found.pop() if len(found) == 1 else None)
     return ZoneInfo(exact) if exact else None
 
 

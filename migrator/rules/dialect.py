@@ -37,7 +37,8 @@ class Dialect(Protocol):
     carry them, in the vendor's own words, to another account of the same vendor; ``CLOCK``: the ``ClockPolicy`` of its
     rules by the clock; ``calendar(document)``: the working hours a file of rules tells of, a ``clock.Calendar``;
     ``files(translations)``: what a person puts on the vendor's own machine, as {name: text}; ``taken(client, native)``:
-    the ids of the tickets that the account itself says hold a rule's conditions, or why it does not say.
+    the ids of the tickets that the account itself says hold a rule's conditions, or why it does not say;
+    ``applied(client, native, ticket)``: what it says a macro makes of a ticket, as {path or "tags": value}, or why not.
     """
 
     TITLE: str

@@ -21,6 +21,14 @@ def schedule(*spans: tuple[int, int], zone: str = "Berlin") -> Rule:
     return Rule(vendor="zendesk", kind="schedule", name="s", shifts=shifts, options=(("time_zone", json.dumps(zone)),))
 
 
+@pytest.mark.parametrize(
+    ("named", "known"),
+    [("Eastern Time (US & Canada)", "America/New_York"), ("Tokyo", "Asia/Tokyo"), ("Etc/UTC", "Etc/UTC")],
+)
+def test_a_time_zone_is_known_by_any_of_its_names(named: str, known: str) -> None:
+    assert CHATWOOT.write(schedule((600, 900), zone=named)).native[0]["timezone"] == known
+
+
 @given(st.lists(st.tuples(st.integers(0, 1437), st.integers(0, 1438)), min_size=7, max_size=7))
 def test_a_week_of_one_span_a_day_comes_back_as_it_was(spans: list[tuple[int, int]]) -> None:
     week = [(day * DAY + begins, day * DAY + ends) for day, (begins, ends) in enumerate(spans) if begins < ends]
@@ -47,6 +55,7 @@ def test_what_an_inbox_cannot_keep_is_said(spans: Any, verdict: str, shifts: lis
     assert [(one.begins, one.ends) for one in CHATWOOT.read(made.native[0], "schedule").shifts] == shifts
 
 
-def test_a_time_zone_that_nobody_knows_leaves_the_hours_to_a_person() -> None:
-    made = CHATWOOT.write(schedule((600, 900), zone="Mars"))
+@pytest.mark.parametrize("named", ["Mars", ""])
+def test_a_time_zone_that_nobody_knows_leaves_the_hours_to_a_person(named: str) -> None:
+    made = CHATWOOT.write(schedule((600, 900), zone=named))
     assert (made.verdict, made.native) == ("untranslatable", ())

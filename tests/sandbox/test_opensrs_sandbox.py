@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from migrator import registry
+from migrator.errors import AbsentError
 from migrator.project import Account
 from migrator.steps import Steps
 from migrator.testing.conformance import SandboxGround
@@ -118,3 +119,18 @@ def test_the_first_page_of_domains_is_not_skipped_and_strangers_are_told_nothing
     [page] = list(ground.open().pages("domains", None, lambda parent: []))
     assert {record.id for record in page.records} == set(box.store["domains"])
     assert [finding.ok for finding in ground.open(token="another").check()] == [False, False]
+
+
+def test_a_mailbox_gets_its_owners_password_and_none_is_made_for_somebody_else() -> None:
+    box: Sandbox = TWIN.create(limits=False)
+    CONNECTOR.part("demo").fill(box)
+    opened: Any = SandboxGround(CONNECTOR, box).open()
+    address = next(iter(box.store["mailboxes"]))
+    users = len(box.store["mailboxes"]) + len(box.store["aliases"])
+    assert opened.opens("mailbox")
+    assert not opened.opens("alias")
+    opened.set_password("mailbox", address, "of her own choice")
+    assert box.store["mailboxes"][address]["attributes"]["password"] == "of her own choice"
+    with pytest.raises(AbsentError):
+        opened.set_password("mailbox", f"nobody@{address.rpartition('@')[2]}", "of nobody's choice")
+    assert len(box.store["mailboxes"]) + len(box.store["aliases"]) == users

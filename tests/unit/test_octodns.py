@@ -109,7 +109,7 @@ def test_an_exception_of_a_provider_is_judged_by_what_may_have_been_done_and_sho
 
 
 @pytest.mark.parametrize("package", [*texts.DIALECTS, "octodns_of_somebody"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(said=st.one_of(st.binary(max_size=300), st.text(alphabet='ab\\";019 ü', max_size=300).map(str.encode)))
 def test_a_text_is_what_it_was_after_it_went_through_octodns_or_is_complained_of(package: str, said: bytes) -> None:
     pytest.importorskip("octodns")

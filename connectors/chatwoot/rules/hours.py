@@ -13,21 +13,24 @@ from migrator.rules.verdicts import Translation
 Native = dict[str, Any]
 DAY = 24 * 60
 OF_ITS_OWN = "_inbox"  # the inbox of Chatwoot's own hours; of anybody else's: the one that tickets come into
+ZONES = ("time_zone", "timezone")  # options that readers keep it in
 NAMES = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 
 
 def week(source: Rule, book: Notebook) -> Translation:
     """Return the hours of an inbox; days with a break have none there."""
     told = {key: json.loads(held) for key, held in source.options}
-    place = zone(str(told.get("time_zone") or "UTC"))
+    own = "UTC" if source.vendor == "chatwoot" else None  # a new inbox's
+    named = next((str(told[key]) for key in ZONES if told.get(key)), own)
+    place = zone(named) if named else None
     if place is None:
-        book.add("rule", source.name, "untranslatable", f"which time zone is “{told.get('time_zone')}” there?")
+        book.add("rule", source.name, "untranslatable", f"which time zone is “{named or 'none'}” there?")
         return book.done()
     if source.vendor != "chatwoot":
         book.add("rule", source.name, "equivalent", "as the hours of the inbox that tickets come into")
     days = [_day(source, day, book) for day in range(7)]
-    named = {OF_ITS_OWN: source.name} if source.vendor == "chatwoot" else {}
-    return book.done({"timezone": place.key, "working_hours": days, **named})
+    whose = {OF_ITS_OWN: source.name} if source.vendor == "chatwoot" else {}
+    return book.done({"timezone": place.key, "working_hours": days, **whose})
 
 
 def _day(source: Rule, day: int, book: Notebook) -> Native:

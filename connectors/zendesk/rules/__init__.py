@@ -12,12 +12,24 @@ from .definitions import checker
 from .histories import listed as histories
 from .hours import calendar
 from .names import CLOCK, POLICY, TITLE
-from .oracle import taken
+from .oracle import applied, taken
 from .reading import TEXTS
 from .reading import rule as read
 from .writing import rule as write
 
-__all__ = ["CLOCK", "POLICY", "TITLE", "calendar", "checker", "histories", "listed", "read", "taken", "write"]
+__all__ = [
+    "CLOCK",
+    "POLICY",
+    "TITLE",
+    "applied",
+    "calendar",
+    "checker",
+    "histories",
+    "listed",
+    "read",
+    "taken",
+    "write",
+]
 
 LISTS: dict[str, Kind] = {
     "triggers": "trigger",

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.errors import RefusedError, VendorError
+from migrator.errors import AbsentError, RefusedError, VendorError
 from migrator.http import Client
+from migrator.rules.sql import plain_value
+
+from .reading import place, value_of
 
 PATH = "/api/v2/views/preview.json"
 MOST_PAGES = 10_000
@@ -35,3 +38,29 @@ def taken(client: Client, native: Mapping[str, Any]) -> set[str] | str:
             return found
         after = str(meta["after_cursor"])
     raise VendorError("the preview of a view has no end")
+
+
+SHOWN = ("status", "priority", "type", "group_id", "assignee_id")
+
+
+def applied(client: Client, native: Mapping[str, Any], ticket: str) -> dict[str, str | None] | str:
+    """Return what a macro would make of a ticket, by our paths and ``tags``; or why the account does not say.
+
+    It changes nothing (OpenAPI file, ``ShowTicketAfterChanges``). ``comment.public``: None where it writes none.
+    """
+    try:
+        answer = client.read(f"/api/v2/tickets/{ticket}/macros/{native['id']}/apply.json").json()
+    except (AbsentError, RefusedError) as err:
+        return f"it does not show what the macro does ({err})"
+    after = (answer.get("result") or {}).get("ticket") or {}
+    found: dict[str, str | None] = {}
+    for field in SHOWN:
+        at, refers = place(field)
+        if field in after and at is not None:
+            value = value_of(at, refers, field, after[field])
+            found[str(at)] = None if value is None else plain_value(value)
+    if isinstance(after.get("tags"), list):
+        found["tags"] = " ".join(sorted(after["tags"]))
+    comment = after.get("comment") or {}
+    found["comment.public"] = str(bool(comment.get("public"))).lower() if comment.get("body") else None
+    return found

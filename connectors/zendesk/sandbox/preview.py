@@ -15,8 +15,8 @@ from werkzeug.wrappers import Request, Response
 from migrator.testing.sandbox import Native, Sandbox
 
 from .answers import _cursor_page as cursor_page
-from .answers import invalid, payload, reply, route, seconds
-from .reads import is_listed
+from .answers import invalid, me, payload, reply, route, seconds
+from .reads import get, is_listed
 
 STATUSES = ("new", "open", "pending", "hold", "solved", "closed")
 PRIORITIES = ("low", "normal", "high", "urgent")
@@ -108,3 +108,35 @@ def preview_count(box: Sandbox, request: Request) -> Response:
     """Count them."""
     count = len(_found(box, request))
     return reply({"view_count": {"view_id": None, "url": None, "value": count, "pretty": f"{count}", "fresh": True}})
+
+
+def _applied(box: Sandbox, ticket: Native, macro: Native) -> Native:
+    """Return a ticket as it would be after a macro (actions-reference, and ShowTicketAfterChanges of the file)."""
+    after = {**ticket, "tags": list(ticket.get("tags") or ())}
+    comment: Native = {}
+    for action in macro.get("actions") or ():
+        field, value = str(action.get("field")), action.get("value")
+        words = value if isinstance(value, list) else str(value or "").split()
+        if field == "current_tags":
+            after["tags"] = sorted({*after["tags"], *words})
+        elif field == "remove_tags":
+            after["tags"] = [tag for tag in after["tags"] if tag not in words]
+        elif field == "set_tags":
+            after["tags"] = sorted(set(words))
+        elif field in ("status", "priority", "type"):
+            after[field] = value or None
+        elif field in ("group_id", "assignee_id", "requester_id", "brand_id", "ticket_form_id"):
+            after[field] = (
+                int(str(value)) if str(value).isdecimal() else me(box)["id"] if value == "current_user" else None
+            )
+        elif field in ("comment_value", "comment_value_html"):
+            comment |= {"body": value[-1] if isinstance(value, list) else value, "public": comment.get("public", True)}
+        elif field == "comment_mode_is_public":
+            comment["public"] = str(value) != "false"
+    return {**after, **({"comment": comment} if "body" in comment else {})}
+
+
+@route("GET", "tickets/<int:ticket>/macros/<int:macro>/apply")
+def apply_macro(box: Sandbox, request: Request, ticket: int, macro: int) -> Response:
+    """Show a ticket as it would be; nothing changes."""
+    return reply({"result": {"ticket": _applied(box, get(box, "tickets", ticket), get(box, "macros", macro))}})

@@ -133,7 +133,8 @@ def rule(kind_name: str, n: int, text: str, ids: dict[str, list[str]]) -> str:
         words = ("low", "normal", "high", "urgent")
         more = {"targets": tuple(Target(metric="first_reply", priority=w, seconds=3600, business=False) for w in words)}
     elif kind == "schedule":
-        asked, more = (), {"shifts": (Shift(begins=1980, ends=2460),)}
+        zone = (("time_zone", '"Europe/Berlin"'),)
+        asked, more = (), {"shifts": (Shift(begins=1980, ends=2460),), "options": zone}
     elif kind == "form":
         asked = ()
     acts = done if kind in ("trigger", "timed", "macro") else ()
