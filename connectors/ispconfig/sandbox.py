@@ -16,7 +16,7 @@ from migrator.testing.sandbox import Clock, Native, Routes, Sandbox
 TOKEN = "sandbox-password"
 USER, CLIENT, GROUP = "migrator", 7, 8
 SETTINGS = {"user": USER, "client_id": str(CLIENT)}
-EMAIL = r"[\w.+'-]+@[\w.-]+\.[A-Za-z0-9-]{2,63}"
+ADDRESS = r"[\w.+'-]+@[\w.-]+\.[A-Za-z0-9-]{2,63}"
 FLAG, NUMBER = r"[yn]", r"-?\d+"
 routes = Routes()
 
@@ -50,7 +50,7 @@ FORMS: dict[str, Form] = {
     "mail_user": Form(
         "mail_user", "mailuser_id", {"email": "email_error_unique", "login": "login_error_unique"},
         {
-            "email": (EMAIL, "email_error_isemail"), "quota": (r"\d+", "quota_error_value"),
+            "email": (ADDRESS, "email_error_isemail"), "quota": (r"\d+", "quota_error_value"),
             "login": (r"[_a-z0-9][\w.\-+@]{1,63}", "login_error_regex"),
         },
         {
@@ -64,14 +64,14 @@ FORMS: dict[str, Form] = {
         ("name", "autoresponder_subject"), "password",
     ),
     "mail_forward": Form(
-        "mail_forwarding", "forwarding_id", {}, {"source": (EMAIL, "email_error_isemail")}, FORWARD,
+        "mail_forwarding", "forwarding_id", {}, {"source": (ADDRESS, "email_error_isemail")}, FORWARD,
         ("source", "destination"), ("destination",),
     ),
     "mail_catchall": Form(
         "mail_forwarding", "forwarding_id", {"source": "domain_error_unique"},
         {
             "source": (r"@[\w.\-]{2,255}\.[a-zA-Z\-]{2,63}", "domain_error_regex"),
-            "destination": (EMAIL, "destination_error_isemail"),
+            "destination": (ADDRESS, "destination_error_isemail"),
         },
         FORWARD, ("source", "destination"),
     ),
