@@ -298,6 +298,7 @@ def read_back(to: Dialect, made: Translation) -> list[Rule]:
 
 
 def shown_rule(made: Translation, back: Sequence[Rule], counted: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what the page shows of one rule; ``back``: what the destination's reader makes of it."""
     rule = made.rule
     findings = sorted(made.findings, key=lambda one: -WORST.index(one.verdict))
     written = made.verdict not in ("untranslatable", "unreadable")
@@ -444,8 +445,8 @@ def _sealed_in(stream: str, id: str, body: Native) -> dict[str, Any]:
 
 def summary(data: Mapping[str, Any]) -> str:
     """Return the one line that says it all."""
-    share = 100 * data["good"] / data["total"]
+    share, what = 100 * data["good"] / data["total"], "mail filters" if data["mail"] else "rules"
     return (
-        f"{data['good']} of {data['total']} {'mail filters' if data['mail'] else 'rules'} ({share:.0f} %) mean the same in {data['destination']}; "
+        f"{data['good']} of {data['total']} {what} ({share:.0f} %) mean the same in {data['destination']}; "
         f"about {data['hours']:g} hours of work are left"
     )

@@ -17,10 +17,10 @@ from migrator.customizations import MINUTES, counted_pair, page, read_back, show
 from migrator.errors import InputError
 from migrator.project import Workspace
 from migrator.registry import Connector
-from migrator.rules.conditions import All, Opaque
+from migrator.rules.conditions import All, Condition, Opaque
 from migrator.rules.dialect import Dialect
 from migrator.rules.rule import Rule
-from migrator.rules.sql import Agreement, agreements, counts
+from migrator.rules.sql import Agreement, Moved, agreements, counts
 from migrator.rules.verdicts import MAIL_MEANINGS, Finding, Translation
 from migrator.rules.words import rule_lines
 from migrator.stage import Stage
@@ -197,15 +197,17 @@ def _counted(stage: Stage, some: Sequence[Carried]) -> list[dict[str, Any] | Non
             at[mailbox].append(place)
     columns = ", ".join(f"{sql} AS {name(path)}" for path, sql in STAGED.items())
     for mailbox, places in at.items():
-        pairs = [(some[place].made.rule.when, some[place].destination[0].when, {}) for place in places]
+        pairs: list[tuple[Condition, Condition, Moved]] = [
+            (some[place].made.rule.when, some[place].destination[0].when, {}) for place in places
+        ]
         question = counts("mail", pairs, list(STAGED))
         given = (
             f"WITH mail AS (SELECT m.id, {columns} FROM canonical.mail_message m "
             f"JOIN canonical.mail_folder f ON f.id = m.folder WHERE f.address = ${len(question.values) + 1}) "
         )
         [row] = stage.rows(given + question.sql, *question.values, mailbox)
-        for place, one in zip(places, agreements(row), strict=True):
-            found[place] = _sum(found[place], one)
+        for place, agreed in zip(places, agreements(row), strict=True):
+            found[place] = _sum(found[place], agreed)
     return found
 
 

@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 
 from migrator import registry
-from migrator.project import Account, open_project
 from migrator.rehearsal import rehearse
-from migrator.steps import Steps
-from migrator.testing.sandbox import Sandbox, mount
+from migrator.testing.sandbox import Sandbox
 from tests.support.connectors import connector
-from tests.support.server_desks import steps_between
+from tests.support.server_desks import steps_into
 
 pytestmark = pytest.mark.sandbox
 MAIN = "mine.example"
@@ -56,14 +54,7 @@ def test_a_plan_is_rehearsed_in_the_customers_own_name_beside_what_he_has_there(
 ) -> None:
     panel, old = holding(vendor), registry.connector("cpanel").sandbox.create()
     registry.connector("cpanel").part("demo").fill(old)
-    account = Account(vendor=vendor, url=panel.base_url, settings=SETTINGS[vendor], workers=1)
-    secret = {"password": connector(f"{vendor}.sandbox").TOKEN}
-    clock = old.clock
-    steps_between(tmp_path / "w", old, (account, secret), monkeypatch, clock)
-    steps = Steps(
-        open_project(tmp_path / "w"), mount(old), mount(panel), sleep=clock.sleep, monotonic=clock.monotonic,
-        clock=clock.now,
-    )  # fmt: skip
+    steps = steps_into(tmp_path / "w", old, panel, monkeypatch, settings=SETTINGS[vendor])
     steps.extract()
     plan = steps.plan()
     there = {line.kind for line in plan.dispositions if line.action in ("merge", "keep", "update")}

@@ -27,7 +27,7 @@ def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:
 
 def carried(body: dict[str, Any]) -> Iterator[tuple[Translation, str]]:
     """Yield the filters of a staged record, translated, each with why it is left."""
-    from ..filters import carried as of_record  # which reads by this module
+    from migrator.connectors.cpanel.filters import carried as of_record  # which reads by this module
 
     return of_record(body)
 

@@ -35,7 +35,7 @@ def listed(name: str, script: str) -> Iterator[Native]:
 def read(native: Native, kind: str) -> Rule:
     """Return one rule of a script; the whole script as a condition nobody could read where it is no Sieve we know."""
     script, at = str(native["script"]), int(native.get("at", 0))
-    asked = ", ".join(f'"{one}"' for one in native.get("requires") or ())  # a block that a writer made has them beside it
+    asked = ", ".join(f'"{one}"' for one in native.get("requires") or ())  # beside a block that a writer made
     told = f"require [{asked}];\n{script}" if asked else script
     found = _rules(told)
     name = str(native.get("name") or "")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from migrator.connectors.plesk.records import record
 from migrator.testing.sandbox import Native, Sandbox
 from migrator.zones.records import from_body
-
-from ..records import record
 
 ELSEWHERE = ("ip_address", "ftp_login", "ftp_password")  # of a site's hosting: what the twin says by itself
 
