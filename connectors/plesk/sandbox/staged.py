@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
-from migrator.connectors.plesk.records import record
 from migrator.testing.sandbox import Native, Sandbox
-from migrator.zones.records import from_body
 
 ELSEWHERE = ("ip_address", "ftp_login", "ftp_password")  # of a site's hosting: what the twin says by itself
+WORDS_BEFORE = {"MX": 1, "SRV": 3, "CAA": 2}  # of a record's data: what stands in <opt>
+TEXTS = re.compile(r'"((?:\\.|[^"\\])*)"', re.DOTALL)
+BYTE = re.compile(rb"\\(\d{3}|.)", re.DOTALL)
 
 
 def restored(box: Sandbox, stream: str, body: Native) -> None:
@@ -52,11 +54,20 @@ def _alias(box: Sandbox, body: Native) -> None:
 
 
 def _record_set(box: Sandbox, body: Native) -> None:
-    one = from_body(body)
-    site = next((s["id"] for s in box.store["site"].values() if f"{s['name']}." == one.zone), one.zone)
-    for value in one.values:
+    zone, type = str(body["zone"]), str(body["type"])
+    site = next((s["id"] for s in box.store["site"].values() if f"{s['name']}." == zone), zone)
+    for value in body.get("values") or ():
+        *before, last = value.split(" ", WORDS_BEFORE.get(type, 0))
+        said = _text(last) if type in ("TXT", "SPF", "CAA") else last
+        row = {"type": type, "value": said, "opt": " ".join(before), "host": body["name"], "site-id": site}
         id = str(box.next_id())
-        box.store["dns"][id] = {**record(one.zone, one, value), "id": id, "site-id": site, "host": one.name}
+        box.store["dns"][id] = {**row, "id": id}
+
+
+def _text(value: str) -> str:
+    """Return what the strings of a record say, which stand in quotes as in a zone file."""
+    held = "".join(TEXTS.findall(value)).encode()
+    return BYTE.sub(lambda one: bytes([int(one[1])]) if one[1].isdigit() else one[1], held).decode("utf-8", "replace")
 
 
 def _mail(box: Sandbox, body: Native) -> None:
