@@ -203,7 +203,8 @@ def write_customizations(steps: Steps) -> Path | None:
     source, destination = steps.project.source, steps.project.destination
     account = source.base_url()
     data = of_account(steps.workspace, source.connector, destination.connector, account)
-    data = data or of_mailboxes(steps.workspace, source.connector, account)
+    called = steps.project.migration.name if source.parts else account  # of several parts the addresses are many
+    data = data or of_mailboxes(steps.workspace, source.connector, called)
     if data is None:
         return None
     file = steps.workspace.folder / "customizations.html"
