@@ -21,6 +21,7 @@ from migrator.manifest import Stream
 from .connection import Connection
 from .dependent import joined, with_paths
 from .rules.names import EVERYBODYS
+from .sections import form, listed
 
 Native = dict[str, Any]
 Parents = Callable[[str], Iterable[str]]
@@ -158,6 +159,21 @@ def ticket_fields(source: Declarative, stream: str, start: Cursor | None, parent
         if isinstance(source, Connection):
             source.learn([json.loads(record.body) for record in page.records])
         yield replace(page, records=[replace(record, body=with_paths(record.body)) for record in page.records])
+
+
+def sections(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
+    """Yield the sections of the ticket form, each as a record."""
+    yield Page([_record(one) for one in listed(source.client)], {"done": True}, done=True)
+
+
+def forms(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
+    """Yield the one form that agents see, where fields of it depend on others."""
+    held = form(source.client)
+    yield Page([_record(held)] if held else [], {"done": True}, done=True)
+
+
+def _record(body: Native) -> Raw:
+    return Raw(str(body["id"]), json.dumps(body, ensure_ascii=False).encode(), None)
 
 
 def conversations(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
