@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from migrator.connector import Outcome, Promise, Unit, Written
@@ -11,7 +12,7 @@ from migrator.delivery import Deliverer
 from migrator.errors import RefusedError, UnknownOutcomeError
 
 from . import sections
-from .dependent import levels
+from .dependent import BETWEEN, levels, parted
 
 
 class Connection(Deliverer):
@@ -41,12 +42,28 @@ class Connection(Deliverer):
         if units[0].kind == "form_condition":
             make = sections.delete if units[0].action == "delete" else sections.make
             return [make(self.client, unit) for unit in units]
-        return super().write(units)
+        done = super().write([self._parted(unit) for unit in units])
+        if units[0].kind == "custom_field":
+            with self._alone:
+                self._dependent = None  # there may be one more
+        return done
+
+    def before(self, unit: Unit) -> dict[str, Any]:
+        """Return what a record that is about to change holds in those places, level by level."""
+        return super().before(self._parted(unit))
+
+    def _parted(self, unit: Unit) -> Unit:
+        """Return a ticket with each level of a dependent field in a field of its own."""
+        held = unit.payload.get("custom_fields") if unit.kind == "ticket" else None
+        if not isinstance(held, dict) or not (unit.action == "update" or any(BETWEEN in str(v) for v in held.values())):
+            return unit
+        return replace(unit, payload={**unit.payload, "custom_fields": parted(held, self.dependent())})
 
     def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
         """Look up what calls in doubt made; a status by its number and name, a section by its label and choices."""
         if units and units[0].kind == "form_condition":
             return [self._section(unit, known) for unit in units]
+        units = [self._parted(unit) for unit in units]
         others = [unit for unit in units if not (unit.kind == "status" and unit.action == "create")]
         found = iter(super().find(others, known) if others else ())
         choices: dict[str, Any] = self._field()["choices"] if len(others) < len(units) else {}

@@ -19,7 +19,7 @@ from migrator.http import Client
 from migrator.manifest import Stream
 
 from .connection import Connection
-from .dependent import joined, with_paths
+from .dependent import joined, nested, with_paths
 from .rules.names import EVERYBODYS
 from .sections import form, listed
 
@@ -271,7 +271,16 @@ def agents(source: Declarative, stream: str, start: Cursor | None, parents: Pare
 
 def ticket_field(payload: Native) -> Native:
     """Return the body of ``POST /admin/ticket_fields``: options as objects, and a wording for the portal."""
-    return _options({**payload, "label_for_customers": payload["label"]})
+    depth = payload.get("_levels") or 1
+    body = {key: value for key, value in payload.items() if key != "_levels"}
+    body = _options({**body, "label_for_customers": body["label"]})
+    return nested(body, depth) if depth > 1 else body
+
+
+def ticket_field_made(answer: Native) -> Native:
+    """Return the field that was made: a dependent one stands in an envelope."""
+    field: Native = answer.get("ticket_field", answer)
+    return field
 
 
 def person_field(payload: Native) -> Native:

@@ -28,7 +28,11 @@ def condition(parent: int, value: Any, *children: int, **more: Any) -> Native:
 
 def zendesk(agents: list[Native], customers: list[Native] | None = None, **types: str) -> Rule:
     """Return a form of Zendesk as a plan hands it to a writer; ``types``: of the fields that others depend on."""
-    native = {"name": "Boats", "agent_conditions": agents, "end_user_conditions": agents if customers is None else customers}
+    native = {
+        "name": "Boats",
+        "agent_conditions": agents,
+        "end_user_conditions": agents if customers is None else customers,
+    }
     rule = parsed(labelled(read("zendesk", "form", json.dumps(native)), LABELS))
     typed = [
         one.model_copy(update={"parent_type": types.get(f"f{one.parent.custom.strip('⟪⟫').rpartition(':')[2]}", "")})

@@ -78,7 +78,9 @@ def write(book: Notebook, source: Rule) -> list[Native]:
     for held in places.values():
         for some in held.values():
             if len(some) < 2 or len({one.to for one in some}) < len(sides):
-                book.add("when", _words(some[0]), "approximated", f"not for {some[0].to} only: everybody's form has it so")
+                book.add(
+                    "when", _words(some[0]), "approximated", f"not for {some[0].to} only: everybody's form has it so"
+                )
     return [
         {"label": value, "parent": parent, "choices": [value], "fields": list(held)}
         for (parent, value), held in places.items()
