@@ -1,4 +1,4 @@
-"""Drop-downs whose options are paths, made dependent fields where the destination has such: each level chosen by itself.
+"""Drop-downs whose options are paths, made dependent fields where the destination has such, of one level each.
 
 Works on the canonical records before they are planned, so that plan, prediction and digest are of what will be written.
 """

@@ -345,8 +345,8 @@ class Translator:
         """Return the rule with the types of the fields on which others depend."""
         if not rule.shown or "custom_field" not in self.stage.tables_of("canonical"):
             return rule
-        sql = "SELECT applies_to || ':' || key, CASE WHEN levels > 1 THEN 'tree' ELSE type END FROM canonical.custom_field"
-        types = dict(self.stage.rows(sql))
+        shape = "CASE WHEN levels > 1 THEN 'tree' ELSE type END"
+        types = dict(self.stage.rows(f"SELECT applies_to || ':' || key, {shape} FROM canonical.custom_field"))
         named = [(one, dict(marks(one.parent.custom)).get("custom_field", "")) for one in rule.shown]
         typed = [one.model_copy(update={"parent_type": types.get(field) or ""}) for one, field in named]
         return rule.model_copy(update={"shown": tuple(typed)})

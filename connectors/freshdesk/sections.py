@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from migrator.connector import Unit, Written
-from migrator.errors import AbsentError, RefusedError, UnknownOutcomeError
+from migrator.errors import AbsentError, MigratorError, RefusedError, StoppedError, UnknownOutcomeError
 from migrator.http import Client
 
 Native = dict[str, Any]
@@ -70,7 +70,18 @@ def delete(client: Client, unit: Unit) -> Written:
 
 
 def _filled(client: Client, unit: Unit, section: Native) -> Written:
-    """Put the fields into a section, in their order, beside the sections they are in already. May be made again."""
+    """Put the fields into a section. May be made again: where it fails, the section is looked up first."""
+    try:
+        _fill(client, unit, section)
+    except (RefusedError, StoppedError):
+        raise
+    except MigratorError as err:
+        raise UnknownOutcomeError(f"section {section['id']} was made and is not complete: {err}") from err
+    return Written(str(section["id"]))
+
+
+def _fill(client: Client, unit: Unit, section: Native) -> None:
+    """Put the fields into a section, in their order, beside the sections they are in already."""
     ids = {one["name"]: one["id"] for one in client.read(FIELDS).json()}
     for position, name in enumerate(unit.payload.get("fields") or (), 1):
         if name not in ids:
@@ -78,13 +89,7 @@ def _filled(client: Client, unit: Unit, section: Native) -> Written:
         field = client.read(f"{FIELDS}/{ids[name]}").json()
         held = [one for one in field.get("section_mappings") or () if one["section_id"] != section["id"]]
         mappings = [*held, {"section_id": section["id"], "position": position}]
-        try:
-            client.write("PUT", f"{FIELDS}/{ids[name]}", json={"section_mappings": mappings})
-        except RefusedError:
-            raise
-        except UnknownOutcomeError as err:
-            raise UnknownOutcomeError(f"section {section['id']} was made and is not complete: {err}") from err
-    return Written(str(section["id"]))
+        client.write("PUT", f"{FIELDS}/{ids[name]}", json={"section_mappings": mappings})
 
 
 def _parent(client: Client, unit: Unit) -> tuple[int, list[int]]:

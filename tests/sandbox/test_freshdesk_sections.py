@@ -9,7 +9,7 @@ import pytest
 
 from migrator import registry
 from migrator.connector import Unit
-from migrator.errors import RefusedError
+from migrator.errors import RefusedError, RetryError, UnknownOutcomeError
 from migrator.rules.dialect import find
 from migrator.rules.records import labelled, parsed, read
 from migrator.rules.rule import Rule
@@ -111,7 +111,7 @@ def unit(**payload: Any) -> Unit:
 def test_a_section_is_read_back_as_it_was_written_and_a_call_in_doubt_finds_and_completes_it() -> None:
     box, session, fields = account()
     freshdesk = SandboxGround(registry.connector("freshdesk"), box).open()
-    assert list(freshdesk.pages("forms", None, lambda _: []))[0].records == []
+    assert [page.records for page in freshdesk.pages("forms", None, lambda _: [])] == [[]]
     base = f"{box.base_url}/api/v2/admin/ticket_fields/{fields['Boat']['id']}/sections"
     sail = fields["Boat"]["choices"][0]["id"]
     assert session.post(base, json={"label": "Sail", "choice_ids": [sail]}).status_code == 201  # and no answer came
@@ -146,3 +146,25 @@ def test_a_section_is_read_back_as_it_was_written_and_a_call_in_doubt_finds_and_
     freshdesk.write([Unit("form_condition", "1", "section", {}, {}, "k", {}, (), "", "delete", found.id)])
     left = [one.id for page in freshdesk.pages("sections", None, lambda _: []) for one in page.records]
     assert left == [made.id], gone
+
+
+@pytest.mark.parametrize("how", ["500", "reset", "unanswered", "garbled"])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_whatever_call_fails_the_section_is_there_once_and_whole_in_the_end(how: Any, at: int) -> None:
+    box, _, fields = account()
+    freshdesk = SandboxGround(registry.connector("freshdesk"), box).open()
+    box.fault(how, at=at, matching="^(POST|PUT) .*ticket_fields")
+    made: Any = None
+    for _ in range(3):
+        try:
+            made = made or (freshdesk.find([unit()], set()) if made == () else freshdesk.write([unit()]))[0]
+        except UnknownOutcomeError:
+            made = ()
+        except RetryError:  # nothing was done
+            made = None
+        if made:
+            break
+    (section,) = box.store["sections"].values()
+    assert str(section["id"]) == made.id
+    mappings = [box.store["ticket_fields"][fields[label]["id"]]["section_mappings"] for label in ("Mast", "Keel")]
+    assert mappings == [[{"section_id": section["id"], "position": n}] for n in (1, 2)]
