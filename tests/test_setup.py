@@ -323,7 +323,7 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
     (section,) = new.store["sections"].values()
     assert (section["label"], section["parent_ticket_field_id"]) == ("Sail", fields["Kind of boat"]["id"])
     assert fields["Length of mast"]["section_mappings"] == [{"section_id": section["id"], "position": 1}]
-    assert losses(run, "form_condition") == {("form_condition", "rule", "merged")}  # that it must be filled in
+    assert losses(run, "form_condition") == {("form_condition", "rule: when", "merged")}  # that it must be filled in
     berths = fields["Berth"]
     assert (berths["type"], berths["choices"]) == (
         "nested_field",

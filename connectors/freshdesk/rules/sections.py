@@ -13,6 +13,7 @@ from migrator.rules.conditions import Lit, Path
 from migrator.rules.natives import compact, unknown
 from migrator.rules.notebook import Notebook
 from migrator.rules.rule import Rule, Shown
+from migrator.rules.words import path_words, value_words
 
 from .names import FIELD_PREFIX
 
@@ -53,17 +54,17 @@ def _path(field: str) -> Path:
 
 def write(book: Notebook, source: Rule) -> list[Native]:
     """Return the conditions of a form as sections; a section of Freshdesk's own comes back as it was."""
-    own = source.vendor == "freshdesk"
-    if own and not source.options:
-        book.add("rule", source.name, "equivalent", "its sections are written one by one")
+    if source.vendor == "freshdesk":
+        if source.options and source.shown:
+            return [_own(source)]
+        why = "no field is in it" if source.options else "its sections are written one by one"
+        book.add("rule", source.name, "equivalent", why)
         return []
-    if own:
-        return [_own(source)]
-    sides = {to: [one for one in source.shown if one.to == to] for to in ("agents", "customers")}
     places: dict[Place, dict[str, list[Shown]]] = {}
+    told: dict[tuple[str, str], None] = {}  # (condition, why it is not all there)
     for one, why in _judged(source.shown):
         if why:
-            book.add("when", _words(one), "approximated", f"{why}: it shows always")
+            told[_words(one), f"{why}: it shows always"] = None
             continue
         value = str(getattr(one.value, "value", ""))
         places.setdefault((one.parent.custom, value), {}).setdefault(one.child.custom, []).append(one)
@@ -71,20 +72,23 @@ def write(book: Notebook, source: Rule) -> list[Native]:
         book.add("rule", source.name, "untranslatable", "nothing in it that a section could say")
         return []
     book.add("rule", source.name, "equivalent", EVERYWHERE)
-    for one in (one for held in places.values() for some in held.values() for one in some):
-        if one.required or one.needed in ("always", "some"):
-            note = "a section does not say that a field must be filled in: set it by hand, for wherever it shows"
-            book.add("when", f"{_words(one)}: must be filled in", "approximated", note)
-    for held in places.values():
-        for some in held.values():
-            if len(some) < 2 or len({one.to for one in some}) < len(sides):
-                book.add(
-                    "when", _words(some[0]), "approximated", f"not for {some[0].to} only: everybody's form has it so"
-                )
+    for some in (some for held in places.values() for some in held.values()):
+        told |= dict.fromkeys(_less(some))
+    for what, why in told:
+        book.add("when", what, "approximated", why)
     return [
         {"label": value, "parent": parent, "choices": [value], "fields": list(held)}
         for (parent, value), held in places.items()
     ]
+
+
+def _less(some: list[Shown]) -> Iterator[tuple[str, str]]:
+    """Yield what a section does not say of a field, as (condition, why); ``some``: of agents and of customers."""
+    if any(one.required or one.needed in ("always", "some") for one in some):
+        why = "a section does not say that a field must be filled in: set it by hand, for wherever it shows"
+        yield f"{_words(some[0])}: must be filled in", why
+    if len({one.to for one in some}) == 1:
+        yield _words(some[0]), f"not for {some[0].to} only: everybody's form has it so"
 
 
 def _own(source: Rule) -> Native:
@@ -127,5 +131,5 @@ def _odd(one: Shown) -> str:
 
 
 def _words(one: Shown) -> str:
-    value = getattr(one.value, "value", None)
-    return f"{one.child} where {one.parent} is {'anything' if value is None else value}"
+    value = "anything" if one.value is None else value_words(one.value)
+    return f"{path_words(one.child)} shows where {path_words(one.parent)} is {value}"
