@@ -137,7 +137,7 @@ class Decider:
             taken = f"SELECT {same.format('f')} FROM {self.found}.{name(kind_name)} f WHERE f.id NOT IN ({ours})"
             renamed = f"CASE WHEN {same.format('w')} IN ({taken}) THEN {label} || {quoted(f' ({self.source})')} "
             way = f"SELECT * REPLACE ({renamed} ELSE {label} END AS {label}) FROM gathered w"
-        if not kind.match or self._by_itself(kind_name, kind):
+        if not kind.match or self._stands_alone(kind_name, kind):
             return f"SELECT *, CAST(NULL AS VARCHAR) AS _key, CAST(NULL AS VARCHAR) AS _first FROM ({way})"
         keyed = f"SELECT *, {match_key(kind, 'w')} AS _key, {self._fit(kind_name, kind)} AS _fit FROM ({way}) w"
         among = "OVER (PARTITION BY _key ORDER BY _own DESC, _fit DESC, length(id), id)"
@@ -286,7 +286,7 @@ class Decider:
                 found.append((variant, write))
         return found
 
-    def _by_itself(self, kind_name: str, kind: Kind) -> bool:
+    def _stands_alone(self, kind_name: str, kind: Kind) -> bool:
         """Tell whether records that have an owner elsewhere stand alone at the destination: the mapping names none."""
         choices = self.writable(kind_name)
         return bool(kind.owner and choices) and not any(
@@ -342,7 +342,7 @@ class Decider:
         seated = " AND w._there IS NULL AND w._among IS NULL" if write and write.match_only else ""
         last = "" if kind.stands_in else f" AND w._unselected <> {quoted(OTHER)}"
         cases.append((f"w._unselected IS NOT NULL{seated}{last}", "skip", "w._unselected"))
-        if kind.owner and not self._by_itself(kind_name, kind):
+        if kind.owner and not self._stands_alone(kind_name, kind):
             of = kind.fields[kind.owner].to[0].replace("_", " ")
             cases.append((f"w.{name(kind.owner)} IS NULL", "skip", quoted(f"it is of no {of} by itself")))
             cases.append(("w._owner_id IS NULL", "skip", quoted(f"its {of} is not among the records")))
@@ -537,7 +537,7 @@ class Decider:
         blob = next((label for label, spec in kind.fields.items() if spec.type == "blob"), None)
         own_unit = f"{quoted(kind_name + ':')} || w.id"
         inside = self._inside(kind_name) or "FALSE"
-        owner = None if self._by_itself(kind_name, kind) else kind.owner
+        owner = None if self._stands_alone(kind_name, kind) else kind.owner
         unit = f"CASE WHEN {inside} THEN w._owner_unit ELSE {own_unit} END" if owner else own_unit
         lane = "w._owner_lane" if owner else quoted(f"{kind_name}:") if sequence or kind.owner else own_unit
         rank = self.kinds.in_order().index(kind_name) * 10**9
