@@ -39,7 +39,7 @@ def _shown(section: Mapping[str, Any]) -> Iterator[Shown]:
         for child in section.get("fields") or ():
             for to in ("agents", "customers"):
                 yield Shown(
-                    to=to,  # type: ignore[arg-type]
+                    to=to,
                     parent=_path(str(section["parent"])),
                     value=Lit(value=str(choice)),
                     child=_path(str(child)),
