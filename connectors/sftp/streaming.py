@@ -10,6 +10,7 @@ import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 SMALL_BYTES = 2**20  # what is larger comes by SFTP, whose many pieces on the way are as fast
 BATCH_BYTES = 2**23  # of a stream, which is in memory until it was judged
@@ -96,7 +97,7 @@ def believed(read: Callable[[int], bytes], asked: Sequence[Asked]) -> dict[Asked
     wanted = {one.name: one for one in asked}
     found: dict[Asked, bytes] = {}
     try:
-        with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape") as tar:
+        with tarfile.open(fileobj=cast(Any, stream), mode="r|", encoding="utf-8", errors="surrogateescape") as tar:
             for info in tar:
                 one = wanted.get(info.name.encode("utf-8", "surrogateescape"))
                 if one is None or not _as_listed(info, one):
