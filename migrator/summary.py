@@ -97,6 +97,7 @@ def summarize(steps: Steps) -> dict[str, Any]:
         ],
         "coverage": coverage,
         "narrowed": plan.get("narrowed") or [],
+        "nested": plan.get("nested") or [],
         "rewrites": {"changes": plan.get("rewrites") or [], "places": _places(folder, plan)},
         "calls": [{"endpoint": e, "calls": n} for e, n in plan["calls"]["endpoints"].items()],
         "quota": [

@@ -78,6 +78,17 @@ def test_the_mail_benchmark_brings_every_message_both_ways(tmp_path: Path) -> No
     assert [[one["rows"] for one in some] for some in runs.values()] == [[41], [41]]
 
 
+@pytest.mark.servers
+def test_the_files_benchmark_brings_every_byte_all_three_ways(tmp_path: Path) -> None:
+    if shutil.which("/usr/sbin/sshd") is None:
+        pytest.skip("needs OpenSSH's server, which tests/servers install")
+    shown, results = run("files.py", tmp_path / "files.json", "--files", "30")
+    assert "| migrator, streams of tar |" in shown
+    runs = results["runs"]
+    assert isinstance(runs, dict)
+    assert [[one["rows"] for one in some] for some in runs.values()] == [[30], [30], [30]]
+
+
 def test_the_peers_benchmark_sees_that_all_bring_the_same_comments(tmp_path: Path) -> None:
     results = tmp_path / "peers.json"
     who = ["migrator", "migrator-ticket", "zenpy", "zenpy-events"]  # of the peers, the one that is soonest installed

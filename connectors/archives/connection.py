@@ -28,12 +28,13 @@ from migrator.zones.records import RecordSet
 
 from .dumps import harmless
 from .maildir import Kept, folder_name, keywords, login, subscribed, wire
-from .members import Member, Shape, content, members
+from .members import Above, Member, Shape, content, members
 from .unpacked import Bounds, Marks, Unpacked
 
 PAGE = 500
 SMALL_BYTES, SMALL_TOTAL_BYTES = 2**24, 2**28  # of one small file, and of all of them
 HEAD_BYTES = 2**16
+IMPLIED_MODE = "0755"  # of folders that an archive implies: what tar makes of them with the usual umask
 
 
 @dataclass(frozen=True)
@@ -255,16 +256,22 @@ class ArchiveConnection(ZoneAccount, Generic[Account]):
                 }  # fmt: skip
 
     def _tree(self, archive: Unpacked, after: int) -> Iterator[tuple[int, Raw]]:
-        """Yield the entries of the home, and everything anywhere that no honest archive holds."""
+        """Yield the entries of the home, everything anywhere that no honest archive holds, then folders it implies."""
         bodies: dict[bytes, Member] = {}
         wanted = self._doubled if self.found else set[bytes]()
+        above, number = Above(), 0
         for number, one in enumerate(self._members(archive), start=1):
             if one.path in wanted and one.type == "file" and not one.why:
                 bodies[one.path] = one
             below = None if one.why else self.layout.below_home(shown(one.path))
-            if number <= after or not (below or one.why or one.type == "other"):
-                continue
-            yield number, self._entry(one, below or shown(one.path), number, bodies)
+            if below:
+                above.note(below, written=one.type != "other")
+            if number > after and (below or one.why or one.type == "other"):
+                yield number, self._entry(one, below or shown(one.path), number, bodies)
+        for place, path in enumerate(above.implied(), start=number + 1):
+            if place > after:
+                body: Native = {"path": path, "type": "folder", "mode": IMPLIED_MODE}
+                yield place, Raw(record_id(path, folder=True), _json(body))
 
     def _entry(self, one: Member, path: str, number: int, bodies: dict[bytes, Member]) -> Raw:
         body: Native = {

@@ -180,6 +180,26 @@ def _judged(one: Member, seen: set[int], links: set[bytes]) -> Member:
     return one
 
 
+class Above:
+    """The folders that entries lie in, of which an archive need not hold all: whoever unpacks it makes them."""
+
+    def __init__(self) -> None:
+        self._held: set[int] = set()
+        self._above: set[str] = set()
+
+    def note(self, path: str, *, written: bool) -> None:
+        """Note an entry; what is not ``written`` needs no folder."""
+        self._held.add(hash(path))
+        if written and (folder := path.rpartition("/")[0]) not in self._above:
+            while folder and folder not in self._above:
+                self._above.add(folder)
+                folder = folder.rpartition("/")[0]
+
+    def implied(self) -> list[str]:
+        """Return those that are no entries themselves, in the order of their names."""
+        return sorted(folder for folder in self._above if hash(folder) not in self._held)
+
+
 def content(archive: Unpacked, span: str) -> Iterator[bytes]:
     """Yield the bytes that lie at a ``span``; holes are zeros."""
     outer, _, span = span.rpartition(">")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -14,13 +15,17 @@ from migrator.delivery import Deliverer
 from migrator.errors import AbsentError, AccessError, InputError, RefusedError, VendorError
 from migrator.wires import Wires
 
+from . import streaming
 from .names import path_of, raw, record_id, shown
 
 if TYPE_CHECKING:
     from .wire import Entry, Login, Server, Wire
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 PAGE = 500  # entries a page
+LOOKED_BYTES = 2**12  # of what a shell says of itself
 
 
 class Reader(Deliverer):
@@ -69,7 +74,22 @@ class Reader(Deliverer):
             number = len(self.again(lambda wire: wire.listed(self.at(""))))
         except (AccessError, RefusedError, VendorError) as err:
             return [Finding(f"sign in at {self.server.host}", False, str(err))]
-        return [Finding(f"sign in at {self.server.host}", True, f"{number} entries in {self.root.decode() or '.'}")]
+        signed_in = Finding(f"sign in at {self.server.host}", True, f"{number} entries in {self.root.decode() or '.'}")
+        return [signed_in, *self._shell()]
+
+    def _shell(self) -> list[Finding]:
+        """Say whether small files come by streams of tar."""
+        wanted = self.options.get("shell", "")
+        if wanted not in ("", "yes", "no"):
+            return [Finding("options.shell", False, f"'{wanted}' is neither yes nor no")]
+        if self.tar:
+            return [
+                Finding("shell", True, "small files are read by one stream of tar for many (`shell: no` forbids it)")
+            ]
+        said = (
+            "not used (`shell: no`)" if wanted == "no" else "none with a tar we know: small files one by one, by SFTP"
+        )
+        return [Finding("shell", wanted != "yes", said)]
 
     def time(self) -> datetime:
         """Return the time: SFTP tells none."""
@@ -161,7 +181,71 @@ class Reader(Deliverer):
         if came != size:
             raise RefusedError(f"{path} changed while it was read: {came} bytes where {size} were listed")
 
+    # ---- many small files -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def tar(self) -> str:
+        """Return the command that streams files; empty where there is no shell, none of its use, or none wanted."""
+        if self.options.get("shell", "") == "no":
+            return ""
+
+        def look(wire: Wire) -> str:
+            home = wire.home()
+            with wire.running(streaming.LOOK) as shell:
+                said = b""
+                while len(said) < LOOKED_BYTES and (piece := shell.read(LOOKED_BYTES)):
+                    said += piece
+            return streaming.command(said, home)
+
+        try:
+            return self.again(look)
+        except RefusedError:
+            return ""
+
     def blobs(self, urls: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
-        """Yield the bytes of files, one after another."""
+        """Yield the bytes of files: many small ones by a stream of tar where there is a shell, the others by SFTP."""
+        small = [one for one in map(self._asked, urls) if one.fits]
+        came: set[str] = set()
+        if len(small) >= streaming.FEW:
+            for batch in streaming.batches(small):
+                for one, body in self._streamed(batch).items():
+                    came.add(one.url)
+                    yield one.url, iter([body])
         for url in urls:
-            yield url, self.blob(url)
+            if url not in came:
+                yield url, self.blob(url)
+
+    def _asked(self, url: str) -> streaming.Asked:
+        path, _, version = url.rpartition("?")
+        size, _, mtime = version.partition(".")
+        return streaming.Asked(url, self.at(path), int(size), int(mtime))
+
+    def _streamed(self, batch: list[streaming.Asked]) -> dict[streaming.Asked, bytes]:
+        """Return what a stream brought. A shell that answers with nothing of it is not asked again."""
+        command = self.tar
+        if not command:
+            return {}
+
+        def ask(wire: Wire) -> dict[streaming.Asked, bytes]:
+            with wire.running(command, streaming.names(batch)) as tar:
+                came = streaming.believed(tar.read, batch)
+                sure = tar.ended() == 0 and streaming.sure(command)
+            return came if sure else {one: body for one, body in came.items() if self._unchanged(wire, one)}
+
+        try:
+            found = self.again(ask)
+        except RefusedError as err:
+            log.warning("no stream of files", extra={"why": str(err)})
+            found = {}
+        if not found:
+            self.tar = ""
+        return found
+
+    @staticmethod
+    def _unchanged(wire: Wire, one: streaming.Asked) -> bool:
+        """Tell whether a file is as it was listed still: what became shorter may have been filled up with zeros."""
+        try:
+            now = wire.stat(one.path)
+        except (AbsentError, RefusedError):
+            return False
+        return (now.type, now.size, now.mtime) == ("file", one.size, one.mtime)

@@ -24,8 +24,9 @@ from migrator.errors import (
     VendorError,
 )
 
-CONNECT_SECONDS, ANSWER_SECONDS = 20, 120
+CONNECT_SECONDS, ANSWER_SECONDS, STATUS_SECONDS = 20, 120, 5
 PIECE_BYTES = 2**18
+WINDOW_BYTES = 2**24  # that a server may send before we have read it
 ASKED_AHEAD = 64  # pieces of a file on their way at once
 PORT = 22
 TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
@@ -104,6 +105,23 @@ class _Sftp(paramiko.SFTPClient):
         return answer, message
 
 
+@dataclass(frozen=True)
+class Running:
+    """A program that runs at the server. Its complaints stay unread, in the window that both share."""
+
+    channel: paramiko.Channel
+
+    def read(self, size: int) -> bytes:
+        """Return some of what it says, none at the end. Raises TimeoutError."""
+        return self.channel.recv(size)
+
+    def ended(self) -> int:
+        """Return its exit status; -1 where it tells none in time, or goes on."""
+        if not self.channel.closed and self.channel.recv_ready():
+            return -1
+        return self.channel.exit_status if self.channel.status_event.wait(STATUS_SECONDS) else -1
+
+
 class Wire:
     """A signed-in connection. Raises AccessError, RetryError (out of reach) when it is made."""
 
@@ -124,7 +142,7 @@ class Wire:
             )  # fmt: skip
             transport = self.ssh.get_transport()
             assert transport is not None
-            channel = transport.open_session(window_size=2**24, timeout=CONNECT_SECONDS)
+            channel = transport.open_session(window_size=WINDOW_BYTES, timeout=CONNECT_SECONDS)
             channel.settimeout(ANSWER_SECONDS)
             channel.invoke_subsystem("sftp")
             self.sftp = _Sftp(channel)
@@ -204,6 +222,36 @@ class Wire:
                     file.prefetch(size, ASKED_AHEAD)
                 while piece := file.read(PIECE_BYTES):
                     yield piece
+
+    def home(self) -> bytes:
+        """Return where relative paths begin."""
+        with self.asking("look for the folder of the login"):
+            return self.sftp.normalize(".").encode("utf-8", "surrogateescape")
+
+    @contextlib.contextmanager
+    def running(self, command: str, given: bytes = b"") -> Iterator[Running]:
+        """Run a command in the login's shell, with these bytes on its standard input.
+
+        ``given`` is no more than what a server takes without being read from. Raises RefusedError where there is no
+        shell, or it hangs; RetryError where the connection broke.
+        """
+        transport = self.ssh.get_transport()
+        assert transport is not None
+        try:
+            channel = transport.open_session(window_size=WINDOW_BYTES, timeout=CONNECT_SECONDS)
+            try:
+                channel.settimeout(CONNECT_SECONDS)
+                channel.exec_command(command)
+                with contextlib.suppress(OSError):  # a program may end without having read: its status tells
+                    channel.sendall(given)
+                    channel.shutdown_write()
+                yield Running(channel)
+            finally:
+                channel.close()
+        except (OSError, EOFError, paramiko.SSHException) as err:
+            if not transport.is_active():
+                self._lost(f"run {command.partition(' ')[0]}", err, writes=False)
+            raise RefusedError(f"{self.server.host}: the shell does not answer ({type(err).__name__}: {err})") from err
 
     # ---- writing ----------------------------------------------------------------------------------------------------
 

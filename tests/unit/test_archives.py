@@ -15,7 +15,7 @@ import pytest
 from migrator.connectors.archives import written
 from migrator.connectors.archives.dumps import harmless
 from migrator.connectors.archives.maildir import Kept, decoded, wire
-from migrator.connectors.archives.members import Member, Shape, content, members
+from migrator.connectors.archives.members import Above, Member, Shape, content, members
 from migrator.connectors.archives.unpacked import Bounds, Marks, Unpacked
 from migrator.connectors.cpanel_archive import made_up
 from migrator.connectors.cpanel_archive.connection import LAYOUT, PLACE
@@ -291,3 +291,12 @@ def test_a_dump_with_a_statement_that_none_has_is_refused_wherever_it_stands(har
         for size in (1, 40, 10_000):
             with pytest.raises(RefusedError, match="line"):
                 list(harmless(cut_up(text.encode(), size)))
+
+
+def test_a_folder_is_implied_where_files_lie_in_it_and_nothing_else_has_its_name() -> None:
+    above = Above()
+    for path in ("a/b/c.txt", "a/b/d.txt", "held/x", "link/x", "e/pipe"):
+        above.note(path, written=path != "e/pipe")
+    for path in ("held", "link", "top.txt"):  # whatever the order
+        above.note(path, written=True)
+    assert above.implied() == ["a", "a/b"]

@@ -30,9 +30,13 @@ Subsystem sftp internal-sftp
 
 @dataclass
 class OpenSSH:
-    """A running server. ``key``: the file of the key it lets in; ``fingerprint``: of its own."""
+    """A running server. ``key``: the file of the key it lets in; ``fingerprint``: of its own.
+
+    ``more``: lines of sshd_config.
+    """
 
     folder: Path
+    more: str = ""
     port: int = field(default_factory=free_port)
     process: Process | None = None
 
@@ -65,7 +69,7 @@ class OpenSSH:
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name)]
             subprocess.run(command, check=True, capture_output=True)
         (self.folder / "authorized_keys").write_bytes((self.folder / "id.pub").read_bytes())
-        (self.folder / "sshd_config").write_text(CONFIG.format(port=self.port, folder=self.folder))
+        (self.folder / "sshd_config").write_text(CONFIG.format(port=self.port, folder=self.folder) + self.more)
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
         command = ["/usr/sbin/sshd", "-D", "-e", "-f", str(self.folder / "sshd_config")]
@@ -81,10 +85,10 @@ class OpenSSH:
             self.process.stop()
 
 
-def start(folder: Path) -> OpenSSH:
-    """Start a server in ``folder``. Raises Unavailable where it cannot run here."""
+def start(folder: Path, *, more: str = "") -> OpenSSH:
+    """Start a server in ``folder``, ``more``: lines of sshd_config. Raises Unavailable where it cannot run here."""
     need(apt=PACKAGES, programs=("/usr/sbin/sshd", "ssh-keygen"))
     folder.mkdir(parents=True, exist_ok=True)
-    server = OpenSSH(folder)
+    server = OpenSSH(folder, more)
     server.start()
     return server

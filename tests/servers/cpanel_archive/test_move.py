@@ -74,7 +74,7 @@ def test_every_odd_message_of_the_archive_arrives_as_it_was(running: Running, tm
         assert {"Archive/2024", "Entwürfe", "Empty"} <= {name for _, _, name in client.list_folders()}
 
 
-def test_the_tree_is_the_one_that_was_packed(running: Running, tmp_path: Path) -> None:
+def test_the_tree_is_the_one_that_was_packed_and_undo_leaves_none_of_it(running: Running, tmp_path: Path) -> None:
     server = running(openssh.start, "openssh-of-an-archive")
     tree, new = tmp_path / made_up.ROOT / "homedir", tmp_path / "new"
     tree.mkdir(parents=True)
@@ -89,9 +89,16 @@ def test_the_tree_is_the_one_that_was_packed(running: Running, tmp_path: Path) -
             path.write_bytes(body)
     os.mkfifo(tree / "pipe")
     os.link(tree / "public_html/index.php", tree / "same.php")
-    subprocess.run(["tar", "--sparse", "-czf", archive, made_up.ROOT], cwd=tmp_path, check=True)
+    names = [b"./" + os.fsencode(path.relative_to(tmp_path)) for path in (tmp_path / made_up.ROOT).rglob("*")]
+    implied = [f"./{made_up.ROOT}/homedir/{folder}".encode() for folder in ("bin", "empty folder", "public_html/a b")]
+    assert set(implied) < set(names)
+    told = b"\0".join(sorted(set(names) - set(implied)))
+    command = ["tar", "--sparse", "--no-recursion", "--no-unquote", "--null", "-T", "-", "-czf", archive]
+    subprocess.run(command, input=told, cwd=tmp_path, check=True)
+    (tree / "empty folder").chmod(0o755)  # what nobody tells of a folder that is only implied
     (tree / "pipe").unlink()
-    plan = moved(moves.steps(tmp_path / "w", source(archive), trees.account(server, new)))
+    run = moves.steps(tmp_path / "w", source(archive), trees.account(server, new))
+    plan = moved(run)
     held = {
         path: seen
         for path, seen in trees.seen(tree).items()
@@ -100,3 +107,5 @@ def test_the_tree_is_the_one_that_was_packed(running: Running, tmp_path: Path) -
     assert trees.seen(new) == held
     left = [line.reason for line in plan.dispositions if line.kind == "file" and line.action == "manual"]
     assert left == ["SFTP takes no such file"]  # the pipe
+    run.load(run.undo().digest)
+    assert trees.seen(new) == {}
