@@ -174,6 +174,7 @@ def compiled(folder: Path) -> None:
     from migrator.compile import canonical_sql
     from migrator.decide import Decider
     from migrator.native import native_sql
+    from migrator.translate import Translator
 
     source, destination = connectors()
     kind = source.kinds.kinds["ticket"]
@@ -189,7 +190,8 @@ def compiled(folder: Path) -> None:
             stage.run(f"CREATE TABLE canonical.ticket AS {sql}")
         with clock("decide"):
             # References that arrive, and besides what happens to each ticket, and why.
-            Decider(stage, source.kinds, destination.manifest, destination.mapping, "zendesk").decide("ticket")
+            sides = (stage, source.kinds, destination.manifest, destination.mapping)
+            Decider(*sides, "zendesk", Translator(*sides)).decide("ticket")
         with clock("payload"):
             sql = native_sql(
                 kind,

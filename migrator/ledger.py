@@ -79,7 +79,7 @@ class Ledger:
         self._write = sqlite3.connect(path, check_same_thread=False, timeout=30, isolation_level=None)
         self._write.execute("PRAGMA synchronous=FULL")
         self._queue: queue.Queue[tuple[list[tuple[str, Any]], Future[None]] | None] = queue.Queue()
-        self._owed: list[Future[None]] = []  # what was handed over and not waited for
+        self._owed: list[Future[None]] = []  # what was handed over and not yet waited for
         self._writer = threading.Thread(target=self._commit, daemon=True)
         self._writer.start()
 
@@ -295,9 +295,8 @@ class Ledger:
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
         with self._lock:
-            owed, self._owed = self._owed, []
-        for one in owed:
-            one.result()
+            owed = list(self._owed)
+        self._wait(owed)
         with self._lock:
             return self._read.execute(sql, values).fetchall()
 
@@ -309,10 +308,20 @@ class Ledger:
             if self._closed:
                 raise WorkspaceError("the ledger is closed; nothing more was sent")
             self._queue.put((statements, done))
-            owed = [one for one in self._owed if not one.done() or one.exception()]
-            self._owed = [] if wait else [*owed, done]
-        for one in (*owed, done) if wait else ():
-            one.result()
+            if not wait:
+                self._owed.append(done)
+            owed = [*self._owed, done] if wait else []
+        self._wait(owed)
+
+    def _wait(self, owed: list[Future[None]]) -> None:
+        """Wait for what was handed over; each stays owed until it is known, so that every thread waits for it."""
+        for one in owed:
+            try:
+                one.result()
+            finally:
+                with self._lock:
+                    if one in self._owed:
+                        self._owed.remove(one)
 
     def _commit(self) -> None:
         while True:

@@ -175,6 +175,15 @@ def test_a_ledger_held_by_somebody_else_is_a_workspace_error_and_the_next_write_
         assert ledger.states("p") == {"b": "sent"}
 
 
+def test_what_is_done_is_known_to_whoever_asks_next_however_many_ask_at_once(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger, ThreadPoolExecutor(6) as pool:
+        for at in range(60):
+            unit = f"u{at}"
+            ledger.sent("p", [(unit, "k")], AT)
+            ledger.done("p", [(unit, [Identity("k", unit, "there")])], AT)
+            assert all(pool.map(lambda _, one=unit: ledger.find("k", one), range(6)))
+
+
 def test_an_end_that_could_not_be_noted_fails_whatever_comes_next(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         ledger._write.execute("PRAGMA busy_timeout = 20")
