@@ -19,7 +19,7 @@ from migrator.http import Client
 from migrator.manifest import Stream
 
 from .connection import Connection
-from .dependent import joined, nested, with_paths
+from .dependent import BETWEEN, joined, nested, with_paths
 from .rules.names import EVERYBODYS
 from .sections import form, listed
 
@@ -271,10 +271,11 @@ def agents(source: Declarative, stream: str, start: Cursor | None, parents: Pare
 
 def ticket_field(payload: Native) -> Native:
     """Return the body of ``POST /admin/ticket_fields``: options as objects, and a wording for the portal."""
-    depth = payload.get("_levels") or 1
+    levels = payload.get("_levels") or 1
     body = {key: value for key, value in payload.items() if key != "_levels"}
     body = _options({**body, "label_for_customers": body["label"]})
-    return nested(body, depth) if depth > 1 else body
+    depth = max((choice["value"].count(BETWEEN) + 1 for choice in body.get("choices") or ()), default=1)
+    return nested(body, depth) if 1 < depth <= levels else body
 
 
 def ticket_field_made(answer: Native) -> Native:
