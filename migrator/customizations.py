@@ -29,7 +29,7 @@ from migrator.rules.request import export_request
 from migrator.rules.rule import Hook, Kind, Rule
 from migrator.rules.sets import sides
 from migrator.rules.sql import Agreement, Moved, agreements, counts, examples
-from migrator.rules.verdicts import MEANINGS, WORST, Translation
+from migrator.rules.verdicts import MAIL_MEANINGS, MEANINGS, WORST, Translation
 from migrator.rules.words import leaf_words, rule_lines
 from migrator.seals import SEALED
 from migrator.settings import planned
@@ -42,6 +42,7 @@ KINDS = {
     "macro": "Macros",
     "view": "Views",
     "sla": "SLA policies",
+    "filter": "Mail filters",
 }
 # What a person spends on one rule, roughly (estimates; the report says so).
 MINUTES = {"exact": 0, "equivalent": 2, "approximated": 15, "untranslatable": 30, "unreadable": 45}
@@ -96,10 +97,10 @@ def explain(
     made = [translated(new, native_rule(old, source, native, kind)) for kind, native in listed]
     if check is not None:
         made = [_checked(one, check, *of) for one, of in zip(made, listed, strict=True)]
-    back = [_back(new, one) for one in made]
+    back = [read_back(new, one) for one in made]
     counted = _compared(workspace, made, back) if workspace else [None] * len(made)
-    shown = [_shown(*parts) for parts in zip(made, back, counted, strict=True)]
-    data = _page(file.name, old, new, shown, made, compared=workspace is not None)
+    shown = [shown_rule(*parts) for parts in zip(made, back, counted, strict=True)]
+    data = page(file.name, old, new, shown, made, compared=workspace is not None)
     hours = getattr(old, "calendar", lambda document: None)(_document(file))
     played = None if history is None else _replayed(history, source, old, new, made, hours)
     files: dict[str, str] = getattr(new, "files", lambda made: {})(made)
@@ -118,9 +119,9 @@ def of_account(workspace: Workspace, source: Connector, destination: Connector, 
     rules = [parsed(text, **beside) for _, beside, text, _ in rows]
     write, _ = added_statuses(new, destination.mapping)
     made = [translate(new, destination.vendor, rule, write) for rule in rules]
-    back = [_back(new, one) for one in made]
+    back = [read_back(new, one) for one in made]
     plain = [translate(new, destination.vendor, parsed(bare(text), **beside), write) for _, beside, text, _ in rows]
-    counted = _compared(workspace.folder, plain, [_back(new, one) for one in plain])
+    counted = _compared(workspace.folder, plain, [read_back(new, one) for one in plain])
     called = _names(workspace, {mark for _, _, text, _ in rows for mark in marks(text)})
 
     def name_of(kind: str, id: str) -> str:
@@ -128,10 +129,10 @@ def of_account(workspace: Workspace, source: Connector, destination: Connector, 
 
     shown = []
     for one, rules_back, count, (kind, _, _, fate) in zip(made, back, counted, rows, strict=True):
-        line = _said(_shown(one, rules_back, count), name_of)
+        line = _said(shown_rule(one, rules_back, count), name_of)
         shown.append({**line, "fate": fate, "record": kind})
     old = registry.dialect(rules[0].vendor)
-    data = _page(account, old, new, shown, made, compared=True)
+    data = page(account, old, new, shown, made, compared=True)
     fired = [(one["counted"]["source"], one["verdict"]) for one in shown if one["counted"]]
     kept = sum(count for count, verdict in fired if verdict in ("exact", "equivalent"))
     with Stage(workspace.stage) as stage:
@@ -203,7 +204,7 @@ def _said(node: Any, name_of: Callable[[str, str], str]) -> Any:
     return named(node, name_of) if isinstance(node, str) else node
 
 
-def _page(
+def page(
     called: str,
     old: Dialect,
     new: Dialect,
@@ -213,7 +214,7 @@ def _page(
     compared: bool,
 ) -> dict[str, Any]:
     """Return what the page shows of these rules together."""
-    verdicts = Counter(one["verdict"] for one in shown)
+    verdicts, mail = Counter(one["verdict"] for one in shown), all(one["kind"] == "filter" for one in shown)
     hidden = [one["name"] for one in shown if one["verdict"] == "unreadable"]
     return {
         "file": called,
@@ -225,16 +226,17 @@ def _page(
         "rules": shown,
         "kinds": [(label, [one for one in shown if one["kind"] == kind]) for kind, label in KINDS.items()],
         "verdicts": {verdict: verdicts[verdict] for verdict in WORST if verdicts[verdict]},
-        "meanings": MEANINGS,
+        "meanings": MAIL_MEANINGS if mail else MEANINGS,
+        "mail": mail,
         "total": len(shown),
         "good": verdicts["exact"] + verdicts["equivalent"],
         "obsolete": sum(1 for one in shown if one["obsolete"]),
         "waits": sum(1 for one in shown if one["waits"]),
         "hours": round(sum(one["minutes"] for one in shown) / 60, 1),
         "needs": _needs(made),
-        "sequence": sequence(old.POLICY, new.POLICY),
+        "sequence": [] if mail else sequence(old.POLICY, new.POLICY),
         "checked": False,
-        "request": export_request(old.TITLE, list(dict.fromkeys(hidden))) if hidden else "",
+        "request": export_request(old.TITLE, list(dict.fromkeys(hidden))) if hidden and not mail else "",
         "replayed": None,
         "compared": compared,
         "fired": 0,
@@ -290,12 +292,13 @@ def _replayed(
     }
 
 
-def _back(to: Dialect, made: Translation) -> list[Rule]:
+def read_back(to: Dialect, made: Translation) -> list[Rule]:
     """Return what the destination's own reader makes of what would be written."""
     return [to.read(native, made.rule.kind) for native in made.native]
 
 
-def _shown(made: Translation, back: Sequence[Rule], counted: dict[str, Any] | None) -> dict[str, Any]:
+def shown_rule(made: Translation, back: Sequence[Rule], counted: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what the page shows of one rule; ``back``: what the destination's reader makes of it."""
     rule = made.rule
     findings = sorted(made.findings, key=lambda one: -WORST.index(one.verdict))
     written = made.verdict not in ("untranslatable", "unreadable")
@@ -314,6 +317,7 @@ def _shown(made: Translation, back: Sequence[Rule], counted: dict[str, Any] | No
         "source": rule_lines(rule),
         "destination": [{"name": one.name, "lines": rule_lines(one)} for one in back],
         "native": [_told(rule, json.dumps(native, ensure_ascii=False, indent=1)) for native in made.native],
+        "mailboxes": [],
         "nodes": len(made.findings),
         "findings": [vars(one) for one in dict.fromkeys(said)],
         "counted": counted,
@@ -376,11 +380,11 @@ def _compared(
             few = examples("ticket", pairs[place], columns)
             differ = found[place].false_negatives + found[place].false_positives
             rows = stage.rows(given + few.sql, *few.values) if differ else []
-            results.append(_counted(found[place], question.unseen[place], rows))
+            results.append(counted_pair(found[place], question.unseen[place], rows))
     return results
 
 
-def _counted(found: Agreement, unseen: Sequence[Any], rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+def counted_pair(found: Agreement, unseen: Sequence[Any], rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
     """Return a comparison as the report shows it; ``unseen`` names what the tickets alone cannot answer."""
     asked = [leaf_words(leaf) for leaf in dict.fromkeys(unseen)]
     return {**vars(found), "unseen": asked, "examples": [{"id": str(id), "source": bool(one)} for id, one in rows]}
@@ -441,8 +445,8 @@ def _sealed_in(stream: str, id: str, body: Native) -> dict[str, Any]:
 
 def summary(data: Mapping[str, Any]) -> str:
     """Return the one line that says it all."""
-    share = 100 * data["good"] / data["total"]
+    share, what = 100 * data["good"] / data["total"], "mail filters" if data["mail"] else "rules"
     return (
-        f"{data['good']} of {data['total']} rules ({share:.0f} %) mean the same in {data['destination']}; "
+        f"{data['good']} of {data['total']} {what} ({share:.0f} %) mean the same in {data['destination']}; "
         f"about {data['hours']:g} hours of work are left"
     )

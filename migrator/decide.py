@@ -137,7 +137,7 @@ class Decider:
             taken = f"SELECT {same.format('f')} FROM {self.found}.{name(kind_name)} f WHERE f.id NOT IN ({ours})"
             renamed = f"CASE WHEN {same.format('w')} IN ({taken}) THEN {label} || {quoted(f' ({self.source})')} "
             way = f"SELECT * REPLACE ({renamed} ELSE {label} END AS {label}) FROM gathered w"
-        if not kind.match:
+        if not kind.match or self._stands_alone(kind_name, kind):
             return f"SELECT *, CAST(NULL AS VARCHAR) AS _key, CAST(NULL AS VARCHAR) AS _first FROM ({way})"
         keyed = f"SELECT *, {match_key(kind, 'w')} AS _key, {self._fit(kind_name, kind)} AS _fit FROM ({way}) w"
         among = "OVER (PARTITION BY _key ORDER BY _own DESC, _fit DESC, length(id), id)"
@@ -286,6 +286,13 @@ class Decider:
                 found.append((variant, write))
         return found
 
+    def _stands_alone(self, kind_name: str, kind: Kind) -> bool:
+        """Tell whether records that have an owner elsewhere stand alone at the destination: the mapping names none."""
+        choices = self.writable(kind_name)
+        return bool(kind.owner and choices) and not any(
+            write.embedded or kind.owner in variant.fields for variant, write in choices
+        )
+
     def _variant(self, kind_name: str, kind: Kind) -> str:
         """The variant a record is written as: the first whose constants it has, or that of its owner's stream."""
         choices = self.writable(kind_name)
@@ -335,8 +342,9 @@ class Decider:
         seated = " AND w._there IS NULL AND w._among IS NULL" if write and write.match_only else ""
         last = "" if kind.stands_in else f" AND w._unselected <> {quoted(OTHER)}"
         cases.append((f"w._unselected IS NOT NULL{seated}{last}", "skip", "w._unselected"))
-        if kind.owner:
+        if kind.owner and not self._stands_alone(kind_name, kind):
             of = kind.fields[kind.owner].to[0].replace("_", " ")
+            cases.append((f"w.{name(kind.owner)} IS NULL", "skip", quoted(f"it is of no {of} by itself")))
             cases.append(("w._owner_id IS NULL", "skip", quoted(f"its {of} is not among the records")))
             why = f"{quoted(f'its {of} is not written: ')} || COALESCE(w._owner_reason, '')"
             cases.append((f"w._owner_action NOT IN {ARRIVES}", "skip", why))
@@ -529,13 +537,14 @@ class Decider:
         blob = next((label for label, spec in kind.fields.items() if spec.type == "blob"), None)
         own_unit = f"{quoted(kind_name + ':')} || w.id"
         inside = self._inside(kind_name) or "FALSE"
-        unit = f"CASE WHEN {inside} THEN w._owner_unit ELSE {own_unit} END" if kind.owner else own_unit
-        lane = "w._owner_lane" if kind.owner else quoted(f"{kind_name}:") if sequence else own_unit
+        owner = None if self._stands_alone(kind_name, kind) else kind.owner
+        unit = f"CASE WHEN {inside} THEN w._owner_unit ELSE {own_unit} END" if owner else own_unit
+        lane = "w._owner_lane" if owner else quoted(f"{kind_name}:") if sequence or kind.owner else own_unit
         rank = self.kinds.in_order().index(kind_name) * 10**9
         place = f"CAST({rank} AS BIGINT) + {f'COALESCE(w.{name(sequence)}, 0)' if sequence else '0'}"
         self.stage.run(
             "INSERT INTO plan.decided SELECT w._kind, w.id, w._as_kind, w._variant, w._action, w._reason, w._target, "
-            f"{unit}, {lane}, {place}, w._own, {f'w.{name(kind.owner)}' if kind.owner else 'NULL'}, "
+            f"{unit}, {lane}, {place}, w._own, {f'w.{name(owner)}' if owner else 'NULL'}, "
             f"{f'w.{name(blob)}' if blob else 'NULL'}, w._known IS NOT NULL AND w._action <> 'stand_in', NULL "
             f"FROM {work} w"
         )

@@ -94,9 +94,9 @@ def narrow(
         fits = _fit(stage, wish, id, was)
         values, unfit, examples = _measured(stage, kinds, mapping, wish, id, fits)
         why = ""
-        if id in known or not whole or _there(stage, wish):
+        if id in known or not whole or at_destination(stage, wish.of, wish.field):
             why = "" if (id, wish.type) in earlier else "it is at the destination already, or not all records are here"
-        elif _named(stage, kinds, f"{wish.of}:{key}"):
+        elif named_by_rules(stage, kinds, f"{wish.of}:{key}"):
             why = "rules name it, and ask for it as what it was"
         elif not values:
             why = "no record has a value in it that would prove anything"
@@ -153,12 +153,12 @@ def _fit(stage: Stage, wish: Narrow, id: str, was: str) -> str:
     return f"COALESCE({test}, FALSE)"
 
 
-def _there(stage: Stage, wish: Narrow) -> bool:
+def at_destination(stage: Stage, of: str, title: str) -> bool:
     """Tell whether the destination has such a field already, which the one of the source is joined with."""
     if "custom_field" not in stage.tables_of("found"):
         return False
     same = "SELECT count(*) FROM found.custom_field WHERE applies_to = ? AND lower(trim(title)) = lower(trim(?))"
-    return bool(stage.one(same, wish.of, wish.field))
+    return bool(stage.one(same, of, title))
 
 
 def _measured(
@@ -180,7 +180,7 @@ def _measured(
     return int(row[0]), int(row[1]), tuple((str(one["id"]), str(one["v"])) for one in (row[2] or [])[:3])
 
 
-def _named(stage: Stage, kinds: Kinds, key: str) -> bool:
+def named_by_rules(stage: Stage, kinds: Kinds, key: str) -> bool:
     """Tell whether a rule names the field."""
     mark = f"⟪custom_field:{key}⟫"
     return any(

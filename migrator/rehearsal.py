@@ -36,6 +36,8 @@ def rehearse(
     clock = Clock(datetime.now(UTC).isoformat())  # wound by hand: a rehearsal does not wait for jobs
     box = side.connector.sandbox.create(clock=clock, limits=False)
     box.state["channels"] = side.account.channels  # what a person has opened there, the twin has too
+    if hasattr(side.connector.sandbox, "stands_for"):  # whose account it is, its settings say
+        side.connector.sandbox.stands_for(box, side.account.settings)
     _furnish(steps, box)
     folder = steps.workspace.folder / "rehearsal"
     shutil.rmtree(folder, ignore_errors=True)

@@ -94,6 +94,7 @@ def _page(data: Mapping[str, Any]) -> dict[str, Any]:
         "dropped": findings.capped(findings.descending(coverage.get("dropped") or [])),
         "unreadable": findings.capped(findings.descending(coverage.get("unreadable") or [])),
         "narrowed": data.get("narrowed") or [],
+        "nested": data.get("nested") or [],
         "rewrites": (data.get("rewrites") or {}).get("changes") or [],
         "places": findings.capped((data.get("rewrites") or {}).get("places") or []),
         "runs": findings.capped(data.get("runs") or []),

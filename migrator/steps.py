@@ -28,6 +28,7 @@ from migrator.ledger import Ledger
 from migrator.live import Live
 from migrator.load import Loaded, Loader
 from migrator.narrowing import narrow
+from migrator.nesting import nest
 from migrator.plan import Plan, Planner, is_whole
 from migrator.project import Project, Side, Workspace
 from migrator.rewrite import register, rewrite, rules_digest, totals
@@ -245,6 +246,7 @@ class Steps:
             there = {one[1] for one in identities if one[0] == "custom_field"}
             wishes, whole = self.project.migration.narrow, wave is None and not ahead
             narrowed = narrow(stage, kinds, source.mapping, wishes, there, whole=whole) if wishes else []
+            nested = nest(stage, kinds, side.connector.manifest, side.mapping, there, whole=whole)
             policies = self.project.migration.policies
             planner = Planner(
                 stage,
@@ -283,6 +285,7 @@ class Steps:
         extra: dict[str, Any] = {"at": now(), "account": self._accounts(), "select": selected, "rewrites": rewrites}
         extra |= {"cutover": True} if cutover else {}
         extra |= {"narrowed": [one.as_json() for one in narrowed]} if narrowed else {}
+        extra |= {"nested": nested} if nested else {}
         self.write("plan.json", plan.as_json() | extra)
         self.write(
             "coverage.json",

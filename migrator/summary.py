@@ -97,6 +97,7 @@ def summarize(steps: Steps) -> dict[str, Any]:
         ],
         "coverage": coverage,
         "narrowed": plan.get("narrowed") or [],
+        "nested": plan.get("nested") or [],
         "rewrites": {"changes": plan.get("rewrites") or [], "places": _places(folder, plan)},
         "calls": [{"endpoint": e, "calls": n} for e, n in plan["calls"]["endpoints"].items()],
         "quota": [
@@ -160,7 +161,16 @@ def _side(side: Any, plan: dict[str, Any], which: str) -> dict[str, str]:
     return {"vendor": side.account.vendor, "title": side.connector.manifest.title, "account": plan["account"][which]}
 
 
-RULES = ("trigger", "automation", "macro", "view", "sla_policy")
+RULES = {
+    "rules, macros, views and policies, each beside what becomes of it": (
+        ("trigger", "automation", "macro", "view", "sla_policy"),
+        "read customizations.html beside this page; `migrator activate` switches on what was written",
+    ),
+    "mail filters, each beside its Sieve": (
+        ("mail_filter",),
+        "read customizations.html beside this page; a script acts as soon as it is loaded",
+    ),
+}
 
 
 def _todo(plan: dict[str, Any], quarantined: list[Any], coverage: dict[str, Any]) -> list[dict[str, Any]]:
@@ -191,15 +201,9 @@ def _todo(plan: dict[str, Any], quarantined: list[Any], coverage: dict[str, Any]
                 "how": "give them seats at the destination; their messages stay theirs",
             }
         )
-    rules = sum(plan["counts"].get(kind, 0) for kind in RULES)
-    if rules:
-        todo.append(
-            {
-                "what": "rules, macros, views and policies, each beside what becomes of it",
-                "count": rules,
-                "how": "read customizations.html beside this page; `migrator activate` switches on what was written",
-            }
-        )
+    for what, (kinds, how) in RULES.items():
+        if count := sum(plan["counts"].get(kind, 0) for kind in kinds):
+            todo.append({"what": what, "count": count, "how": how})
     if quarantined:
         todo.append(
             {

@@ -85,12 +85,15 @@ class Translator:
         to = find(vendor)
         lines: list[list[Any]] = []
         found: list[list[Any]] = []
+        named: set[str] = set()
         for one in self._translations(kind_name, kind, vendor):
             made = one.translation
             if self._written(kind_name):
                 does, why = self._carried(kind_name, made.rule, vendor) or self._judged(
                     one, exact=kind.fields[label].exact
                 )
+                if not does and made.rule.kind == "form" and getattr(to, "ONE_FORM", False):
+                    does, why = self._alone(one, named)
             else:
                 does, why = self._as_text(kind_name, one)
             parts = one.natives if not does and self._written(kind_name) else [None]
@@ -173,8 +176,10 @@ class Translator:
         return [
             (
                 id,
-                self._without_webhooks(
-                    parsed(labelled(text, labels), name=called or "", position=place if places else None)
+                self._typed(
+                    self._without_webhooks(
+                        parsed(labelled(text, labels), name=called or "", position=place if places else None)
+                    )
                 ),
             )
             for id, called, text, place in rows
@@ -296,7 +301,8 @@ class Translator:
         open_ = [(kind, id) for kind, id in dict.fromkeys(OPEN.findall(whole)) if kind not in known]
         open_ = [(kind, id) for kind, id in open_ if kind != "status" or id not in there]
         missing += [f"{kind.replace('_', ' ')} {id}" for kind, id in open_]
-        if trees := [id for kind, id in marks(whole) if kind == "custom_field" and id in self._trees()]:
+        trees = [id for kind, id in marks(whole) if kind == "custom_field" and id in self._trees()]
+        if trees and made.rule.kind != "form":
             return (
                 "manual",
                 f"it asks for one level of the dependent field {trees[0]}, which is one field of whole paths",
@@ -304,6 +310,14 @@ class Translator:
         if missing:
             more = f" and {len(missing) - FEW} more" if len(missing) > FEW else ""
             return "manual", f"it names what is not written: {', '.join(missing[:FEW])}{more}"
+        return "", ""
+
+    def _alone(self, one: Made, named: set[str]) -> tuple[str, str]:
+        """Leave the conditions of a form to a person where another's say something of the same field already."""
+        fields = {id for kind, id in marks("".join(one.natives)) if kind == "custom_field"}
+        if fields & named:
+            return "manual", f"another form has conditions on the same fields, and {self.manifest.title} has one form"
+        named |= fields
         return "", ""
 
     def _trees(self) -> set[str]:
@@ -326,6 +340,16 @@ class Translator:
                     action = action.model_copy(update={"target": row[0][0], "method": row[0][1] or action.method})
             done.append(action)
         return rule.model_copy(update={"do": tuple(done)})
+
+    def _typed(self, rule: Rule) -> Rule:
+        """Return the rule with the types of the fields on which others depend."""
+        if not rule.shown or "custom_field" not in self.stage.tables_of("canonical"):
+            return rule
+        shape = "CASE WHEN levels > 1 THEN 'tree' ELSE type END"
+        types = dict(self.stage.rows(f"SELECT applies_to || ':' || key, {shape} FROM canonical.custom_field"))
+        named = [(one, dict(marks(one.parent.custom)).get("custom_field", "")) for one in rule.shown]
+        typed = [one.model_copy(update={"parent_type": types.get(field) or ""}) for one, field in named]
+        return rule.model_copy(update={"shown": tuple(typed)})
 
     def _arrives(self, kind: str, id: str) -> bool:
         """Say whether a record that a rule names will be at the destination."""

@@ -15,8 +15,9 @@ from migrator.errors import PlanError
 from migrator.ledger import Ledger
 from migrator.stage import Stage
 from migrator.steps import Steps
-from migrator.testing.sandbox import Clock, Sandbox
+from migrator.testing.sandbox import Clock, Sandbox, mount
 from tests.support import rule_accounts
+from tests.support.connectors import connector
 from tests.support.desks import steps
 from tests.support.vendor_data import vendor_file
 
@@ -276,6 +277,18 @@ FRESHDESK: dict[str, list[dict[str, object]]] = {
 }
 
 
+def with_section(box: Sandbox) -> None:
+    """Let a text show where one of two choices of a dropdown is chosen."""
+    session, base = mount(box), f"{box.base_url}/api/v2/admin/ticket_fields"
+    session.auth = (connector("freshdesk.sandbox").TOKEN, "X")
+    boat = {"label": "Boat", "type": "custom_dropdown", "choices": [{"value": "Sail"}, {"value": "Motor"}]}
+    made = session.post(base, json={**boat, "label_for_customers": "Boat"}).json()
+    section = {"label": "Under sail", "choice_ids": [made["choices"][0]["id"]]}
+    (held,) = session.post(f"{base}/{made['id']}/sections", json=section).json()["sections"]
+    mast = {"label": "Mast", "type": "custom_text", "section_mappings": [{"section_id": held["id"], "position": 1}]}
+    assert session.post(base, json={**mast, "label_for_customers": "Mast"}).status_code == 201
+
+
 @pytest.mark.parametrize("vendor", ["zendesk", "freshdesk"])
 def test_from_freshdesk_rules_move_and_what_cannot_is_named(
     vendor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -287,8 +300,20 @@ def test_from_freshdesk_rules_move_and_what_cannot_is_named(
     module.seed(old, "groups", [{"id": 20, "name": "Support", "description": "", "agent_ids": [], **rule_accounts.AT}])
     for stream, bodies in FRESHDESK.items():
         module.seed(old, stream, [{**body, **rule_accounts.AT} for body in bodies])
+    with_section(old)
     run = moved(tmp_path, old, new, monkeypatch)
-    found = ends(run, *KINDS, "schedule", "canned_response")
+    found = ends(run, *KINDS, "schedule", "canned_response", "form_condition", "ticket_form")
+    fields = {one.get("title") or one["label"]: one["id"] for one in new.store["ticket_fields"].values()}
+    assert found["form_condition", "create"] == found["form_condition", "skip"] == 1
+    if vendor == "zendesk":
+        (form,) = (one for one in new.store["ticket_forms"].values() if one["name"] == "Ticket form")
+        shown = [{"id": fields["Mast"], "is_required": False}]
+        one = {"parent_field_id": fields["Boat"], "value": "Sail", "child_fields": shown}
+        assert (form["agent_conditions"], form["end_user_conditions"]) == ([one], [one])
+        assert {fields["Mast"], fields["Boat"]} <= set(form["ticket_field_ids"])
+    else:
+        (section,) = new.store["sections"].values()
+        assert (section["label"], section["parent_ticket_field_id"]) == ("Under sail", fields["Boat"])
     assert found["schedule", "create" if vendor == "zendesk" else "manual"] == found["sla_policy", "create"] == 1
     assert found["canned_response", "manual" if vendor == "zendesk" else "create"] == 1
     files = [file for file in tmp_path.rglob("*") if file.is_file()]

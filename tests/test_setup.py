@@ -20,6 +20,7 @@ from tests.support.desks import steps
 Native = dict[str, Any]
 AT = rule_accounts.AT
 HULL = {"id": 63, "value": "101"}
+BERTH = {"id": 64, "value": "berth_1"}
 DEFAULT_BRAND = 900_000_000_031
 SETUP: dict[str, list[Native]] = {
     "brands": [
@@ -107,6 +108,18 @@ SETUP: dict[str, list[Native]] = {
             "description": "",
         },
         {"id": 63, "type": "text", "title": "Hull number", "active": True, "required": False, "position": 22},
+        {
+            "id": 64,
+            "type": "tagger",
+            "title": "Berth",
+            "active": True,
+            "required": False,
+            "position": 23,
+            "custom_field_options": [
+                {"id": 641 + n, "name": name, "value": f"berth_{n}", "raw_name": name, "default": False}
+                for n, name in enumerate(("North::Pier 1", "North::Pier 2", "South::Quay"))
+            ],
+        },
     ],
     "ticket_forms": [
         {
@@ -142,7 +155,14 @@ SETUP: dict[str, list[Native]] = {
         {"id": 62, "name": "Carl", "email": "carl@people.example", "role": "end-user", "custom_role_id": None},
     ],
     "tickets": [
-        {"id": 1, "subject": "Mast", "status": "hold", "brand_id": 50, "custom_status_id": 53, "custom_fields": [HULL]},
+        {
+            "id": 1,
+            "subject": "Mast",
+            "status": "hold",
+            "brand_id": 50,
+            "custom_status_id": 53,
+            "custom_fields": [HULL, BERTH],
+        },
         {"id": 2, "subject": "Sail", "status": "open", "brand_id": DEFAULT_BRAND, "custom_status_id": 900_000_000_041},
         {"id": 3, "subject": "Keel", "status": "closed", "brand_id": 50, "custom_status_id": 900_000_000_044},
     ],
@@ -298,11 +318,22 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
     assert (("agent", "roles", "merged") in losses(run, "agent")) is brought  # who is there keeps what he has
     lost = {field for kind, field, _ in losses(run, "ticket") if field in ("brand", "custom_status")}
     assert lost == ({"custom_status"} if brought else {"brand", "custom_status"})
-    for kind in ("form_condition", "holiday"):  # with the form, and the schedule, that a person makes
-        assert "not written" in found[kind]["skip"]
+    assert "not written" in found["holiday"]["skip"]  # with the schedule, that a person makes
+    fields = {one["label"]: one for one in new.store["ticket_fields"].values()}
+    (section,) = new.store["sections"].values()
+    assert (section["label"], section["parent_ticket_field_id"]) == ("Sail", fields["Kind of boat"]["id"])
+    assert fields["Length of mast"]["section_mappings"] == [{"section_id": section["id"], "position": 1}]
+    assert losses(run, "form_condition") == {("form_condition", "rule: when", "merged")}  # that it must be filled in
+    berths = fields["Berth"]
+    assert (berths["type"], berths["choices"]) == (
+        "nested_field",
+        [{"North": ["Pier 1", "Pier 2"]}, {"South": ["Quay"]}],
+    )
     written = {one["name"]: one for one in new.store["creation_rules"].values()}
     hull = next(one for one in new.store["ticket_fields"].values() if one["label"] == "Hull number")
     mast = next(one for one in new.store["tickets"].values() if one["subject"] == "Mast")
+    levels = [berths["name"], *(one["name"] for one in berths["nested_ticket_fields"])]
+    assert [mast["custom_fields"][one] for one in levels] == ["North", "Pier 2"]
     assert (hull["type"], mast["custom_fields"][hull["name"]]) == (
         ("custom_number", 101) if brought else ("custom_text", "101")
     )

@@ -23,7 +23,7 @@ from migrator.rules.words import leaf_words
 from . import rules
 
 Native = dict[str, Any]
-__all__ = ["Spelling", "Translated", "quoted", "scripts", "translated"]
+__all__ = ["Spelling", "Translated", "carried", "quoted", "scripts", "translated"]
 KEEPS = ("exact", "equivalent")  # of what is nearly the same, a person decides
 REFUSED_LATE = "refuses mail that was put into a folder or sent on before, which Sieve does not allow"
 
@@ -132,14 +132,14 @@ def scripts(
     listed = [*shared, *own]
     acting = [one for one in listed if on(one)]
     found = translated(acting, address, spelling, answer)
-    base: Native = {"mailbox": mailbox, "address": address}
+    told = {"vendor": "cpanel", "prefix": spelling.prefix, "separator": spelling.separator}
+    base: Native = {"mailbox": mailbox, "address": address, "told": told}
     made: list[Native] = []
+    said = len(acting) - len(found.left)  # what stands behind one that is left is left too
     if found.script:
-        left = [name for name, _ in found.left]
-        told = [one for one in acting if str(one.get("filtername")) not in left]
-        made.append({**base, "name": "cpanel", "script": found.script, "active": True, "filters": told})
-    for name, why in found.left:
-        made.append({**base, "name": f"{name}: {why}", "active": True, "filters": _named(acting, name)})
+        made.append({**base, "name": "cpanel", "script": found.script, "active": True, "filters": acting[:said]})
+    for (name, why), one in zip(found.left, acting[said:], strict=True):
+        made.append({**base, "name": f"{name}: {why}", "active": True, "filters": [one]})
     for one in listed:
         if not on(one):
             alone = translated([one], address, spelling)
@@ -153,8 +153,13 @@ def scripts(
     return made
 
 
-def _named(filters: Sequence[Native], name: str) -> list[Native]:
-    return [one for one in filters if str(one.get("filtername") or "(without a name)") == name]
+def carried(body: Native) -> Iterator[tuple[Translation, str]]:
+    """Yield the filters of a record that ``scripts`` made, translated, each with why it is left (empty: it is not)."""
+    spelling = Spelling(body["told"]["prefix"], body["told"]["separator"])
+    for one in body["filters"]:
+        name = str(one.get("filtername") or "")
+        why = "" if body.get("script") else str(body["name"]).removeprefix(name or "(without a name)")
+        yield translation(one, body["address"], spelling), why.removeprefix(": ")
 
 
 def on(one: Native) -> bool:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from migrator.connector import Outcome, Promise, Unit, Written
 from migrator.delivery import Deliverer
 from migrator.errors import RefusedError, UnknownOutcomeError
 
-from .dependent import levels
+from . import sections
+from .dependent import BETWEEN, levels, parted
 
 
 class Connection(Deliverer):
-    """One account; the manifest plays all but the statuses."""
+    """One account; the manifest plays all but the statuses and the sections of the ticket form."""
 
     def __init__(self, *args: Any, **how: Any) -> None:
         super().__init__(*args, **how)
@@ -37,14 +39,41 @@ class Connection(Deliverer):
         """Carry out one call, and look at the field Status before a status is added to it."""
         if units[0].kind == "status" and units[0].action == "create":
             return [self._add(unit) for unit in units]
-        return super().write(units)
+        if units[0].kind == "form_condition":
+            make = sections.delete if units[0].action == "delete" else sections.make
+            return [make(self.client, unit) for unit in units]
+        done = super().write([self._parted(unit) for unit in units])
+        if units[0].kind == "custom_field":
+            with self._alone:
+                self._dependent = None  # there may be one more
+        return done
+
+    def before(self, unit: Unit) -> dict[str, Any]:
+        """Return what a record that is about to change holds in those places, level by level."""
+        return super().before(self._parted(unit))
+
+    def _parted(self, unit: Unit) -> Unit:
+        """Return a ticket with each level of a dependent field in a field of its own."""
+        held = unit.payload.get("custom_fields") if unit.kind == "ticket" else None
+        if not isinstance(held, dict) or not (unit.action == "update" or any(BETWEEN in str(v) for v in held.values())):
+            return unit
+        return replace(unit, payload={**unit.payload, "custom_fields": parted(held, self.dependent())})
 
     def find(self, units: Sequence[Unit], known: set[str]) -> list[Written | None]:
-        """Look up what calls in doubt made; a status by its number and name."""
+        """Look up what calls in doubt made; a status by its number and name, a section by its label and choices."""
+        if units and units[0].kind == "form_condition":
+            return [self._section(unit, known) for unit in units]
+        units = [self._parted(unit) for unit in units]
         others = [unit for unit in units if not (unit.kind == "status" and unit.action == "create")]
         found = iter(super().find(others, known) if others else ())
         choices: dict[str, Any] = self._field()["choices"] if len(others) < len(units) else {}
         return [next(found) if unit in others else _held(choices, unit) for unit in units]
+
+    def _section(self, unit: Unit, known: set[str]) -> Written | None:
+        if unit.action == "create":
+            return sections.find(self.client, unit, known)
+        held = {str(one["id"]) for one in sections.listed(self.client)}
+        return Written(unit.there) if unit.there not in held else None
 
     def _add(self, unit: Unit) -> Written:
         """Add one choice. Raises RefusedError where it has another number than tickets are moved into."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from migrator.declarative import noted
 
 Native = dict[str, Any]
 BETWEEN = "::"  # as Zendesk parts the levels of an option
+MOST = 255  # characters of a label
 
 
 def levels(fields: Sequence[Native]) -> list[tuple[str, ...]]:
@@ -40,6 +42,41 @@ def with_paths(body: bytes) -> bytes:
         return body
     depth = max((len(one) for one in levels([field])), default=1)
     return noted(noted(body, "_options", list(paths(field.get("choices")))), "_levels", depth)
+
+
+def nested(field: Native, depth: int) -> Native:
+    """Return a drop-down of whole paths as the dependent field that is made of it; its lower levels are numbered."""
+    choices: list[Native] = []
+    for path in (choice["value"] for choice in field["choices"]):
+        held = choices
+        for part in path.split(BETWEEN):
+            one = next((one for one in held if one["value"] == part), None)
+            if one is None:
+                one = {"value": part, "position": len(held) + 1, "choices": []}
+                held.append(one)
+            held = one["choices"]
+    names = [(level, f"{field['label'][: MOST - 2]} {level}") for level in range(2, depth + 1)]
+    below = [{"label": name, "label_for_customers": name, "level": level} for level, name in names]
+    return {**field, "type": "nested_field", "choices": _bare(choices), "dependent_fields": below}
+
+
+def _bare(choices: list[Native]) -> list[Native]:
+    """Return choices without empty lists of what is below."""
+    return [
+        {key: _bare(held) if key == "choices" else held for key, held in one.items() if key != "choices" or held}
+        for one in choices
+    ]
+
+
+def parted(values: Native, dependent: Sequence[tuple[str, ...]]) -> Native:
+    """Return custom values with each level of a dependent field in a field of its own; a level not chosen is null."""
+    done = dict(values)
+    for names in dependent:
+        if names[0] in values and not set(names[1:]) & set(values):
+            whole = values[names[0]]
+            parts = [] if whole in (None, "") else str(whole).split(BETWEEN, len(names) - 1)
+            done |= dict(zip_longest(names, parts))
+    return done
 
 
 def joined(body: bytes, dependent: Sequence[tuple[str, ...]]) -> bytes:

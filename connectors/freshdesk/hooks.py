@@ -19,8 +19,9 @@ from migrator.http import Client
 from migrator.manifest import Stream
 
 from .connection import Connection
-from .dependent import joined, with_paths
+from .dependent import joined, nested, with_paths
 from .rules.names import EVERYBODYS
+from .sections import form, listed
 
 Native = dict[str, Any]
 Parents = Callable[[str], Iterable[str]]
@@ -160,6 +161,21 @@ def ticket_fields(source: Declarative, stream: str, start: Cursor | None, parent
         yield replace(page, records=[replace(record, body=with_paths(record.body)) for record in page.records])
 
 
+def sections(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
+    """Yield the sections of the ticket form, each as a record."""
+    yield Page([_record(one) for one in listed(source.client)], {"done": True}, done=True)
+
+
+def forms(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
+    """Yield the one form that agents see, where fields of it depend on others."""
+    held = form(source.client)
+    yield Page([_record(held)] if held else [], {"done": True}, done=True)
+
+
+def _record(body: Native) -> Raw:
+    return Raw(str(body["id"]), json.dumps(body, ensure_ascii=False).encode(), None)
+
+
 def conversations(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
     """Yield the conversations of tickets that have more of them than the view shows."""
 
@@ -255,7 +271,16 @@ def agents(source: Declarative, stream: str, start: Cursor | None, parents: Pare
 
 def ticket_field(payload: Native) -> Native:
     """Return the body of ``POST /admin/ticket_fields``: options as objects, and a wording for the portal."""
-    return _options({**payload, "label_for_customers": payload["label"]})
+    depth = payload.get("_levels") or 1
+    body = {key: value for key, value in payload.items() if key != "_levels"}
+    body = _options({**body, "label_for_customers": body["label"]})
+    return nested(body, depth) if depth > 1 else body
+
+
+def ticket_field_made(answer: Native) -> Native:
+    """Return the field that was made: a dependent one stands in an envelope."""
+    field: Native = answer.get("ticket_field", answer)
+    return field
 
 
 def person_field(payload: Native) -> Native:

@@ -30,6 +30,7 @@ from . import (
     sandbox_people,
     sandbox_rules,
     sandbox_search,
+    sandbox_sections,
     sandbox_tickets,
 )
 from .sandbox_conversations import attach
@@ -58,6 +59,7 @@ _MODULES = (  # each adds its endpoints to the routes when it is imported
     sandbox_field_admin,
     sandbox_people,
     sandbox_search,
+    sandbox_sections,
     sandbox_tickets,
 )
 

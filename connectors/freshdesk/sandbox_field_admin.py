@@ -97,7 +97,7 @@ def _checks(box: Sandbox, stream: str, but: int | None = None) -> dict[str, Chec
         for absent in ("label_for_customers", "editable_in_signup", *PERSON_FLAGS[-3:]):
             checks.pop(absent, None)
     if stream == "ticket_fields":
-        checks |= {"dependent_fields": _anything, "section_mappings": _anything}
+        checks |= {"dependent_fields": _anything, "section_mappings": _mappings(box)}
     if but is not None:
         del checks["type"]
     return checks
@@ -118,6 +118,39 @@ def _grow(box: Sandbox, parent: int, choices: Any) -> list[Native]:
 def _short(choices: list[Native]) -> list[Any]:
     """Return choices as ``/ticket_fields`` shows them: texts, or {text: choices below}."""
     return [{c["value"]: _short(c["choices"])} if c["choices"] else c["value"] for c in choices]
+
+
+def choices(box: Sandbox, field: Native) -> list[Native]:
+    """Return the choices of a ticket field with their ids, of all levels the first."""
+    held: list[Native] = _long(box, field).get("choices") or []
+    return held
+
+
+def _mappings(box: Sandbox) -> Check:
+    """Return the check of ``section_mappings``: sections that are there, of one field."""
+
+    def check(name: str, value: Any, body: Body) -> Any:
+        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+            return body.wrong_type(name, value, "Array of key/value pairs")
+        held = [box.store["sections"].get(one.get("section_id")) for one in value]
+        if None in held or len({one["parent_ticket_field_id"] for one in held if one}) > 1:
+            body.wrong(name, "It should be sections of one ticket field")
+        return [{"section_id": one.get("section_id"), "position": one.get("position") or 1} for one in value]
+
+    return check
+
+
+def _with_sections(box: Sandbox, field: Native, *, included: bool) -> Native:
+    """Return a ticket field as the admin endpoints show it, with its sections where they are asked for."""
+    held = [one for one in box.store["sections"].values() if one["parent_ticket_field_id"] == field["id"]]
+    more: Native = {"has_section": True} if held else {}
+    if held and included:
+        more["sections"] = fields.sections_of(box, field["id"])
+    return _long(box, field) | more
+
+
+def _included(request: Request) -> bool:
+    return rules.query(request, "include", "page", "per_page").get("include") == "section"
 
 
 def _long(box: Sandbox, field: Native) -> Native:
@@ -155,7 +188,7 @@ def ticket_fields(box: Sandbox, request: Request) -> Response:
             if people and field["default"] and "choices" not in field:
                 records = box.store[people].values()
                 field = field | {"choices": {(r.get("contact") or r)["name"]: r["id"] for r in records}}
-            shown.append(field)
+            shown.append({name: value for name, value in field.items() if name != "section_mappings"})
     return rules.answer(shown)
 
 
@@ -163,16 +196,17 @@ def ticket_fields(box: Sandbox, request: Request) -> Response:
 def admin_ticket_fields(box: Sandbox, request: Request) -> Response:
     """List the ticket fields, without their choices."""
     rules.need_admin(box)
-    rules.query(request, "include", "page", "per_page")
+    included = _included(request)
     found = sorted(box.store["ticket_fields"].values(), key=lambda field: (field["position"], field["id"]))
-    return rules.answer([{k: v for k, v in _long(box, f).items() if k != "choices"} for f in found])
+    shown = [_with_sections(box, field, included=included) for field in found]
+    return rules.answer([{k: v for k, v in field.items() if k != "choices"} for field in shown])
 
 
 @routes("GET", f"{API}/admin/ticket_fields/<int:id>")
 def admin_ticket_field(box: Sandbox, request: Request, id: int) -> Response:
     """View a ticket field with its choices."""
     rules.need_admin(box)
-    return rules.answer(_long(box, rules.one(box, "ticket_fields", id)))
+    return rules.answer(_with_sections(box, rules.one(box, "ticket_fields", id), included=_included(request)))
 
 
 @routes("POST", f"{API}/admin/ticket_fields")
@@ -210,6 +244,8 @@ def create_ticket_field(box: Sandbox, request: Request) -> Response:
     if "choices" in kept:
         box.state["choices"][field["id"]] = _grow(box, field["id"], kept["choices"])
         field["choices"] = _short(box.state["choices"][field["id"]])
+    if kept.get("section_mappings"):
+        field["section_mappings"] = kept["section_mappings"]
     if kept["type"] == "nested_field":
         field["nested_ticket_fields"] = []
         for level in kept.get("dependent_fields") or []:
@@ -253,6 +289,8 @@ def update_ticket_field(box: Sandbox, request: Request, id: int) -> Response:
     kept = body.check(checks)
     body.settle()
     field |= {name: kept[name] for name in kept if name in (*FLAGS, "label", "label_for_customers", "position")}
+    if "section_mappings" in kept:  # the list takes the place of what was there (assumed)
+        field["section_mappings"] = kept["section_mappings"]
     for choice in kept.get("choices") or []:
         _change(box, field, choice)
     field["updated_at"] = box.now()

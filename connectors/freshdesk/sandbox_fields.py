@@ -226,3 +226,20 @@ def need(box: Sandbox, stream: str, body: Body, filled: Native, *, closing: bool
         wanted = field.get("required_for_closure") if closing else field.get("required_for_agents")
         if wanted and filled.get(name) in (None, ""):
             body.wrong(name, "Mandatory attribute missing", "missing_field")
+
+
+def with_fields(box: Sandbox, section: Native) -> Native:
+    """Return a section with the fields that say they are part of it, in their order."""
+    placed = [
+        (mapping["position"], field["id"])
+        for field in box.store["ticket_fields"].values()
+        for mapping in field.get("section_mappings") or ()
+        if mapping["section_id"] == section["id"]
+    ]
+    return {**section, "ticket_field_ids": [id for _, id in sorted(placed)], "is_fsm": False}
+
+
+def sections_of(box: Sandbox, id: int) -> list[Native]:
+    """Return the sections that hang on a field."""
+    held = [one for one in box.store["sections"].values() if one["parent_ticket_field_id"] == id]
+    return [with_fields(box, one) for one in sorted(held, key=lambda one: one["id"])]

@@ -29,6 +29,7 @@ STREAMS = (
     "agents",
     "groups",
     "ticket_fields",
+    "sections",
     "contact_fields",
     "company_fields",
     "tickets",

@@ -125,8 +125,15 @@ FORMS: dict[str, Form] = {
 def create(*, clock: Clock | None = None, plan: str = "own", limits: bool = True) -> Sandbox:
     """Return a server with one client, who has nothing yet, and another one's mail domain."""
     box = Sandbox("ispconfig", routes, clock=clock, host="panel.invalid")
-    box.state.update(sessions=set(), denied=set())
+    box.state.update(sessions=set(), denied=set(), user=USER, client=CLIENT, group=str(GROUP), stands=False)
     return box
+
+
+def stands_for(box: Sandbox, settings: Mapping[str, str]) -> None:
+    """Be the server of the account with these settings: rows that are put in are its client's, whatever group he has
+    there."""
+    client = str(settings.get("client_id") or CLIENT)
+    box.state.update(user=settings.get("user", USER), client=int(client) if client.isdecimal() else CLIENT, stands=True)
 
 
 def seed(box: Sandbox, stream: str, bodies: Iterable[Native]) -> None:
@@ -134,7 +141,9 @@ def seed(box: Sandbox, stream: str, bodies: Iterable[Native]) -> None:
     key = next(form.key for form in FORMS.values() if form.table == stream)
     for body in bodies:
         held = {**body, key: body.get(key) or box.next_id()}
-        box.store[stream][int(held[key])] = {"sys_groupid": str(GROUP), **held}
+        box.taken(int(held[key]))
+        group = {"sys_groupid": box.state["group"]}
+        box.store[stream][int(held[key])] = {**held, **group} if box.state["stands"] else {**group, **held}
 
 
 def _answer(code: str, message: str = "", response: Any = False) -> Response:
@@ -156,14 +165,14 @@ def remote(box: Sandbox, request: Request) -> Response:
             return _answer("invalid_method", f"Method {method} does not exist")
         _admitted(box, method, given)
         if other is not None:
-            return _answer("ok", "", other(given))
+            return _answer("ok", "", other(box, given))
         return _answer("ok", "", _VERBS[verb](box, name, given))
     except FaultError as fault:
         return _answer("remote_fault", str(fault))
 
 
 def _login(box: Sandbox, given: Native) -> str:
-    if (given.get("username"), given.get("password")) != (USER, TOKEN):
+    if (given.get("username"), given.get("password")) != (box.state["user"], TOKEN):
         raise FaultError("The login failed. Username or password wrong.")
     session = f"session{len(box.state['sessions']) + 1:08}"
     box.state["sessions"].add(session)
@@ -179,13 +188,13 @@ def _admitted(box: Sandbox, method: str, given: Native) -> None:
         raise FaultError("You do not have the permissions to access this function.")
 
 
-def _group(given: Native) -> str:
-    if int(given["client_id"]) != CLIENT:
+def _group(box: Sandbox, given: Native) -> str:
+    if int(given["client_id"]) != box.state["client"]:
         raise FaultError("There is no sysgroup for this client ID.")
-    return str(GROUP)
+    return str(box.state["group"])
 
 
-def _mail_server(given: Native) -> Native:
+def _mail_server(box: Sandbox, given: Native) -> Native:
     return {
         "maildir_path": "/var/vmail/[domain]/[localpart]",
         "homedir_path": "/var/vmail",
@@ -193,7 +202,7 @@ def _mail_server(given: Native) -> Native:
     }
 
 
-_OTHERS: dict[str, Callable[[Native], Any]] = {"client_get_groupid": _group, "server_get": _mail_server}
+_OTHERS: dict[str, Callable[[Sandbox, Native], Any]] = {"client_get_groupid": _group, "server_get": _mail_server}
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------
@@ -227,8 +236,8 @@ def _added(box: Sandbox, name: str, given: Native) -> str:
     _hash(form, params, row)
     id = box.next_id()
     if name == "sites_web_domain":
-        row["document_root"] = f"/var/www/clients/client{CLIENT}/web{id}"
-    owner = {"sys_userid": "9", "sys_groupid": _group(given), form.key: str(id)}
+        row["document_root"] = f"/var/www/clients/client{box.state['client']}/web{id}"
+    owner = {"sys_userid": "9", "sys_groupid": _group(box, given), form.key: str(id)}
     box.store[form.table][id] = {**owner, **row}
     return str(id)
 

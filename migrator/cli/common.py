@@ -195,12 +195,15 @@ def write_report(steps: Steps) -> tuple[Path, dict[str, Any]]:
 
 
 def write_customizations(steps: Steps) -> Path | None:
-    """Write the page about the account's rules; None where it has none."""
+    """Write the page about the account's rules or mail filters; None where it has none."""
     from migrator.customizations import of_account
+    from migrator.mail_filters import of_mailboxes
     from migrator.report import rules_html
 
     source, destination = steps.project.source, steps.project.destination
-    data = of_account(steps.workspace, source.connector, destination.connector, source.base_url())
+    account = source.base_url()
+    data = of_account(steps.workspace, source.connector, destination.connector, account)
+    data = data or of_mailboxes(steps.workspace, source.connector, account)
     if data is None:
         return None
     file = steps.workspace.folder / "customizations.html"

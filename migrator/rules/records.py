@@ -91,7 +91,8 @@ def labelled(text: str, labels: Labels) -> str:
             return [named(one) for one in node]
         if not isinstance(node, dict):
             return node
-        found = marks(str((node.get("path") or {}).get("name"))) if isinstance(node.get("path"), dict) else []
+        at = node.get("path") or node.get("parent")
+        found = marks(str(at.get("name"))) if isinstance(at, dict) else []
         called = labels.get(found[0][1], {}) if found else {}
         done = {key: named(value) for key, value in node.items()}
         for one in (*(done.get("values") or ()), done.get("value")) if called else ():

@@ -151,6 +151,7 @@ class Shown(Node):
     """A field of a form that is there only where another has a value; ``to``: agents or customers read that form.
 
     ``required``: customers must fill it in; ``needed``: when agents must, in the statuses ``statuses`` or in all.
+    ``parent_type``: of the field it depends on, as a plan knows it; empty where nobody looked.
     """
 
     to: Literal["agents", "customers"]
@@ -160,6 +161,7 @@ class Shown(Node):
     required: bool = False
     needed: Literal["", "always", "never", "some"] = ""
     statuses: tuple[str, ...] = ()
+    parent_type: str = ""
 
 
 class PassPolicy(Node):

@@ -20,6 +20,13 @@ MEANINGS: dict[Verdict, str] = {
     "obsolete": "was dead already at the source; not made unless asked for",
 }
 
+MAIL_MEANINGS: dict[Verdict, str] = MEANINGS | {  # of mail filters, which nobody can make switched off in a script
+    "exact": "acts on the same mail and does the same",
+    "approximated": "would differ as the note says; left to a person",
+    "untranslatable": "does not arrive; to be made again or dropped by a person",
+    "unreadable": "asks for what nobody else can, or has otherwise; to be made again by a person",
+}
+
 
 @dataclass(frozen=True)
 class Finding:

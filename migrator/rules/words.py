@@ -56,6 +56,19 @@ MODES = {
     "regex": "matches the pattern",
 }
 
+VERBS = {  # what mail filters do
+    "keep": "keep it",
+    "discard": "throw it away",
+    "stop": "do nothing more",
+    "fileinto": "put it into the folder {}",
+    "copyinto": "put a copy into the folder {}",
+    "redirect": "send it on to {}",
+    "copyto": "send a copy to {}",
+    "reject": "refuse it, saying “{}”",
+    "addflag": "mark it {}",
+    "setflag": "mark it {} and nothing else",
+    "removeflag": "take the mark {} away",
+}
 MAIL_PARTS = {"address": "addresses in", "localpart": "names before the @ in", "domain": "domains in"}
 
 
@@ -69,6 +82,8 @@ def path_words(path: Path) -> str:
         return f"{path.name.removeprefix('before:')} before this update"
     if path.of == "message":
         part, _, of = path.name.partition(":")
+        if path.name == "header:subject":
+            return "the mail's subject"
         return f"the mail's {MAIL_PARTS.get(part, part)}{f' {of}' if of else ''}"
     name = f"the custom field {path.custom}" if path.custom else path.name.replace("_", " ")
     return name if path.of == "ticket" else f"{path.of}'s {name}"
@@ -220,6 +235,8 @@ def action_words(action: Anything) -> str:
         return f"call {action.target} ({action.method}{secret}): {template_words(action.body)}"
     if isinstance(action, Follow):
         return f"add {value_words(action.who)} as {action.how}"
+    if isinstance(action, Verb) and action.word in VERBS:
+        return VERBS[action.word].format(_or(list(action.values), "and"))
     if isinstance(action, Verb):
         return " ".join((action.word.replace("_", " "), *action.values))
     assert isinstance(action, Unread)
@@ -251,7 +268,7 @@ def rule_lines(rule: Rule) -> list[tuple[int, str]]:
             lines.append((0, f"Grouped by {rule.view.group_by} {rule.view.group_order}".rstrip()))
         if rule.view.sort_by:
             lines.append((0, f"Sorted by {rule.view.sort_by} {rule.view.sort_order}".rstrip()))
-    if rule.position is not None and rule.kind != "trigger":
+    if rule.position is not None and rule.kind not in ("trigger", "filter"):
         lines.append((0, f"Place {rule.position} in the list"))
     if rule.description:
         lines.append((0, f"Described as “{rule.description}”"))

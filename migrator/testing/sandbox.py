@@ -192,6 +192,11 @@ class Sandbox:
             self._ids += 1
             return self._ids - 1
 
+    def taken(self, id: int) -> None:
+        """Give out only ids above this one from now on."""
+        with self._lock:
+            self._ids = max(self._ids, id + 1)
+
     def now(self) -> str:
         """Return the clock's time as vendors write it: ``2026-11-01T00:00:00Z``."""
         return self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -117,6 +117,6 @@ def test_the_same_customer_reads_both_in_the_report(tmp_path: Path) -> None:
     )
     shown = explain(file, "cpanel", "imap")
     told = str(shown)
-    assert "the mail's header subject starts with “[SPAM]”" in told
+    assert "the mail's subject starts with “[SPAM]”" in told
     assert "fileinto" in told
     assert "does 'pipe' to '/bin/x', which others cannot" in told

@@ -80,7 +80,7 @@ def test_an_account_is_read_whole_whatever_else_the_archive_holds(
         ("acme.example", "reject", None, "No such person here"), ("second.example", "deliver", "acme", None),
     ]  # fmt: skip
     assert [(name, bool(script)) for name, script in rows(tmp_path, "mail_filter", "name", "script")] == [
-        ("cpanel", True), ("by a program: does 'pipe' to '/home/acme/bin/robot', which Sieve cannot", False),
+        ("cpanel", True), ("by a program: does 'pipe' to '/home/acme/bin/robot', which others cannot", False),
     ]  # fmt: skip
     assert rows(tmp_path, "autoresponder", "address", "subject", "body", "interval_hours") == [
         ("bob@acme.example", "Away", "Back on Monday.\n", 24)

@@ -91,7 +91,7 @@ def test_what_is_read_means_what_cpanel_says(box: Sandbox, tmp_path: Path, monke
             'require ["fileinto"];\n# spam\nif header :contains "subject" "[SPAM]" {\n    fileinto "Junk";\n}\n',
             True,
         ),
-        ("body: looks at '$message_body', which Sieve cannot, or only otherwise", None, True),
+        ("body: looks at '$message_body', which others cannot, or only otherwise", None, True),
         ("to ann", '# to ann\nif header :contains "from" "[SPAM]" {\n    redirect "ann@acme.example";\n}\n', False),
     ]
     [(away,)] = rows(at, "autoresponder", "starts_at")

@@ -10,13 +10,10 @@ import pytest
 from migrator import registry
 from migrator.connectors.directadmin.api import answered, listed
 from migrator.errors import AccessError, ForbiddenError, RefusedError, VendorError
-from migrator.project import Account, open_project
 from migrator.stage import Stage
-from migrator.steps import Steps
-from migrator.testing.sandbox import Sandbox, mount
+from migrator.testing.sandbox import Sandbox
 from tests.servers.dns.conftest import filed
-from tests.support.connectors import connector
-from tests.support.server_desks import steps_between
+from tests.support.server_desks import steps_between, steps_into
 
 pytestmark = pytest.mark.sandbox
 
@@ -38,14 +35,7 @@ def test_an_account_moves_into_ispconfig_and_nothing_is_lost_in_silence(
     box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel: Sandbox = registry.connector("ispconfig").sandbox.create()
-    module = connector("ispconfig.sandbox")
-    account = Account(vendor="ispconfig", url=panel.base_url, settings=module.SETTINGS, workers=1)
-    steps_between(tmp_path / "w", box, (account, {"password": module.TOKEN}), monkeypatch, box.clock)
-    clock = box.clock
-    steps = Steps(
-        open_project(tmp_path / "w"), mount(box), mount(panel), sleep=clock.sleep, monotonic=clock.monotonic,
-        clock=clock.now,
-    )  # fmt: skip
+    steps = steps_into(tmp_path / "w", box, panel, monkeypatch)
     steps.extract()
     plan = steps.plan()
     assert not plan.unaccounted

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from migrator import registry
 from migrator.extract import canonicalize
+from migrator.nesting import tree
 from migrator.stage import Stage
 from migrator.testing.conformance import SandboxGround
 from migrator.testing.sandbox import Clock, mount
@@ -50,3 +54,36 @@ def test_what_is_chosen_at_each_level_is_one_choice_of_the_whole_path() -> None:
     assert [json.loads(text) if text else {} for (text,) in held] == [
         {bank[0]: whole} if whole else {} for _, whole in CHOSEN
     ]
+
+
+PART = st.sampled_from(["a", "b", "c", "A b", "é"])
+PATHS = st.lists(st.lists(PART, min_size=1, max_size=4).map("::".join), min_size=1, max_size=8)
+
+
+@given(PATHS)
+@settings(max_examples=150, deadline=None)
+def test_options_become_levels_only_where_every_one_is_a_path_and_each_arrives_as_it_was(options: list[str]) -> None:
+    dependent = connector("freshdesk.dependent")
+    found = tree(options, 3)
+    whole = [option.split("::") for option in options]
+    fits = all(2 <= len(path) <= 3 for path in whole) and len(set(options)) == len(options)
+    fits = fits and not any(other.startswith(f"{one}::") for one in options for other in options)
+    assert bool(found) is fits
+    if not found:
+        return
+    assert [one for one in found if one in options] == sorted(options, key=found.index)
+    field = {"label": "Bank", "type": "custom_dropdown", "choices": [{"value": one} for one in found]}
+    made = dependent.nested(field, max(map(len, whole)))
+    assert list(dependent.paths([{c["value"]: _short(c.get("choices"))} for c in made["choices"]])) == found
+    names = ("cf_bank", *(f"cf_bank_{one['level']}" for one in made["dependent_fields"]))
+    for option in found:
+        values = dependent.parted({"cf_bank": option, "cf_other": "x::y"}, [names])
+        assert [values[name] for name in names if values[name]] == option.split("::")
+        assert values["cf_other"] == "x::y"
+        read = json.loads(dependent.joined(json.dumps({"custom_fields": values}).encode(), [names]))
+        assert {name: v for name, v in read["_custom_fields"].items() if v} == {"cf_bank": option, "cf_other": "x::y"}
+    assert dependent.parted({"cf_bank": None}, [names]) == dict.fromkeys(names)
+
+
+def _short(choices: Any) -> Any:
+    return {one["value"]: _short(one.get("choices")) for one in choices or ()}

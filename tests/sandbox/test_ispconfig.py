@@ -15,12 +15,12 @@ from migrator.errors import InputError
 from migrator.ledger import Ledger
 from migrator.links import Door, Links, written
 from migrator.passport import passport
-from migrator.project import Account, open_project, side
+from migrator.project import Account, side
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Sandbox, mount
 from tests.support.connectors import connector
-from tests.support.server_desks import steps_between
+from tests.support.server_desks import steps_into
 
 pytestmark = pytest.mark.sandbox
 
@@ -48,14 +48,7 @@ def test_a_cpanel_account_arrives_and_nothing_is_lost_in_silence(
 ) -> None:
     old = registry.connector("cpanel").sandbox.create()
     registry.connector("cpanel").part("demo").fill(old)
-    module = connector("ispconfig.sandbox")
-    account = Account(vendor="ispconfig", url=panel.base_url, settings=module.SETTINGS, workers=1)
-    steps_between(tmp_path / "w", old, (account, {"password": module.TOKEN}), monkeypatch, old.clock)
-    clock = old.clock
-    steps = Steps(
-        open_project(tmp_path / "w"), mount(old), mount(panel), sleep=clock.sleep, monotonic=clock.monotonic,
-        clock=clock.now,
-    )  # fmt: skip
+    steps = steps_into(tmp_path / "w", old, panel, monkeypatch)
     steps.extract()
     plan = steps.plan()
     assert not plan.unaccounted

@@ -13,12 +13,11 @@ from migrator import registry
 from migrator.connector import Unit, Written
 from migrator.errors import AccessError, ForbiddenError, RefusedError, UnknownOutcomeError
 from migrator.passport import passport
-from migrator.project import Account, open_project, side
+from migrator.project import Account, side
 from migrator.stage import Stage
-from migrator.steps import Steps
 from migrator.testing.sandbox import Sandbox, mount
 from tests.support.connectors import connector
-from tests.support.server_desks import steps_between
+from tests.support.server_desks import steps_into
 
 pytestmark = pytest.mark.sandbox
 AGENT = "/enterprise/control/agent.php"
@@ -52,19 +51,9 @@ def test_a_cpanel_account_arrives_changes_and_goes_again(
     cpanel.seed(old, "forwarders", [{"dest": "late@acme.example", "forward": "ann@acme.example"}])
     old.store["listed default_addresses"][1]["defaultaddress"] = "ann@acme.example"
     before = {stream: dict(held) for stream, held in panel.store.items() if held}
-    module = connector("plesk.sandbox")
-    account = Account(
-        vendor="plesk", url=panel.base_url, settings=module.SETTINGS, workers=1, channels=("command_line",)
+    run = steps_into(
+        tmp_path / "w", old, panel, monkeypatch, channels=("command_line",), policies={"deleted": "delete"}
     )
-    steps_between(
-        tmp_path / "w", old, (account, {"password": module.TOKEN}), monkeypatch, old.clock,
-        policies={"deleted": "delete"},
-    )  # fmt: skip
-    clock = old.clock
-    run = Steps(
-        open_project(tmp_path / "w"), mount(old), mount(panel), sleep=clock.sleep, monotonic=clock.monotonic,
-        clock=clock.now,
-    )  # fmt: skip
 
     def round() -> dict[tuple[str, str], int]:
         run.extract()

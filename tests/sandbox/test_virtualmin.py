@@ -20,7 +20,7 @@ from migrator.steps import Steps
 from migrator.testing.conformance.runs import read_all
 from migrator.testing.sandbox import Sandbox, mount
 from tests.support.connectors import connector
-from tests.support.server_desks import steps_between
+from tests.support.server_desks import steps_between, steps_into
 
 pytestmark = pytest.mark.sandbox
 FOLLOW = {"deleted": "delete"}
@@ -51,14 +51,7 @@ def test_a_cpanel_account_arrives_changes_and_is_taken_back(
 ) -> None:
     old = registry.connector("cpanel").sandbox.create()
     registry.connector("cpanel").part("demo").fill(old)
-    module = connector("virtualmin.sandbox")
-    account = Account(vendor="virtualmin", url=panel.base_url, settings=module.SETTINGS, workers=1)
-    steps_between(tmp_path / "w", old, (account, {"password": module.TOKEN}), monkeypatch, old.clock, policies=FOLLOW)
-    clock = old.clock
-    steps = Steps(
-        open_project(tmp_path / "w"), mount(old), mount(panel), sleep=clock.sleep, monotonic=clock.monotonic,
-        clock=clock.now,
-    )  # fmt: skip
+    steps = steps_into(tmp_path / "w", old, panel, monkeypatch, policies=FOLLOW)
     steps.extract()
     plan = steps.plan()
     assert not plan.unaccounted

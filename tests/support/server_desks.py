@@ -48,3 +48,24 @@ def steps_between(
         monotonic=clock.monotonic,
         clock=clock.now,
     )
+
+
+def steps_into(
+    folder: Path,
+    old: Sandbox,
+    panel: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    settings: dict[str, str] | None = None,
+    channels: tuple[str, ...] = (),
+    **more: Any,
+) -> Steps:
+    """Return the steps of a migration between sandboxes, into an account at a panel that its settings tell apart."""
+    module: Any = registry.connector(panel.vendor).sandbox
+    account = Account(
+        vendor=panel.vendor, url=panel.base_url, settings=settings or module.SETTINGS, workers=1, channels=channels
+    )
+    steps_between(folder, old, (account, {"password": module.TOKEN}), monkeypatch, old.clock, **more)
+    clock, project = old.clock, open_project(folder)
+    sessions = mount(old), mount(panel)
+    return Steps(project, *sessions, sleep=clock.sleep, monotonic=clock.monotonic, clock=clock.now)

@@ -11,7 +11,7 @@ from migrator.rules.verdicts import Translation
 
 from .reading import read
 
-__all__ = ["FILTERS", "POLICY", "TITLE", "listed", "read", "write"]
+__all__ = ["FILTERS", "POLICY", "TITLE", "carried", "listed", "read", "write"]
 
 FILTERS = True
 TITLE = "cPanel"
@@ -23,6 +23,13 @@ def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:
     """Yield the filters of an answer of ``Email::list_filters``, of a ``filter.yaml`` as JSON, or of a list."""
     held = document.get("data") or document.get("filter") or () if isinstance(document, dict) else document
     yield from (("filter", one) for one in held)
+
+
+def carried(body: dict[str, Any]) -> Iterator[tuple[Translation, str]]:
+    """Yield the filters of a staged record, translated, each with why it is left."""
+    from migrator.connectors.cpanel.filters import carried as of_record  # which reads by this module
+
+    return of_record(body)
 
 
 def write(source: Rule) -> Translation:

@@ -71,7 +71,18 @@ def _test(rule: Mapping[str, Anything]) -> Condition:
 
 
 def _odd(told: Anything, why: str) -> Opaque:
-    return Opaque(text=str(told if isinstance(told, list) else dict(told)), why=why)
+    return Opaque(text=_said(told), why=why)
+
+
+def _said(told: Anything) -> str:
+    """Return a rule, or several with the words between them, as a person reads it, and what else stands in it."""
+    if isinstance(told, list):
+        return ", ".join(f"{_said(one)} {one.get('opt') or ''}".strip() for one in told)
+    if "part" not in told and "match" not in told:
+        return str(dict(told))
+    more = {key: value for key, value in told.items() if key not in ("part", "match", "val", "opt")}
+    asks = f"{told.get('part') or ''} {told.get('match') or ''} “{told.get('val') or ''}”".strip()
+    return f"{asks} {more}" if more else asks
 
 
 def _action(action: Mapping[str, Anything], account: str) -> Action:

@@ -10,7 +10,19 @@ from migrator.rules.rule import Kind, Rule
 from migrator.rules.verdicts import Translation
 
 from .account import TEXTS_AS, provided
-from .names import ADDED_STATUSES, CLOCK, EVERYBODYS, FIELD_PREFIX, ITS_OWN, NUMBERED, OF_ACCOUNT, POLICY, TIMED, TITLE
+from .names import (
+    ADDED_STATUSES,
+    CLOCK,
+    EVERYBODYS,
+    FIELD_PREFIX,
+    ITS_OWN,
+    NUMBERED,
+    OF_ACCOUNT,
+    ONE_FORM,
+    POLICY,
+    TIMED,
+    TITLE,
+)
 from .reading import rule as read
 from .writing import rule as write
 
@@ -22,6 +34,7 @@ __all__ = [
     "ITS_OWN",
     "NUMBERED",
     "OF_ACCOUNT",
+    "ONE_FORM",
     "POLICY",
     "TEXTS_AS",
     "TITLE",

@@ -16,6 +16,7 @@ from migrator.rules.rule import ClockPolicy, PassPolicy
 
 TITLE = "Freshdesk"
 NUMBERED = True
+ONE_FORM = True  # which fields depend on others is said once for all forms
 FIELD_PREFIX = "cf_"
 OF_ACCOUNT = ("escalation",)  # options that name people of the account
 ITS_OWN = ("is_default", "outdated")  # options in which the account speaks of itself

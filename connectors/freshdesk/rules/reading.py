@@ -46,7 +46,7 @@ from migrator.rules.rule import (
     Verb,
 )
 
-from . import names
+from . import names, sections
 
 Native = dict[str, Any]
 DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
@@ -59,6 +59,8 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
     """Return an automation, a scenario, an SLA policy or working hours in our words."""
     if kind == "schedule":
         return _hours(native)
+    if kind == "form":
+        return sections.rule(native)
     targets, more, switched = _targets(native.get("sla_target") or {})
     known = {*READ, *OPTIONS, *names.BOOKKEEPING}
     return Rule(

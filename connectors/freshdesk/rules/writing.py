@@ -30,7 +30,7 @@ from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, Rule, SetFi
 from migrator.rules.texts import as_text, says
 from migrator.rules.verdicts import Translation, Verdict
 
-from . import names
+from . import names, sections
 from .conditions import Conditions
 from .needs import added
 from .shapes import given, own_shape, shapes
@@ -45,6 +45,7 @@ CLICKS = {
     "macro": "Admin, Agent productivity, Scenario automations",
     "view": "Tickets, All views, Save as",
     "sla": "Admin, Workflows, SLA policies",
+    "form": "Admin, Workflows, Ticket fields",
 }
 
 
@@ -55,6 +56,8 @@ def rule(source: Rule, *, apart: Collection[str] = names.ALL_ADDED) -> Translati
     """
     own = source.vendor == "freshdesk"
     book = Notebook(source, "freshdesk", click=CLICKS[source.kind])
+    if source.kind == "form":
+        return book.done(*sections.write(book, source))
     if source.kind == "macro" and not own and says(book):
         return as_text(book, "canned_response", "a canned response", partial(_response, book), groups=True)
     if source.kind in ("macro", "view") and not own:

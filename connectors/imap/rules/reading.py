@@ -35,15 +35,17 @@ def listed(name: str, script: str) -> Iterator[Native]:
 def read(native: Native, kind: str) -> Rule:
     """Return one rule of a script; the whole script as a condition nobody could read where it is no Sieve we know."""
     script, at = str(native["script"]), int(native.get("at", 0))
-    found = _rules(script)
+    asked = ", ".join(f'"{one}"' for one in native.get("requires") or ())  # beside a block that a writer made
+    told = f"require [{asked}];\n{script}" if asked else script
+    found = _rules(told)
     name = str(native.get("name") or "")
     if found is None:
-        when: Condition = Opaque(text=script, why=_why(script))
+        when: Condition = Opaque(text=script, why=_why(told))
         return Rule(vendor=VENDOR, kind="filter", name=name, when=when)
     if not found:
         return Rule(vendor=VENDOR, kind="filter", name=name, options=(("script", script),))
     called, when, do = found[at]
-    beside = {key: value for key, value in native.items() if key not in ("name", "script", "at")}
+    beside = {key: value for key, value in native.items() if key not in ("name", "script", "requires", "at")}
     return Rule(
         vendor=VENDOR,
         kind="filter",

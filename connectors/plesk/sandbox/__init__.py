@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from defusedxml.ElementTree import ParseError, fromstring
@@ -16,6 +16,7 @@ from . import mail, storage  # noqa: F401 - they register what they do
 from .command_line import scheduler
 from .objects import OPERATIONS, RefusedError, new_site
 from .schema import ORDER, fault
+from .staged import restored
 
 TOKEN = "sandbox-secret"
 USER, MAIN = "migrator", "main.example"
@@ -26,16 +27,33 @@ routes = Routes()
 def create(*, clock: Clock | None = None, plan: str = "own", limits: bool = True) -> Sandbox:
     """Return a server with one subscription, whose first domain is hosted, and another customer's site."""
     box = Sandbox("plesk", routes, clock=clock, host="plesk.invalid")
-    box.state.update(main=MAIN, folders={"/httpdocs"}, handlers={"8.1", "8.3"}, forbidden=set())
-    new_site(box, MAIN, webspace=True)
-    new_site(box, "theirs.example", owner="theirs.example", webspace=True)
+    box.state.update(folders={"/httpdocs"}, handlers={"8.1", "8.3"}, forbidden=set(), user=USER, stands=False)
+    _founded(box, MAIN)
     return box
+
+
+def _founded(box: Sandbox, main: str) -> None:
+    box.state["main"] = main
+    new_site(box, main, webspace=True)
+    new_site(box, "theirs.example", owner="theirs.example", webspace=True)
+
+
+def stands_for(box: Sandbox, settings: Mapping[str, str]) -> None:
+    """Be the server of the account with these settings: what is put in from now on is as a plan staged it."""
+    for table in ("site", "others", "dns"):
+        box.store[table].clear()
+    _founded(box, settings.get("subscription", MAIN).strip().lower().rstrip("."))
+    for row in [id for id, row in box.store["dns"].items() if row["site-id"] in box.store["site"]]:
+        del box.store["dns"][row]  # what stands there, the plan has found
+    box.state.update(user=settings.get("user", USER), stands=True)
 
 
 def seed(box: Sandbox, stream: str, bodies: Iterable[Native]) -> None:
     """Put objects in, as they are: of ``site``, ``site_alias``, ``mail``, ``database``, ``ftp_user`` and the others."""
     for body in bodies:
-        if stream == "site":
+        if box.state["stands"]:
+            restored(box, stream, body)
+        elif stream == "site":
             new_site(box, **body)
         else:
             held = {**body, "id": str(body.get("id") or box.next_id())}
@@ -46,7 +64,7 @@ def seed(box: Sandbox, stream: str, bodies: Iterable[Native]) -> None:
 @routes("POST", "/enterprise/control/agent.php")
 def agent(box: Sandbox, request: Request) -> Response:
     """Carry out a packet: each operation by itself, and each object in it with a status of its own."""
-    if not _known(request):
+    if not _known(box, request):
         return _system(1001, "You have entered incorrect username or password.")
     try:
         asked = fromstring(request.get_data(), forbid_dtd=True)
@@ -84,13 +102,13 @@ def _carry_out(box: Sandbox, path: str, asked: Element, said: Element) -> None:
         _error(result, err.code, str(err))
 
 
-def _known(request: Request) -> bool:
+def _known(box: Sandbox, request: Request) -> bool:
     environ = request.environ
     given = (
         environ.get("HTTP_HTTP_AUTH_LOGIN", environ.get("HTTP_AUTH_LOGIN")),
         environ.get("HTTP_HTTP_AUTH_PASSWD", environ.get("HTTP_AUTH_PASSWD")),
     )
-    return given == (USER, TOKEN) or request.headers.get("KEY") == TOKEN
+    return given == (box.state["user"], TOKEN) or request.headers.get("KEY") == TOKEN
 
 
 def _error(node: Element, code: int, text: str) -> None:
@@ -111,7 +129,7 @@ def _answer(root: Element) -> Response:
 @routes("POST", "/api/v2/cli/<utility>/call")
 def command(box: Sandbox, request: Request, utility: str) -> Response:
     """Call a command line utility, for the administrator."""
-    basic = "Basic " + b64encode(f"{USER}:{TOKEN}".encode()).decode()
+    basic = "Basic " + b64encode(f"{box.state['user']}:{TOKEN}".encode()).decode()
     if request.headers.get("X-API-Key") != TOKEN and request.headers.get("Authorization") != basic:
         return Response('{"code": 0, "message": "Unauthorized"}', 401, content_type="application/json")
     if utility != "scheduler":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import unquote_plus
 
 from werkzeug.wrappers import Request, Response
@@ -19,7 +19,7 @@ from . import dns, mail, servers
 from .programs import PROGRAMS, ExitError, furnished
 from .staged import OWNER, restored
 
-__all__ = ["SETTINGS", "TOKEN", "USER", "create", "dns", "mail", "seed", "servers"]
+__all__ = ["SETTINGS", "TOKEN", "USER", "create", "dns", "mail", "seed", "servers", "stands_for"]
 
 TOKEN = "sandbox-password"
 USER, SERVER = "root", "home.example"
@@ -32,8 +32,19 @@ def create(*, clock: Clock | None = None, plan: str = "own", limits: bool = True
     """Return a server with one account, whose virtual server holds nothing yet."""
     box = Sandbox("virtualmin", routes, clock=clock, host="panel.invalid", admit=_admitted)
     box.state.update(sessions=False, stranger=False, noise=None, dns_within=False, ids=1795741200)
-    furnished(box, SERVER, OWNER, features=("unix", "dir", "mail", "mysql", "webmin"))
+    _founded(box, SERVER)
     return box
+
+
+def _founded(box: Sandbox, server: str) -> None:
+    box.state["server"] = server
+    furnished(box, server, OWNER, features=("unix", "dir", "mail", "mysql", "webmin"))
+
+
+def stands_for(box: Sandbox, settings: Mapping[str, str]) -> None:
+    """Be the server of the account with these settings."""
+    box.store["domains"].clear()
+    _founded(box, settings.get("server", SERVER).strip().lower().rstrip("."))
 
 
 def seed(box: Sandbox, stream: str, bodies: Iterable[Native]) -> None:

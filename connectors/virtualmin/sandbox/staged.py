@@ -21,7 +21,7 @@ def _domain(box: Sandbox, body: Native) -> None:
     features = " ".join(body["told"].get("features") or ()).split()
     more: Native = {"alias": body["of"]} if body.get("of") else {}
     if body["type"] != "Top-level server":
-        more["parent"] = body.get("of") or "home.example"
+        more["parent"] = body.get("of") or box.state["server"]
     made = furnished(box, body["name"], OWNER, features=features, **more)
     made["php"] = body.get("php_version") or made["php"]
 

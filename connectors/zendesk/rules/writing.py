@@ -57,7 +57,7 @@ def rule(source: Rule) -> Translation:
         hours = [{"start_time": one.begins, "end_time": one.ends} for one in source.shifts]
         return book.done({"intervals": hours})
     if source.kind == "form":
-        return book.done(_form(source))
+        return book.done(_form(book, source))
     own = source.vendor == "zendesk"
     body: Native = {"title": source.name}
     for key, value in (
@@ -95,13 +95,17 @@ def rule(source: Rule) -> Translation:
     return book.done(*written)
 
 
-def _form(source: Rule) -> Native:
+def _form(book: Notebook, source: Rule) -> Native:
     """Return both lists of a form's conditions, each parent's value once."""
     made: Native = {side: [] for side in SIDES}
+    for one in source.shown:
+        if not (one.parent.custom and one.child.custom):
+            what = f"{one.child} where {one.parent} is {getattr(one.value, 'value', 'anything')}"
+            book.add("when", what, "approximated", "depends on a built-in field: it shows always")
     for side, to in SIDES.items():
         places: dict[tuple[str, str], Native] = {}
         for one in source.shown:
-            if one.to != to:
+            if one.to != to or not (one.parent.custom and one.child.custom):
                 continue
             value = getattr(one.value, "value", None)
             held = places.setdefault(
