@@ -69,7 +69,7 @@ def ours(given: argparse.Namespace, folder: Path, shell: str) -> dict[str, Any]:
     steps = Steps(open_project(folder))
     steps.extract()
     with Stage(steps.project.workspace.stage) as stage:
-        rows = stage.rows("SELECT count(*), sum(b.size) FROM blobs.source b WHERE b.digest IS NOT NULL")
+        rows = stage.rows("SELECT count(*), sum(b.size) FROM blobs.raw b WHERE b.digest IS NOT NULL")
     return {"rows": rows[0][0], "bytes": int(rows[0][1] or 0)}
 
 
