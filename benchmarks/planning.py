@@ -304,7 +304,7 @@ def by_hand(folder: Path) -> None:
             s[12] AS organization,
             CASE WHEN s[13] <> '[]' THEN list_sort(list_distinct(from_json(s[13], '["VARCHAR"]'))) END AS ccs,
             CASE WHEN s[14] <> '[]' THEN list_sort(list_distinct(from_json(s[14], '["VARCHAR"]'))) END AS followers,
-            s[15] AS form, s[24] AS brand, s[16] AS problem,
+            s[15] AS form, s[24] AS brand, s[4] AS custom_status, s[16] AS problem,
             CAST(NULL AS VARCHAR) AS service, CAST(NULL AS VARCHAR) AS sla,
             CASE WHEN s[17] <> '[]' THEN list_sort(list_distinct(from_json(s[17], '["VARCHAR"]'))) END AS tags,
             nullif(s[18], '') AS recipient, CAST(s[19] AS TIMESTAMP) AS due_at, nullif(s[20], '') AS external_id,
@@ -325,7 +325,7 @@ def by_hand(folder: Path) -> None:
             'source', CASE t.channel WHEN 'email' THEN 1 WHEN 'voice' THEN 3
             WHEN 'native_messaging' THEN 7 ELSE 2 END,
             'requester_id', r.id, 'responder_id', a.id, 'group_id', g.id, 'company_id', c.organization,
-            'tags', list_transform(t.tags, lambda x: left(x, 32)), 'id', t.id) AS body
+            'product_id', NULL, 'tags', list_transform(t.tags, lambda x: left(x, 32)), 'id', t.id) AS body
         FROM canonical.ticket t
         JOIN (SELECT id FROM arrives WHERE kind IN ('contact', 'agent')) r ON r.id = t.requester
         LEFT JOIN (SELECT id FROM arrives WHERE kind = 'agent') a ON a.id = t.assignee
@@ -347,7 +347,7 @@ def by_hand(folder: Path) -> None:
             s[6] AS requester, CAST(NULL AS VARCHAR) AS submitter, s[7] AS assignee, s[8] AS "group",
             s[9] AS organization,
             CAST(NULL AS VARCHAR[]) AS ccs, CAST(NULL AS VARCHAR[]) AS followers, CAST(NULL AS VARCHAR) AS form,
-            CAST(NULL AS VARCHAR) AS brand, CAST(NULL AS VARCHAR) AS problem,
+            CAST(NULL AS VARCHAR) AS brand, CAST(NULL AS VARCHAR) AS custom_status, CAST(NULL AS VARCHAR) AS problem,
             CAST(NULL AS VARCHAR) AS service, CAST(NULL AS VARCHAR) AS sla,
             CASE WHEN s[10] <> '[]' THEN list_sort(from_json(s[10],
             '["VARCHAR"]')) END AS tags,
@@ -425,6 +425,7 @@ def loop(folder: Path) -> None:
         followers: list[str] | None = None
         form: str | None = None
         brand: str | None = None
+        custom_status: str | None = None
         problem: str | None = None
         service: str | None = None
         sla: str | None = None
@@ -447,6 +448,7 @@ def loop(folder: Path) -> None:
         responder_id: str | None
         group_id: str | None
         company_id: str | None
+        product_id: str | None = None
         tags: list[str] | None
         id: str
 
@@ -490,6 +492,7 @@ def loop(folder: Path) -> None:
                     followers=listed(theirs.follower_ids),
                     form=text(theirs.ticket_form_id),
                     brand=text(theirs.brand_id),
+                    custom_status=text(theirs.custom_status_id),
                     problem=text(theirs.problem_id),
                     tags=listed(theirs.tags),
                     recipient=theirs.recipient,
