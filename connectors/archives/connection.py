@@ -211,12 +211,8 @@ class ArchiveConnection(ZoneAccount, Generic[Account]):
         self, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]], *, view: bool = True
     ) -> Iterator[Page]:
         """Yield a stream; the tree and the messages in pages, after so many of them that were handed over before."""
-        if stream in ("zones", "record_sets"):
-            yield from super().pages(stream, start, parents, view=view)
-            return
         if stream not in ("files", "messages"):
-            bodies = self.folders() if stream == "folders" else self.bodies(stream)
-            yield Page([Raw(str(body["id"]), _json(body)) for body in bodies], {"done": True}, True)
+            yield from super().pages(stream, start, parents, view=view)
             return
         after, number, records = int((start or {}).get("after", 0)), 0, list[Raw]()
         with self._opened() as archive:
@@ -229,8 +225,8 @@ class ArchiveConnection(ZoneAccount, Generic[Account]):
         yield Page(records, {"after": max(number, after)}, True)
 
     def bodies(self, stream: str) -> Iterable[Native]:
-        """Return the records of a stream that the small files tell."""
-        told: Iterable[Native] = getattr(self.account, stream)()
+        """Return the records of a stream that the small files tell; folders have messages beside."""
+        told: Iterable[Native] = self.folders() if stream == "folders" else getattr(self.account, stream)()
         return told
 
     def zones(self) -> Iterable[Native]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-from migrator.connector import Cursor, Finding, Native, Page, Raw
+from migrator.connector import Finding, Native
 from migrator.connectors.panels import certificates, forwarders
 from migrator.errors import ForbiddenError, MigratorError, RefusedError, VendorError
 from migrator.zones.account import ZoneAccount
@@ -31,15 +30,10 @@ class Connection(ZoneAccount):
         """Return the data of a function of UAPI."""
         return call(self.client, name, **params)
 
-    def pages(
-        self, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]], *, view: bool = True
-    ) -> Iterator[Page]:
-        """Yield a stream: whole, but for record sets."""
-        if stream in ("zones", "record_sets"):
-            yield from super().pages(stream, start, parents, view=view)
-            return
-        records = [Raw(str(body["id"]), _json(body)) for body in getattr(self, f"_{stream}")()]
-        yield Page(records, {"done": True}, True)
+    def bodies(self, stream: str) -> Iterable[Native]:
+        """Return a stream that is no zone's."""
+        told: Iterable[Native] = getattr(self, f"_{stream}")()
+        return told
 
     def check(self) -> list[Finding]:
         """Ask who one is, and whether the account may list its domains."""
@@ -328,7 +322,3 @@ def _text(type: str, parts: list[str], zone: str) -> str:
         return normal(type, " ".join(words), zone)[0]
     except RefusedError:
         return " ".join(words)
-
-
-def _json(body: Native) -> bytes:
-    return json.dumps(body, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-from migrator.connector import Cursor, Finding, Native, Page, Raw
+from migrator.connector import Finding, Native
 from migrator.connectors.panels import certificates, crontab, forwarders
 from migrator.errors import ForbiddenError, MigratorError, RefusedError, VendorError
 from migrator.zones.account import ZoneAccount
@@ -31,15 +30,10 @@ class Connection(ZoneAccount):
         """Return what a command answers."""
         return call(self.client, command, **params)
 
-    def pages(
-        self, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]], *, view: bool = True
-    ) -> Iterator[Page]:
-        """Yield a stream: whole, but for record sets."""
-        if stream in ("zones", "record_sets"):
-            yield from super().pages(stream, start, parents, view=view)
-            return
-        records = [Raw(str(body["id"]), _json(body)) for body in getattr(self, f"_{stream}")()]
-        yield Page(records, {"done": True}, True)
+    def bodies(self, stream: str) -> Iterable[Native]:
+        """Return a stream that is no zone's."""
+        told: Iterable[Native] = getattr(self, f"_{stream}")()
+        return told
 
     def check(self) -> list[Finding]:
         """Ask who one is, and whether the account may list its domains."""
@@ -325,7 +319,3 @@ def _text(type: str, value: str, zone: str) -> str:
         return normal(type, value, zone)[0] if type not in ("TXT", "SPF") else value
     except RefusedError:
         return value
-
-
-def _json(body: Native) -> bytes:
-    return json.dumps(body, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")

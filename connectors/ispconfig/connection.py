@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from functools import cached_property, partial
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from migrator.connector import Cursor, Finding, Native, Outcome, Page, Raw, Unit, Written
+from migrator.connectors.panels.attempts import Attempt, findings
+from migrator.connectors.panels.times import time_zone
 from migrator.delivery import Deliverer
-from migrator.errors import ForbiddenError, InputError, MigratorError, RefusedError, UnknownOutcomeError
+from migrator.errors import ForbiddenError, InputError, RefusedError, UnknownOutcomeError
 
 from .api import Api
 from .rows import OF_STREAM, SITE, TABLES, Table, password, record, row
@@ -44,11 +45,7 @@ class Connection(Deliverer):
     @cached_property
     def zone(self) -> tzinfo:
         """Return the time zone of the server, in which it keeps the dates of autoresponders."""
-        told = self.options.get("timezone", "")
-        try:
-            return ZoneInfo(told) if told else UTC
-        except (ZoneInfoNotFoundError, ValueError) as err:
-            raise InputError(f"ispconfig: there is no time zone '{told}'") from err
+        return time_zone("ispconfig", self.options)
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 
@@ -88,21 +85,12 @@ class Connection(Deliverer):
 
     def check(self) -> list[Finding]:
         """Sign in, find the client, and try a list of each table."""
-        found: list[Finding] = []
-        tries: list[tuple[str, Callable[[], Any]]] = [
+        tries: list[Attempt] = [
             ("credentials", lambda: self.api.login()),
             (f"client {self.given('client_id')}", lambda: self.group),
         ]
         tries += [(f"{table.call}_get", partial(self._rows, table)) for table in OF_STREAM.values()]
-        for what, attempt in tries:
-            try:
-                attempt()
-                found.append(Finding(what, True))
-            except MigratorError as err:
-                found.append(Finding(what, False, str(err)))
-                if what == "credentials":
-                    break
-        return found
+        return findings(tries, ends=lambda what: what == "credentials")
 
     # ---- writing ----------------------------------------------------------------------------------------------------
 

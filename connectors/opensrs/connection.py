@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from migrator.connector import Cursor, Finding, Native, Outcome, Page, Raw, Unit, Written
+from migrator.connector import Finding, Native, Outcome, Raw, Unit, Written
 from migrator.delivery import Deliverer
 from migrator.errors import AbsentError, ForbiddenError, InputError, MigratorError, RefusedError, TruncatedError
 from migrator.zones.account import Change, ZoneAccount
@@ -50,17 +50,8 @@ class Connection(ZoneAccount):
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 
-    def pages(
-        self, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]], *, view: bool = True
-    ) -> Iterator[Page]:
-        """Yield a stream: whole, but for record sets."""
-        if stream in ("zones", "record_sets"):
-            yield from super().pages(stream, start, parents, view=view)
-            return
-        records = [Raw(str(body["id"]), _json(body)) for body in self._all(stream)]
-        yield Page(records, {"done": True}, True)
-
-    def _all(self, stream: str) -> Iterable[Native]:
+    def bodies(self, stream: str) -> Iterable[Native]:
+        """Return a stream that is no zone's."""
         return (self._domain(name) for name in self._names()) if stream == "domains" else self.mail.read(stream)
 
     def _names(self) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""What hosting panels share: the words of Exim's forwarders, crontabs, certificates."""
+"""What hosting panels share: forwarders in Exim's words, crontabs, certificates, a check's attempts, a time zone."""

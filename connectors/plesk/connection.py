@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
 
-from migrator.connector import Cursor, Finding, Native, Outcome, Page, Raw, Unit, Written
+from migrator.connector import Finding, Native, Outcome, Raw, Unit, Written
+from migrator.connectors.panels.attempts import Attempt, findings
 from migrator.delivery import Deliverer
-from migrator.errors import MigratorError
 
 from . import records
 from .mailing import Autoresponders, Forwarders, Mailboxes
@@ -31,14 +30,9 @@ WRITERS: Mapping[str, type[Writer]] = {
 class Connection(Zones):
     """One subscription of one Plesk server."""
 
-    def pages(
-        self, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]], *, view: bool = True
-    ) -> Iterator[Page]:
-        """Yield a stream: whole, but for record sets."""
-        if stream in ("zones", "record_sets"):
-            yield from super().pages(stream, start, parents, view=view)
-            return
-        yield Page(self._raws(stream, self._all(stream)), {"done": True}, True)
+    def others(self, stream: str) -> list[Raw]:
+        """Return the records of a stream that is no zone's."""
+        return self._raws(stream, self._all(stream))
 
     def _raws(self, stream: str, bodies: Iterable[Native]) -> list[Raw]:
         found = [Raw(str(body["id"]), json.dumps(body, ensure_ascii=False).encode()) for body in bodies]
@@ -81,21 +75,13 @@ class Connection(Zones):
 
     def check(self) -> list[Finding]:
         """Sign in, find the subscription, and try a list of each sort."""
-        tries: list[tuple[str, Callable[[], Any]]] = [(f"subscription {self.main}", lambda: self.webspace)]
+        first = f"subscription {self.main}"
+        tries: list[Attempt] = [(first, lambda: self.webspace)]
         streams = [stream for stream in self.streams() if stream not in ("zones", "record_sets", "mail_alias")]
         tries += [
             (stream, partial(self._all, stream)) for stream in streams if stream != "cron" or CHANNEL in self.channels
         ]
-        found: list[Finding] = []
-        for what, attempt in tries:
-            try:
-                attempt()
-                found.append(Finding(what, True))
-            except MigratorError as err:
-                found.append(Finding(what, False, str(err)))
-                if len(found) == 1:
-                    break
-        return found
+        return findings(tries, ends=lambda what: what == first)
 
     # ---- writing ----------------------------------------------------------------------------------------------------
 

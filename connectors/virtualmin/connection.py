@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from migrator.connector import Cursor, Finding, Native, Outcome, Page, Raw, Unit, Written
+from migrator.connector import Finding, Native, Outcome, Raw, Unit, Written
+from migrator.connectors.panels.attempts import Attempt, findings
 from migrator.delivery import Deliverer
-from migrator.errors import InputError, MigratorError, RefusedError
+from migrator.errors import InputError, RefusedError
 from migrator.zones.records import from_body
 
 from . import records
@@ -34,14 +34,9 @@ class Connection(Lists):
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 
-    def pages(
-        self, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]], *, view: bool = True
-    ) -> Iterator[Page]:
-        """Yield a list, whole: no program has pages. Zones come one after another."""
-        if stream in ("zones", "record_sets"):
-            yield from super().pages(stream, start, parents, view=view)
-            return
-        yield Page(self._sealed(stream, self.read(stream)), {"done": True}, True)
+    def others(self, stream: str) -> list[Raw]:
+        """Return a list, whole: no program has pages."""
+        return self._sealed(stream, self.read(stream))
 
     def peek(self, kind: str, variant_name: str, targets: Sequence[tuple[str, str | None]]) -> tuple[str, list[Raw]]:
         """Return the stream of a kind's variant and the records there as they stand now."""
@@ -58,20 +53,12 @@ class Connection(Lists):
 
     def check(self) -> list[Finding]:
         """Sign in, find the account's own virtual server, and look whether quotas are kept."""
-        found: list[Finding] = []
-        tries: list[tuple[str, Callable[[], Any]]] = [
+        tries: list[Attempt] = [
             ("credentials", self._signed_in),
             (f"virtual server {self.server}", self._top),
             ("quotas", self._quotas),
         ]
-        for what, attempt in tries:
-            try:
-                attempt()
-                found.append(Finding(what, True))
-            except MigratorError as err:
-                found.append(Finding(what, False, str(err)))
-                break
-        return found
+        return findings(tries, ends=lambda what: True)
 
     def _signed_in(self) -> None:
         with suppress(RefusedError):  # there is no such virtual server: that is the next question

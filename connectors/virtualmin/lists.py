@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from functools import cached_property
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from migrator.connector import Native, Raw
-from migrator.errors import InputError, RefusedError
+from migrator.connectors.panels.times import time_zone
+from migrator.errors import RefusedError
 
 from . import records
 from .api import ALIASES, DATABASES, REDIRECTS, USERS, Listed
@@ -34,11 +34,7 @@ class Lists(Zones):
     @cached_property
     def zone(self) -> tzinfo:
         """Return the time zone of the server, whose days autoresponders begin and end with."""
-        told = self.options.get("timezone", "")
-        try:
-            return ZoneInfo(told) if told else UTC
-        except (ZoneInfoNotFoundError, ValueError) as err:
-            raise InputError(f"virtualmin: there is no time zone '{told}'") from err
+        return time_zone("virtualmin", self.options)
 
     def read(self, stream: str, ids: Collection[str] = ()) -> list[Raw]:
         """Return a stream in the order of its ids: whole, or of logins a few at least, where only these are wanted."""

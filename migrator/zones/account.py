@@ -29,7 +29,7 @@ Change = tuple[RecordSet | None, RecordSet | None]  # what it was, what it shall
 
 
 class ZoneAccount(Deliverer):
-    """One account with zones. A vendor's own says how they are listed, read and written."""
+    """One account with zones, and perhaps more. A vendor's own says how they are listed, read and written."""
 
     def __init__(self, *args: Any, **how: Any) -> None:
         super().__init__(*args, **how)
@@ -60,15 +60,22 @@ class ZoneAccount(Deliverer):
         """Take a zone away with all that is in it. One that is gone already is no fault."""
         raise RefusedError(f"{self.vendor} removes no zones")
 
+    def bodies(self, stream: str) -> Iterable[Native]:
+        """Return what a stream that is no zone's holds, whole: a body each, with its ``id``."""
+        raise NotImplementedError
+
+    def others(self, stream: str) -> Iterable[Raw]:
+        """Return the records of a stream that is no zone's."""
+        return [Raw(str(body["id"]), _json(body, "replace")) for body in self.bodies(stream)]
+
     # ---- reading ----------------------------------------------------------------------------------------------------
 
     def pages(
         self, stream: str, start: Cursor | None, parents: Callable[[str], Iterable[str]], *, view: bool = True
     ) -> Iterator[Page]:
-        """Yield zones at once, record sets a zone after another; the cursor is the zone, and how far into it."""
-        if stream == "zones":
-            records = [Raw(zone["id"], _json(zone), zone.get("changed")) for zone in self.zones()]
-            yield Page(records, {"done": True}, True)
+        """Yield record sets a zone after another, all else at once; the cursor is the zone, and how far into it."""
+        if stream != "record_sets":
+            yield Page(list(self._listed() if stream == "zones" else self.others(stream)), {"done": True}, True)
             return
         at = start or {}
         after = tuple(at.get("after", ()))
@@ -90,6 +97,10 @@ class ZoneAccount(Deliverer):
                     some, {"after": [len(zone), zone], "in": begin + PAGE}, last and begin + PAGE >= len(records)
                 )
         self._begun = ("", [])
+
+    def _listed(self) -> Iterator[Raw]:
+        for zone in self.zones():
+            yield Raw(zone["id"], _json(zone), zone.get("changed"))
 
     def _records(self, zone: str) -> list[Raw]:
         found = [Raw(one.id, _json(one.body()), None, zone) for one in self.seen(zone)]
@@ -311,5 +322,5 @@ def _zone_of(unit: Unit) -> str:
     return parts(unit.there)[0] if unit.there else str(unit.payload["zone"])
 
 
-def _json(record: Native) -> bytes:
-    return json.dumps(record, ensure_ascii=False, sort_keys=True).encode()
+def _json(record: Native, errors: str = "strict") -> bytes:
+    return json.dumps(record, ensure_ascii=False, sort_keys=True).encode(errors=errors)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from migrator import registry
-from migrator.stage import Stage
 from migrator.testing.sandbox import Sandbox
 from tests.servers.dns.conftest import filed
 from tests.support.dns_zones import of_file
-from tests.support.server_desks import steps_between
+from tests.support.server_desks import rows, steps_between
 
 pytestmark = pytest.mark.sandbox
 
@@ -23,11 +21,6 @@ def box() -> Sandbox:
     box: Sandbox = connector.sandbox.create()
     connector.part("demo").fill(box)
     return box
-
-
-def rows(folder: Path, kind: str, *columns: str) -> list[tuple[Any, ...]]:
-    with Stage(folder / "stage.duckdb") as stage:
-        return stage.rows(f'select {", ".join(columns)} from canonical."{kind}" order by id')
 
 
 def test_an_account_is_read_whole_and_its_zone_is_written(

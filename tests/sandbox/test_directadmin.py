@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from migrator import registry
 from migrator.connectors.directadmin.api import answered, listed
 from migrator.errors import AccessError, ForbiddenError, RefusedError, VendorError
-from migrator.stage import Stage
 from migrator.testing.sandbox import Sandbox
 from tests.servers.dns.conftest import filed
-from tests.support.server_desks import steps_between, steps_into
+from tests.support.server_desks import rows, steps_between, steps_into
 
 pytestmark = pytest.mark.sandbox
 
@@ -24,11 +22,6 @@ def box() -> Sandbox:
     box: Sandbox = found.sandbox.create()
     found.part("demo").fill(box)
     return box
-
-
-def rows(folder: Path, kind: str, *columns: str) -> list[tuple[Any, ...]]:
-    with Stage(folder / "stage.duckdb") as stage:
-        return stage.rows(f'select {", ".join(columns)} from canonical."{kind}" order by id')
 
 
 def test_an_account_moves_into_ispconfig_and_nothing_is_lost_in_silence(

@@ -10,6 +10,7 @@ import pytest
 
 from migrator import registry
 from migrator.project import Account, open_project
+from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox, mount
 
@@ -69,3 +70,9 @@ def steps_into(
     clock, project = old.clock, open_project(folder)
     sessions = mount(old), mount(panel)
     return Steps(project, *sessions, sleep=clock.sleep, monotonic=clock.monotonic, clock=clock.now)
+
+
+def rows(folder: Path, kind: str, *columns: str) -> list[tuple[Any, ...]]:
+    """Return columns of a kind's canonical records, in the order of their ids, from the stage in ``folder``."""
+    with Stage(folder / "stage.duckdb") as stage:
+        return stage.rows(f'select {", ".join(columns)} from canonical."{kind}" order by id')

@@ -47,6 +47,10 @@ class PowerDNS:
         with closing(sqlite3.connect(self.database, timeout=10)) as connection, connection:
             return list(connection.execute(sql, values))
 
+    def counted(self) -> dict[str, int]:
+        """Return how many zones and records its database has."""
+        return {table: int(str(self.rows(f"SELECT count(*) FROM {table}")[0][0])) for table in ("domains", "records")}
+
     def reset(self) -> None:
         """Take every zone away: the server remembers nothing of its database (see `start`)."""
         for zone in ("comments", "records", "domainmetadata", "cryptokeys", "domains"):

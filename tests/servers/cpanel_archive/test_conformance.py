@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from migrator.connector import Raw
 from migrator.connectors.archives import connection
 from migrator.connectors.cpanel_archive import made_up
 from migrator.errors import InputError, MigratorError
-from migrator.project import open_project
+from tests.support import archive_sources
 
-
-def opened(folder: Path, archive: Path) -> Any:
-    sides = {"source": {"vendor": "cpanel_archive", "settings": {"archive": str(archive)}}}
-    sides["destination"] = {"vendor": "zone_file", "settings": {"folder": str(folder)}}
-    (folder / "migration.yaml").write_text(json.dumps({"name": "test", **sides}), encoding="utf-8")
-    return open_project(folder).source.open()
-
-
-def read_all(folder: Path, archive: Path, *, cut: bool = False) -> dict[str, list[Raw]]:
-    """Return every record; ``cut``: after each page a new process goes on from its cursor."""
-    source = opened(folder, archive)
-    found: dict[str, list[Raw]] = {}
-
-    def parents(stream: str) -> Iterable[str]:
-        return [record.id for record in found[stream]]
-
-    for stream in source.streams():
-        found[stream], cursor, done = [], None, False
-        while not done:
-            for page in source.pages(stream, cursor, parents):
-                found[stream] += page.records
-                cursor, done = page.cursor, page.done
-                if cut and not done:
-                    source = opened(folder, archive)
-                    break
-    return found
+opened, read_all = (
+    partial(archive_sources.opened, "cpanel_archive"),
+    partial(archive_sources.read_all, "cpanel_archive"),
+)
 
 
 def test_pages_of_any_size_and_a_kill_after_any_of_them_bring_every_record_once(
@@ -53,7 +28,7 @@ def test_pages_of_any_size_and_a_kill_after_any_of_them_bring_every_record_once(
     assert len(whole["messages"]) == 20
     assert len(whole["files"]) > 15
     monkeypatch.setattr(connection, "PAGE", 4)
-    assert read_all(tmp_path, archive, cut=True) == whole
+    assert read_all(tmp_path, archive, cut=lambda stream: True) == whole
     assert all(len({record.id for record in records}) == len(records) for records in whole.values())
 
 

@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from migrator.connector import Raw
 from migrator.connectors.archives import connection, written
 from migrator.connectors.directadmin_archive import made_up
 from migrator.errors import InputError, VendorError
-from migrator.project import open_project
+from tests.support import archive_sources
 
-
-def opened(folder: Path, archive: Path) -> Any:
-    sides = {"source": {"vendor": "directadmin_archive", "settings": {"archive": str(archive)}}}
-    sides["destination"] = {"vendor": "zone_file", "settings": {"folder": str(folder)}}
-    (folder / "migration.yaml").write_text(json.dumps({"name": "test", **sides}), encoding="utf-8")
-    return open_project(folder).source.open()
-
-
-def read_all(folder: Path, archive: Path, *, cut: bool = False) -> dict[str, list[Raw]]:
-    """Return every record; ``cut``: after each page of the archive's own a new process goes on from its cursor."""
-    source = opened(folder, archive)
-    found: dict[str, list[Raw]] = {}
-
-    def parents(stream: str) -> Iterable[str]:
-        return sorted((record.id for record in found[stream]), key=lambda id: (len(id), id))  # as extract hands them
-
-    for stream in source.streams():
-        found[stream], cursor, done = [], None, False
-        while not done:
-            for page in source.pages(stream, cursor, parents):
-                found[stream] += page.records
-                cursor, done = page.cursor, page.done
-                if cut and not done and stream in ("files", "messages"):
-                    source = opened(folder, archive)
-                    break
-    return found
+opened, read_all = (
+    partial(archive_sources.opened, "directadmin_archive"),
+    partial(archive_sources.read_all, "directadmin_archive"),
+)
 
 
 @pytest.mark.parametrize("by", ["gzip", "zstd"])
@@ -53,7 +29,7 @@ def test_pages_of_any_size_and_a_kill_after_any_of_them_bring_every_record_once(
     assert len(whole["messages"]) == 13
     assert len(whole["files"]) == 10
     monkeypatch.setattr(connection, "PAGE", 3)
-    assert read_all(tmp_path, archive, cut=True) == whole
+    assert read_all(tmp_path, archive, cut=lambda stream: stream in ("files", "messages")) == whole
     assert all(len({record.id for record in records}) == len(records) for records in whole.values())
     source = opened(tmp_path, archive)
     urls = [url for record in [*whole["files"], *whole["messages"]] if (url := json.loads(record.body).get("url"))]

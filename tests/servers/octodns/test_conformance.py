@@ -43,10 +43,7 @@ def ground() -> ServerGround:
     settings = {"provider": "octodns_powerdns.PowerDnsProvider", "arguments": arguments}
     account = Account(vendor="octodns", settings=settings, options={"servers": server.address}, workers=1)
 
-    def counted() -> dict[str, int]:
-        return {table: int(str(server.rows(f"SELECT count(*) FROM {table}")[0][0])) for table in ("domains", "records")}
-
-    return ServerGround(proxy, account, {"key": powerdns.KEY}, counted, server)
+    return ServerGround(proxy, account, {"key": powerdns.KEY}, server.counted, server)
 
 
 SUITE = Suite("octodns", ground=ground, made=made, step=2, harms=("503", "unanswered"))

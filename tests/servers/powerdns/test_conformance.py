@@ -38,10 +38,7 @@ def ground() -> ServerGround:
     proxy.calm()
     account, secrets = at(server, servers=server.address)
 
-    def counted() -> dict[str, int]:
-        return {table: int(str(server.rows(f"SELECT count(*) FROM {table}")[0][0])) for table in ("domains", "records")}
-
-    return ServerGround(proxy, account.model_copy(update={"workers": 1}), secrets, counted, server)
+    return ServerGround(proxy, account.model_copy(update={"workers": 1}), secrets, server.counted, server)
 
 
 SUITE = Suite("powerdns", ground=ground, made=made, step=2, harms=("429", "unanswered", "failed"))

@@ -7,7 +7,6 @@ module that takes note, so that none changes a ticket for the next.
 from __future__ import annotations
 
 import json
-import random
 import re
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 
 from migrator.testing.servers.znuny import Znuny
 from tests.support.connectors import connector
+from tests.support.drawn_conditions import Listed, drawn
 from tests.support.rule_engines import Native, Update, zendesk
 from tests.support.rule_worlds import updates
 
@@ -76,31 +76,17 @@ print "\n", $Json->Encode(Data => { acted => \%Acted, got => \%Got }), "\n";
 """
 
 
-def drawn(number: int) -> list[Native]:
-    """Return invented conditions of automations; each asks for the status, as Zendesk demands."""
-    dice = random.Random(6)
-    listed: list[tuple[str, tuple[str, ...], tuple[Any, ...]]] = [
-        ("status", ("is", "is_not"), ("open", "pending", "solved", "new", "closed")),
-        ("status", ("less_than",), ("solved", "pending")),
-        ("priority", ("is",), ("low", "urgent")),
-        ("priority", ("greater_than",), ("normal", "high")),
-        ("group_id", ("is",), ("21",)),
-        ("assignee_id", ("is",), ("7",)),
-        ("NEW", ("greater_than", "less_than", "is"), ("24", "48", "47")),
-        ("updated_at", ("greater_than", "less_than", "is"), ("24", "25")),
-        ("SOLVED", ("greater_than", "less_than", "is"), ("24", "25")),
-    ]
-    leaves: list[Native] = [
-        {"field": field, "operator": operator, "value": value}
-        for field, operators, values in listed
-        for operator in operators
-        for value in values
-    ]
-    singles = [{"all": [leaf], "any": []} for leaf in leaves]
-    return singles + [
-        {"all": dice.sample(leaves, dice.choice((1, 2, 3))), "any": dice.sample(leaves, dice.choice((0, 0, 2)))}
-        for _ in range(number)
-    ]
+AUTOMATIONS: list[Listed] = [
+    ("status", ("is", "is_not"), ("open", "pending", "solved", "new", "closed")),
+    ("status", ("less_than",), ("solved", "pending")),
+    ("priority", ("is",), ("low", "urgent")),
+    ("priority", ("greater_than",), ("normal", "high")),
+    ("group_id", ("is",), ("21",)),
+    ("assignee_id", ("is",), ("7",)),
+    ("NEW", ("greater_than", "less_than", "is"), ("24", "48", "47")),
+    ("updated_at", ("greater_than", "less_than", "is"), ("24", "25")),
+    ("SOLVED", ("greater_than", "less_than", "is"), ("24", "25")),
+]
 
 
 def furnished(desk: Znuny, world: list[Update]) -> tuple[dict[str, str], dict[str, int]]:
@@ -137,7 +123,7 @@ def test_no_job_called_good_acts_otherwise_than_the_rule_in_a_real_znuny(desk: Z
     ids, places = furnished(desk, world)
     wanted: dict[int, Native] = {}
     jobs: list[Native] = []
-    for at, conditions in enumerate(drawn(60)):
+    for at, conditions in enumerate(drawn(AUTOMATIONS, 60, seed=6)):
         native = {"title": f"rule {at}", "conditions": conditions, "actions": [{"field": "status", "value": "open"}]}
         made = ZNUNY.write(ZENDESK.read(native, "timed"))
         if all(one.verdict in ("exact", "equivalent") for one in made.findings if one.place == "when"):
