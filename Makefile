@@ -22,11 +22,11 @@ help:
 demo: $(VENV)/.installed
 	$(BIN)/migrator demo
 
-# Dovecot, PowerDNS and OpenSSH are installed from Debian where they may be; where not, it says what is missing.
+# Dovecot, PowerDNS, MariaDB and OpenSSH are installed from Debian where they may be; where not, it says what is missing.
 demo-hosting: $(VENV)/.installed
-	@$(BIN)/python -c 'import imapclient, paramiko, sievelib' 2>/dev/null || \
-	  $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[mail,files]' || \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mail,files]'
+	@$(BIN)/python -c 'import imapclient, paramiko, pymysql, sievelib' 2>/dev/null || \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[mail,files,mysql]' || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mail,files,mysql]'
 	$(BIN)/migrator demo --hosting --workspace demo-hosting-workspace
 
 test: lint
