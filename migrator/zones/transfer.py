@@ -37,7 +37,7 @@ OURS = (41, 250)  # OPT and TSIG belong to a message, not to a zone
 IN = int(dns.rdataclass.IN)
 
 
-class _Odd(Exception):  # noqa: N818
+class _Odd(Exception):
     """Something in a message is for dnspython."""
 
 
