@@ -91,7 +91,7 @@ def call(
 def plainly(
     session: requests.Session, method: str, url: str, params: Any, json: Any
 ) -> requests.PreparedRequest | None:
-    """Return the request as ``session`` would prepare it, but for its credentials; None for one that is not ordinary."""
+    """Return the request as ``session`` would prepare it, but for its credentials; None where it is not ordinary."""
     own = session.trust_env or session.auth or session.params or session.proxies or session.cert
     if own or any(session.hooks.values()) or not PLAIN.fullmatch(url):
         return None
