@@ -205,7 +205,7 @@ class Planner:
                 continue
             self.stage.run(
                 "UPDATE plan.decided AS w SET action = 'skip', reason = ? WHERE kind = ? AND as_kind = ? "
-                f"AND action = 'create' AND NOT {decider.named_by(kind_name, decided=True)}",
+                f"AND action = 'create' AND NOT {decider.named(kind_name)}",
                 write.named,
                 kind_name,
                 kind_name,
