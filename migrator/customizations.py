@@ -17,7 +17,6 @@ from migrator import registry
 from migrator.compile import json_path, name, quoted
 from migrator.errors import InputError
 from migrator.manifest import Manifest
-from migrator.project import Workspace
 from migrator.registry import Connector
 from migrator.rules.clock import Calendar, folded, lives, told
 from migrator.rules.conditions import All, Condition, leaves
@@ -35,6 +34,7 @@ from migrator.seals import SEALED
 from migrator.settings import planned
 from migrator.stage import Stage
 from migrator.translate import added_statuses, field_id
+from migrator.workspace import Workspace
 
 KINDS = {
     "trigger": "Triggers",

@@ -28,8 +28,8 @@ from migrator.errors import (
 )
 from migrator.kinds import Kinds
 from migrator.mapping import Mapping as VendorMapping
-from migrator.project import Workspace
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
