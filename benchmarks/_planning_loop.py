@@ -22,10 +22,14 @@ THEIR_CHANNELS = {1: "email", 2: "web", 3: "phone", 7: "chat"}
 
 
 class Via(BaseModel):
+    """How a ticket came."""
+
     channel: str | None = None
 
 
 class Theirs(BaseModel):
+    """A ticket as Zendesk gives it."""
+
     id: int
     raw_subject: str | None
     subject: str | None
@@ -53,6 +57,8 @@ class Theirs(BaseModel):
 
 
 class Canonical(BaseModel):
+    """A ticket in nobody's words."""
+
     id: str
     subject: str | None = None
     status: str | None = None
@@ -83,6 +89,8 @@ class Canonical(BaseModel):
 
 
 class Ours(BaseModel):
+    """A ticket as Freshdesk takes it."""
+
     subject: str
     status: int
     priority: int

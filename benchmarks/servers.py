@@ -117,6 +117,7 @@ class Recording(HTTPAdapter):
         self.kept = kept
 
     def send(self, request: requests.PreparedRequest, *args: Any, **how: Any) -> requests.Response:
+        """Send it, and keep what writes."""
         if request.method != "GET":
             self.kept.append(request.copy())
         return super().send(request, *args, **how)

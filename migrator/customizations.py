@@ -285,7 +285,7 @@ def _replayed(
     whole = [folded(one) for one in whole] if by_the_clock else whole
     return {
         **replayed(whole, source, destination, keys, play=play),
-        "timed": [name for name in dict.fromkeys(source.timed_of)],
+        "timed": list(dict.fromkeys(source.timed_of)),
         "left_out": [{"name": name, "why": why} for name, why in lost.items()],
         "from_middle": len(found) - len(whole),
         "by_the_clock": 0 if ticks else sum(one.rule.kind == "timed" for one in made),

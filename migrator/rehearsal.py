@@ -70,6 +70,6 @@ def _furnish(steps: Steps, box: Any) -> None:
 def _twin(side: Side, url: str) -> Side:
     """Return the destination's side with the sandbox in the account's place."""
     os.environ[TOKEN] = side.connector.sandbox.TOKEN
-    secrets = {each: f"env:{TOKEN}" for each in side.connector.manifest.secrets}
+    secrets = dict.fromkeys(side.connector.manifest.secrets, f"env:{TOKEN}")
     account = side.account.model_copy(update={"url": url, "secrets": secrets, "per_minute": 10**9, "workers": 2})
     return Side(side.connector, side.mapping, account, side.file)

@@ -87,7 +87,7 @@ def _parts(
     while at < len(pieces):
         piece = pieces[at]
         if syntax.liquid and piece.startswith("{%"):
-            word = _WORD.match(piece).group(1)  # type: ignore[union-attr]
+            word = _WORD.findall(piece)[0]
             if until and word == f"end{until}":
                 return parts, at
             if word in _PAIRED:
