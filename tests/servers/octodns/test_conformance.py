@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.testing.conformance import Check, ServerGround, Suite, checks
 from migrator.testing.servers import powerdns
 from migrator.testing.servers.powerdns import PowerDNS
