@@ -51,7 +51,7 @@ class Side:
         now: Callable[[], datetime] | None = None,
     ) -> Deliverer:
         """Return the account, ready to be read or written. Raises AccessError where a secret is missing."""
-        manifest = self.connector.manifest
+        manifest, account = self.connector.manifest, self.account
         if self.parts:
             opened = {
                 name: part.open(session=session, sleep=sleep, monotonic=monotonic, now=now)
@@ -61,33 +61,11 @@ class Side:
             nobody = Client("", None, Pacer([]), first.session, first.sleep, now=first.now)
             nobody.pacer.sleep, nobody.pacer.monotonic = first.pacer.sleep, first.pacer.monotonic
             return Composite(manifest, self.mapping, nobody, parts=opened, to=self.to)
-        quota, account = manifest.quota, self.account
-        plan = account.plan or quota.default_plan
-        limits = []
-        for rule in quota.rules:
-            if plan not in rule.per_minute:
-                raise InputError(
-                    f"{account.vendor} has no plan '{plan}'{did_you_mean(plan, rule.per_minute)}", file=self.file
-                )
-            granted = (None if rule.matching else account.per_minute) or rule.per_minute[
-                plan
-            ]  # what is granted is the account's
-            ours = max(1, int(granted * account.share))
-            limits.append(Limit(rule.name, ours, rule.matching, granted, rule.window, rule.costs))
-        pacer = Pacer(
-            limits,
-            quota.total,
-            quota.remaining,
-            quota.retry_after,
-            account.share,
-            quota.total_of == "endpoint",
-            used_header=quota.used,
-            reset_header=quota.reset,
-        )
+        pacer = self._pacer()
         client = Client(self.base_url(), self._auth(), pacer)
         if session is not None:
             client.session = session
-        client.session.headers.update(self.connector.manifest.headers)
+        client.session.headers.update(manifest.headers)
         if sleep is not None:
             client.sleep = pacer.sleep = sleep
         if monotonic is not None:
@@ -103,6 +81,31 @@ class Side:
             options=account.options,
             channels=account.channels,
             given=self.given,
+        )
+
+    def _pacer(self) -> Pacer:
+        """Return what keeps the account within its quota. Raises InputError where the vendor has no such plan."""
+        quota, account = self.connector.manifest.quota, self.account
+        plan = account.plan or quota.default_plan
+        limits = []
+        for rule in quota.rules:
+            if plan not in rule.per_minute:
+                raise InputError(
+                    f"{account.vendor} has no plan '{plan}'{did_you_mean(plan, rule.per_minute)}", file=self.file
+                )
+            # What is granted is the account's.
+            granted = (None if rule.matching else account.per_minute) or rule.per_minute[plan]
+            ours = max(1, int(granted * account.share))
+            limits.append(Limit(rule.name, ours, rule.matching, granted, rule.window, rule.costs))
+        return Pacer(
+            limits,
+            quota.total,
+            quota.remaining,
+            quota.retry_after,
+            account.share,
+            quota.total_of == "endpoint",
+            used_header=quota.used,
+            reset_header=quota.reset,
         )
 
     def base_url(self) -> str:
