@@ -11,9 +11,11 @@ import json
 import logging
 import threading
 import time
+from collections import ChainMap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -29,8 +31,9 @@ from migrator.errors import (
 )
 from migrator.kinds import Kinds
 from migrator.mapping import Mapping as VendorMapping
-from migrator.project import Workspace
+from migrator.mapping import Variant
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -282,7 +285,7 @@ def _due(stage: Stage, dataset: str, source: Source, rank: list[str]) -> dict[st
     return due
 
 
-def _marks(lists: Mapping[str, Iterable[str]], changed: Callable[[str], str | None]) -> Iterator[list[Raw]]:
+def _marks(lists: Mapping[str, Iterable[str]], changed: Mapping[str, str | None]) -> Iterator[list[Raw]]:
     """Yield rows that say what lists hold: a short one's ids in its own row; of a long one the pieces, each a row
     beneath it, and then their number in its own. What is left of a list that was longer lies beyond that number."""
     short: list[Raw] = []
@@ -290,12 +293,12 @@ def _marks(lists: Mapping[str, Iterable[str]], changed: Callable[[str], str | No
         ids, number = iter(held), 0
         piece = list(islice(ids, PIECE))
         if len(piece) < PIECE:
-            short.append(Raw(id, json.dumps(piece).encode(), changed(id)))
+            short.append(Raw(id, json.dumps(piece).encode(), changed.get(id)))
             continue
         while piece:
             yield [Raw(f"{id}\n{number}", json.dumps(piece).encode(), parent=id)]
             piece, number = list(islice(ids, PIECE)), number + 1
-        yield [Raw(id, str(number).encode(), changed(id))]
+        yield [Raw(id, str(number).encode(), changed.get(id))]
     if short:
         yield short
 
@@ -348,6 +351,9 @@ def _resource(
     spec = manifest.streams[stream] if manifest else None
     parent = spec.parent if spec else None
 
+    def ids(of: str) -> dict[str, str | None]:
+        return due if of == parent else staged(of)
+
     def pages() -> Iterator[Any]:
         state = landing.state(stream)
         if state.get("round") != current:
@@ -355,7 +361,6 @@ def _resource(
             if not _goes_on(state):
                 state["cursor"] = None
         how = {} if view is None or stream in view else {"view": False}
-        ids = lambda of: due if of == parent else staged(of)  # noqa: E731
         try:
             began, size = time.monotonic(), 0
             for number, page in enumerate(source.pages(stream, state.get("cursor"), ids, **how), 1):
@@ -364,7 +369,7 @@ def _resource(
                         yield landing.beside(other, records)
                 here = {record.id: record.updated_at for record in page.records}
                 for other, lists in page.whole.items():
-                    for marks in _marks(lists, lambda id, here=here: here[id] if id in here else due.get(id)):  # type: ignore[misc]
+                    for marks in _marks(lists, ChainMap(here, due)):
                         yield landing.beside(other + WHOLE, marks)
                 state["cursor"], state["done"] = page.cursor, page.done
                 state["until"] = page.until or state.get("until")
@@ -412,6 +417,10 @@ def _lag(source: Source, stream: str) -> int:
     return int(manifest.streams[stream].lag_seconds) if manifest else 0
 
 
+def _relation(relations: Mapping[str, str], variant: Variant) -> str:
+    return relations[variant.stream]
+
+
 def canonicalize(
     stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str, into: str, only: Collection[str] | None = None
 ) -> None:
@@ -432,7 +441,7 @@ def canonicalize(
             stage.run(f"CREATE TABLE {relation} (id VARCHAR, variant VARCHAR, {stage.columns(kind)})")
             continue
         relations = {variant.stream: stage.raw(raw, variant.stream) for variant in variants}
-        sql = canonical_sql(kind, variants, lambda v, r=relations: r[v.stream], f"{into}.custom_field")  # type: ignore[misc]
+        sql = canonical_sql(kind, variants, partial(_relation, relations), f"{into}.custom_field")
         stage.run(f"CREATE TABLE {relation} AS SELECT * FROM ({sql}) WHERE id IS NOT NULL")
         if stage.one(f"SELECT count(*) <> count(DISTINCT id) FROM {relation}"):
             # The same record twice in one list: the first by value stays, so that a plan is the same each time.
