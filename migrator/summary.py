@@ -33,8 +33,7 @@ def summarize(steps: Steps) -> dict[str, Any]:
     with Stage(steps.workspace.stage) as stage:
         written = _written(stage, begun, identities, {unit for unit, *_ in quarantined})
         labels = {unit: _label(stage, steps, unit) for unit, *_ in quarantined}
-        logins = passport(stage, source.connector.kinds, destination.connector.manifest)
-        again = sum(one.verdict == "set again" for one in logins)
+        checked = list(passport(stage, source.connector.kinds, destination.connector.manifest))
     shown = _kinds(source, plan, written)
     stage_name = "verified" if verification and verification["plan"] == plan["digest"] else "planned"
     if begun and stage_name != "verified":
@@ -51,7 +50,7 @@ def summarize(steps: Steps) -> dict[str, Any]:
         **_planned(plan),
         "coverage": coverage,
         "rewrites": {"changes": plan.get("rewrites") or [], "places": _places(folder, plan)},
-        "todo": _todo(plan, quarantined, coverage) + _again(again),
+        "todo": _todo(plan, quarantined, coverage) + _again(sum(one.verdict == "set again" for one in checked)),
         "verification": _verification(verification) if stage_name == "verified" else None,
         "quarantine": _quarantine(quarantined, labels),
         "runs": [{"at": at, "command": command, "what": what} for _, command, at, what in history],
