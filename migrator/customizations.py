@@ -398,10 +398,13 @@ def tickets(stage: Stage, conditions: Sequence[Condition]) -> tuple[str, list[st
     for anchor, column in (("created", "created_at"), ("updated", "updated_at")):
         if column in there and "updated_at" in there:
             columns[f"hours.{anchor}"] = f"date_diff('second', {name(column)}, {now}) / 3600.0"
+    held = "custom_field" in stage.tables_of("canonical")
+    of = "SELECT key, min(id) FROM canonical.custom_field WHERE applies_to = 'ticket' AND key IS NOT NULL GROUP BY 1"
+    ids = dict(stage.rows(of)) if held else {}
     for leaf in leaves(All(of=tuple(conditions))):
         at = getattr(leaf, "path", None)
         if at is not None and at.of == "ticket" and at.custom and "custom" in there:
-            literal = json_path(at.custom.replace(".", "")).replace("'", "''")
+            literal = json_path(ids.get(at.custom, at.custom.replace(".", ""))).replace("'", "''")
             columns[str(at)] = f"json_extract_string(custom, '{literal}')"
     shown = ", ".join(f"{expression} AS {name(path)}" for path, expression in columns.items())
     moved = "WHERE NOT COALESCE(deleted, FALSE)" if "deleted" in there else ""
