@@ -32,7 +32,7 @@ from migrator.rules.sql import Agreement, Moved, agreements, counts, examples
 from migrator.rules.verdicts import MAIL_MEANINGS, MEANINGS, WORST, Translation
 from migrator.rules.words import leaf_words, rule_lines
 from migrator.seals import SEALED
-from migrator.settings import planned
+from migrator.settings import calendars, planned
 from migrator.stage import Stage
 from migrator.translate import added_statuses, field_id
 
@@ -103,8 +103,17 @@ def explain(
     data = page(file.name, old, new, shown, made, compared=workspace is not None)
     hours = getattr(old, "calendar", lambda document: None)(_document(file))
     played = None if history is None else _replayed(history, source, old, new, made, hours)
-    files: dict[str, str] = getattr(new, "files", lambda made: {})(made)
+    told: dict[str, Calendar] = getattr(old, "calendars", lambda document: {})(_document(file))
+    files: dict[str, str] = getattr(new, "files", lambda made, hours: {})(made, told or _hours_of(workspace))
     return data | {"checked": check is not None, "replayed": played, "files": files}
+
+
+def _hours_of(workspace: Path | None) -> dict[str, Calendar]:
+    """Return the working hours of a workspace's staged account."""
+    if workspace is None or not Workspace(workspace).stage.is_file():
+        return {}
+    with Stage(Workspace(workspace).stage, read_only=True) as stage:
+        return calendars(stage)
 
 
 def of_account(workspace: Workspace, source: Connector, destination: Connector, account: str) -> dict[str, Any] | None:
