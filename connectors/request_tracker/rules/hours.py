@@ -21,9 +21,9 @@ NAMES = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Satu
 HOLIDAYS = "holidays"
 MOST_DAYS = 3660  # of one holiday; more is no day off
 REACH_WEEKS = 4  # Business::Hours looks 30 days ahead, and gives the moment -1 for what lies beyond
-HEAD = """# Working hours and days off, drafted by migrator: look them over, put this file into RT_SiteConfig.d, restart.
-# There can be one %ServiceBusinessHours only: where you have one, put these into it. "Default" holds for whatever
-# names none: it is the first of the old desk's. In which place of the world they hold is said with each level (Timezone).
+HEAD = """# Working hours and days off, drafted by migrator: look them over, put this file into RT_SiteConfig.d,
+# restart. There can be one %ServiceBusinessHours only: where you have one, put these into it. "Default" holds for
+# whatever names none: it is the first of the old desk's. The time zone is said with each level (Timezone).
 use utf8;
 """
 
