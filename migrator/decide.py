@@ -85,6 +85,8 @@ class Decider:
         for own in self.manifest.setup:
             if own.kind == kind_name:
                 values = ", ".join(f"{_literal(value)} AS {name(label)}" for label, value in own.fields.items())
+                why = self.translator.unmade(kind_name, own)
+                values += f", 'manual' AS _does, {quoted(why)} AS _why" if why else ""
                 parts.append(f"SELECT {quoted(own.id)} AS id, {values}, {quoted(kind_name)} AS _kind, TRUE AS _own")
         return parts
 

@@ -32,8 +32,8 @@ class Dialect(Protocol):
     only these of them; ``NAMES_ORDER``: rules run in the order of their names, which stand under this key;
     ``LOOKED_UP``: kinds in ``<kind:name>`` for which the connection has ids; ``settled(native, words)``: the rule in
     the words that tickets have at the destination, and why not; ``provided(need)``: the record that fills a need, as
-    (kind, id, fields), or why there is none; ``TEXTS_AS``: kinds that are not written, to the kind of those records
-    that hold what they say;
+    (kind, id, fields), or why there is none (its native may name the rule's own records,
+    ``references.OWN``); ``TEXTS_AS``: kinds that are not written, to the kind of those records that hold what they say;
     ``FILTERS = True``: its rules filter mail; ``carried(record)``: the filters of a staged ``mail_filter``, each a
     (translation into Sieve, why it is left or ""); ``CARRIED_AS``: kinds of rules to the kinds that carry them, in the
     vendor's own words, to another account of the same vendor; ``CLOCK``: the ``ClockPolicy`` of its rules by the
