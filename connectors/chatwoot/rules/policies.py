@@ -13,7 +13,7 @@ from typing import Any
 
 from migrator.rules.conditions import All, Is, Lit, leaves, path
 from migrator.rules.notebook import Notebook
-from migrator.rules.references import MARK, OWN, mark
+from migrator.rules.references import OWN, mark, marks
 from migrator.rules.rule import Rule, SetField, Target
 from migrator.rules.verdicts import NEEDED, Need, Translation
 
@@ -119,6 +119,7 @@ def provided(need: Need) -> tuple[str, str, Native] | str:
     if need.kind != RULE or not need.native:
         return ""
     (given,) = need.native["actions"][0]["action_params"]
-    id = f"{NEEDED}{need.name} ({MARK.sub(r'\2', given)})"  # two policies may have one name
+    whose = ", ".join(id for _, id in marks(given))
+    id = f"{NEEDED}{need.name} ({whose})"  # two policies may have one name
     rule = json.dumps({key: held for key, held in need.native.items() if key != "name"}, ensure_ascii=False)
     return "trigger", id, {"name": need.name, "rule": rule}
