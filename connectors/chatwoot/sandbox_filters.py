@@ -34,7 +34,7 @@ STANDARD = {  # attribute to the operators it takes
     "created_at": BEYOND,
     "last_activity_at": BEYOND,
 }
-ADDITIONAL = {"browser_language": SAME, "conversation_language": SAME, "country_code": SAME}
+ADDITIONAL: dict[str, tuple[str, ...]] = {"browser_language": SAME, "conversation_language": SAME, "country_code": SAME}
 ADDITIONAL |= {"referer": (*SAME, *WITHIN), "mail_subject": (*SAME, *WITHIN)}
 COLUMNS = ("id", "status", "assignee_id", "inbox_id", "team_id", "priority", "created_at", "last_activity_at")
 OPERATORS = ("AND", "OR")
