@@ -108,6 +108,7 @@ class Conditions:
         if groups == ((),):
             groups = ()
         groups = tuple(map(_together, groups))
+        groups = tuple(one for one in groups if not any(set(other) < set(one) for other in groups))  # enough by itself
         if any(sum(map(_tears, group)) > 1 for group in groups):
             note = "what two custom attributes are not cannot be asked at once"
             self.book.add("when", "the whole condition", "untranslatable", note)
