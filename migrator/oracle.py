@@ -76,18 +76,19 @@ def _staged(stage: Stage, source: Connector, kind_name: str) -> list[tuple[dict[
     """Return a kind's rules: as the vendor has them, in our words, and whose words they were."""
     way = spoken(source.mapping, kind_name)
     variants = source.mapping.kinds.get(kind_name, ())
-    if way is None or f"{kind_name}" not in stage.tables_of("canonical"):
+    if way is None or kind_name not in stage.tables_of("canonical"):
         return []
     kind = source.kinds.kinds[kind_name]
     made = []
-    for one in variants:
-        if one.stream not in stage.tables_of("raw"):
+    ids = {(one.stream, one.id.removesuffix("{id}") if one.id.endswith("{id}") else "") for one in variants}
+    for stream, prefix in sorted(ids):
+        if stream not in stage.tables_of("raw"):
             continue
         rows = stage.rows(
             f"SELECT CAST(r.body AS VARCHAR), c.{name(kind.label or 'id')}, c.{name(kind.rule or 'rule')} "
-            f"FROM raw.{name(one.stream)} r JOIN canonical.{name(kind_name)} c ON c.id = ? || r.id "
+            f"FROM raw.{name(stream)} r JOIN canonical.{name(kind_name)} c ON c.id = ? || r.id "
             f"WHERE c.{name(kind.rule or 'rule')} IS NOT NULL ORDER BY length(c.id), c.id",
-            str(one.id).removesuffix("{id}") if str(one.id).endswith(":{id}") else "",
+            prefix,
         )
         made += [(json.loads(body), parsed(bare(text), name=label or ""), way.dialect) for body, label, text in rows]
     return made
