@@ -242,11 +242,12 @@ class Translator:
                         _told_apart(found, Setup(kind=one[0], id=one[1], fields={**ordered, **one[2]}))
         return (*found.values(), *self._brought())
 
-    def unmade(self, kind_name: str, own: Setup) -> str:
-        """Return why a rule that others need is not made: it names what is not written; empty where it is made."""
+    def unmade(self, kind_name: str, setup: Sequence[Setup]) -> dict[str, str]:
+        """Return the rules that others need and that name what is not written, with that as the reason."""
         label = self.kinds.kinds[kind_name].rule
-        missing = self._missing(str(own.fields.get(label) or "")) if label else []
-        return f"it names what is not written: {', '.join(missing[:FEW])}" if missing else ""
+        ours = [own for own in setup if own.kind == kind_name and label]
+        found = {own.id: self._missing(str(own.fields.get(str(label)) or "")) for own in ours}
+        return {id: f"it names what is not written: {', '.join(some[:FEW])}" for id, some in found.items() if some}
 
     def _missing(self, native: str) -> list[str]:
         return [f"{kind.replace('_', ' ')} {id}" for kind, id in marks(native) if not self._arrives(kind, id)]
