@@ -20,6 +20,8 @@ from migrator.translate import Translator
 
 ARRIVES = "('create', 'keep', 'update', 'merge', 'stand_in')"
 WRITES = "('create', 'update', 'delete')"  # the actions that make a call
+LEVEL, MOST_LEVELS = 10**9, 10**4  # a place is the kind's, then the level among its kin, then that among its siblings
+RANK = LEVEL * MOST_LEVELS
 DECIDED = (
     "kind VARCHAR, id VARCHAR, as_kind VARCHAR, variant VARCHAR, action VARCHAR, reason VARCHAR, target VARCHAR, "
     "unit VARCHAR, lane VARCHAR, place BIGINT, own BOOLEAN, owner VARCHAR, blob VARCHAR, known BOOLEAN, stamp VARCHAR"
@@ -44,7 +46,7 @@ class Decider:
         """Make the kind's working table and add its lines to ``plan.decided``."""
         kind = self.kinds.kinds[kind_name]
         write = self.manifest.write(kind_name)
-        work = f"native.{name('work ' + kind_name)}"
+        work = work_table(kind_name)
         self.translator.translate(kind_name, kind)
         steps = [
             f"gathered AS (SELECT g.*, u.reason AS _unselected FROM ({self._gathered(kind_name, kind)}) g LEFT JOIN "
@@ -204,11 +206,14 @@ class Decider:
         columns, replaced = ["w.*"], []
         joins = ["LEFT JOIN plan.known k ON k.id = w.id AND k.kind = w._kind"]
         columns += ["k.target AS _known", "k.as_kind AS _known_as", "k.variant AS _known_variant"]
-        needed = self._needed(kind_name, kind)
+        needed = self.needed(kind_name)
         for label, spec in kind.references():
             if label not in needed:
                 continue
             column, alias = name(label), name(f"a {label}")
+            if kind_name in spec.to:  # decided in this very statement: kin looks whether it arrives
+                columns.append(f"w.{column} AS {name('_was ' + label)}")
+                continue
             of = ", ".join(quoted(to) for to in spec.to)
             arrivals = f"SELECT DISTINCT id FROM plan.decided WHERE as_kind IN ({of}) AND action IN {ARRIVES}"
             for other, value in spec.among.items():
@@ -257,17 +262,26 @@ class Decider:
         first = f"w.* REPLACE ({', '.join(replaced)})" if replaced else "w.*"
         return f"SELECT {', '.join([first, *columns[1:]])} FROM single w {' '.join(joins)}"
 
-    def _needed(self, kind_name: str, kind: Kind) -> set[str]:
-        """The references that decide something or are written; the others may stay as the source has them."""
-        first = self.manifest.write(kind_name)
+    def needed(self, kind_name: str) -> set[str]:
+        """Return the references that decide something or are written; the others may stay as the source has them."""
+        kind, first = self.kinds.kinds[kind_name], self.manifest.write(kind_name)
         if first is None or first.skip or first.manual or first.left:
             return set()
         writes = [write for write in self.manifest.writes if write.kind == kind_name]
         verbs = [verb for variant in self.mapping.kinds.get(kind_name, ()) for verb in variant.fields.values()]
-        used = {label for write in writes for label, keep in write.fields.items() if keep.write != "never"}
+        used = {label for write in writes for label, keep in write.fields.items() if keep.write != "never" or keep.bound}
         used |= {keep.follows[0] for write in writes for keep in write.fields.values() if keep.follows}
         used |= {verb.preface.by for verb in verbs if verb.preface}
         return {label for label, spec in kind.references() if label != kind.owner and (spec.required or label in used)}
+
+    def bound(self, kind_name: str) -> dict[str, list[str]]:
+        """Return the references without whose record one is not written, each with the variants that say so."""
+        found: dict[str, list[str]] = {}
+        for variant, write in self.writable(kind_name):
+            for label, keep in write.fields.items():
+                if keep.bound:
+                    found.setdefault(label, []).append(variant.name)
+        return found
 
     def _there(self, kind_name: str, kind: Kind, *, role: bool = False) -> str:
         key = match_key(kind, "f", role=role)
@@ -442,6 +456,11 @@ class Decider:
     def _missing(self, kind: Kind, write: Write) -> list[Case]:
         """What a record cannot be written without."""
         cases: list[Case] = []
+        for label, variants in self.bound(write.kind).items():
+            if write.kind not in kind.fields[label].to:
+                gone = f"w.{name(label)} IS NULL AND w.{name('_was ' + label)} IS NOT NULL"
+                some = f"w._variant IN ({', '.join(quoted(one) for one in variants)})"
+                cases.append((f"{some} AND {gone}", "manual", quoted(f"its {label} is not written")))
         for label, spec in kind.fields.items():
             keep = write.fields.get(label)
             if not spec.required or label == kind.owner or (keep and keep.default is not None):
@@ -540,7 +559,7 @@ class Decider:
         owner = None if self._stands_alone(kind_name, kind) else kind.owner
         unit = f"CASE WHEN {inside} THEN w._owner_unit ELSE {own_unit} END" if owner else own_unit
         lane = "w._owner_lane" if owner else quoted(f"{kind_name}:") if sequence or kind.owner else own_unit
-        rank = self.kinds.in_order().index(kind_name) * 10**9
+        rank = self.kinds.in_order().index(kind_name) * RANK
         place = f"CAST({rank} AS BIGINT) + {f'COALESCE(w.{name(sequence)}, 0)' if sequence else '0'}"
         self.stage.run(
             "INSERT INTO plan.decided SELECT w._kind, w.id, w._as_kind, w._variant, w._action, w._reason, w._target, "
@@ -558,7 +577,7 @@ class Decider:
 
     def _insert_gone(self, kind_name: str, work: str) -> None:
         """Add what earlier loads wrote and the source no longer has."""
-        rank = self.kinds.in_order().index(kind_name) * 10**9
+        rank = self.kinds.in_order().index(kind_name) * RANK
         self.stage.run(
             "INSERT INTO plan.decided SELECT k.kind, k.id, k.as_kind, k.variant, 'keep', 'gone from the source since', "
             f"k.target, k.as_kind || ':' || k.id, k.as_kind || ':' || k.id, {rank}, TRUE, NULL, NULL, TRUE, NULL "
@@ -593,6 +612,11 @@ class Decider:
                 "UPDATE plan.decided SET action = 'manual', reason = ? WHERE kind = ? AND id = ?", why, kind_name, id
             )
             self.stage.run(f"UPDATE {work} SET _action = 'manual', _reason = ? WHERE id = ?", why, id)
+
+
+def work_table(kind_name: str) -> str:
+    """Return the relation of a kind's records as they may be written."""
+    return f"native.{name('work ' + kind_name)}"
 
 
 def _linked(kind: Kind) -> bool:

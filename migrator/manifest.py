@@ -227,6 +227,7 @@ class Keep(Document):
     reference is written only where a record of that kind has it as ``this`` and our own ``other`` as ``other``.
     ``same_as``: a reference is written only where that field of the record another one names is the same.
     ``fits``: a reference is written only where that record agrees with another field of ours.
+    ``bound``: the record is written only with the one that this reference names, whether or not the name is written.
     ``matches``: a text is written only where the whole of it is like this. ``whole_days``: of a moment only its day
     (UTC), from its beginning. ``seen_by``: what people changed of these bytes is seen by this field; where the source
     does not tell it, a change is left to a person. ``loss``/``because``: how a difference is named in the report, and
@@ -248,6 +249,7 @@ class Keep(Document):
     kinds: tuple[str, ...] = ()
     same_as: tuple[str, str] | None = None
     fits: Fits | None = None
+    bound: Flag = False
     matches: str = ""
     whole_days: Flag = False
     seen_by: str = ""

@@ -17,9 +17,10 @@ from typing import Any, Literal
 
 from migrator import translate
 from migrator.compile import name
-from migrator.decide import DECIDED, WRITES, Decider
+from migrator.decide import DECIDED, WRITES, Decider, work_table
 from migrator.delta import Change, Delta, Look, changes, prepare
 from migrator.errors import PlanError
+from migrator.kin import Kin
 from migrator.kinds import Kinds
 from migrator.live import LEFT, Live
 from migrator.losses import Loss, measure_losses
@@ -151,11 +152,17 @@ class Planner:
             stage, self.kinds, manifest, self.mapping, self.source, translator, self.found, self.without_seat
         )
         predictor = Predictor(decider, anew=not self.ahead)
+        kin = Kin(decider)
         delta = Delta(decider, self.look, self.edited, self.deleted, self.since, left)
         for kind_name in self.kinds.in_order():
             decider.decide(kind_name)
+            kin.settle(kind_name)
             predictor.predict(kind_name)
-            self._try(kind_name)
+            if self._try(kind_name):
+                kin.follow(kind_name)
+                kin.settle(kind_name)
+                predictor.forget(kind_name)
+                predictor.predict(kind_name)
             if not self.ahead:
                 delta.compare(kind_name)
         self._unnamed(decider)
@@ -170,11 +177,11 @@ class Planner:
         counts = {k: int(stage.one(f"SELECT count(*) FROM canonical.{name(k)}")) for k in self.kinds.in_order()}
         return replace(self.summarize(counts, quota_plan, files or {}), losses=losses, changes=changes(stage))
 
-    def _try(self, kind_name: str) -> None:
-        """Leave to a person what the destination says it would not take, with its answer."""
-        write = self.manifest.write(kind_name)
+    def _try(self, kind_name: str) -> bool:
+        """Leave to a person what the destination says it would not take, with its answer; tell whether there was any."""
+        write, refused = self.manifest.write(kind_name), False
         if not (write and write.tried and self.complaint):
-            return
+            return False
         rows = self.stage.rows(
             "SELECT d.kind, d.id, CAST(p.payload AS VARCHAR) FROM plan.decided d JOIN plan.payload p ON p.id = d.id "
             "AND p.as_kind = d.as_kind WHERE d.as_kind = ? AND d.action = 'create' ORDER BY d.id",
@@ -184,6 +191,7 @@ class Planner:
             said = self.complaint(kind_name, json.loads(payload))
             if said is None:
                 continue
+            refused = True
             whole = id.partition("~")[0]  # of a rule that becomes several, none is written without the others
             these = "(id = ? OR id LIKE ? ESCAPE '!')"
             parts = (whole, whole.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "~%")
@@ -194,8 +202,9 @@ class Planner:
                 kind_name,
                 *parts,
             )
-            self.stage.run(f"DELETE FROM plan.payload WHERE as_kind = ? AND {these}", kind_name, *parts)
-            self.stage.run(f"DELETE FROM predicted.{name(kind_name)} WHERE _kind = ? AND {these}", of, *parts)
+            work = work_table(kind_name)
+            self.stage.run(f"UPDATE {work} SET _action = 'manual' WHERE _kind = ? AND {these}", of, *parts)
+        return refused
 
     def _unnamed(self, decider: Decider) -> None:
         """Leave behind what is only there when it is named, where all that names it stays behind."""
