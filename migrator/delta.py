@@ -125,7 +125,8 @@ class Delta:
                 by_record[row[0], row[1]].append(row)
         self.stage.insert("plan.changed", lines)
         for (of, id), rows in by_record.items():
-            self._update(kind_name, kind, variant, of, id, {row[2] for row in rows})
+            told = {keep.seen_by for label, (_, keep) in fields.items() if label in {row[2] for row in rows}} - {""}
+            self._update(kind_name, kind, variant, of, id, {row[2] for row in rows}, told)
         self._name_the_rest(kind_name, {(row[0], row[1]) for row in found} - set(by_record))
 
     def _left(self, kind_name: str) -> set[tuple[str, str]]:
@@ -238,8 +239,10 @@ class Delta:
 
     # ---- what is written --------------------------------------------------------------------------------------------
 
-    def _update(self, kind_name: str, kind: Kind, variant: Variant, of: str, id: str, changed: set[str]) -> None:
-        """Make a kept record an update of these fields, and predict them."""
+    def _update(
+        self, kind_name: str, kind: Kind, variant: Variant, of: str, id: str, changed: set[str], told: set[str]
+    ) -> None:
+        """Make a kept record an update of these fields, and predict them; ``told``: fields that change with them."""
         whole = json.loads(
             self.stage.one(
                 "SELECT CAST(payload AS VARCHAR) FROM anew.payload WHERE as_kind = ? AND id = ?", kind_name, id
@@ -268,7 +271,7 @@ class Delta:
             kind_name,
         )
         table = f"predicted.{name(kind_name)}"
-        for label in columns:
+        for label in [*columns, *sorted(told.difference(columns))]:
             self.stage.run(
                 f"UPDATE {table} SET {name(label)} = a.{name(label)} FROM anew.{name(kind_name)} a "
                 f"WHERE a.id = {table}.id AND a._kind = {table}._kind AND {table}.id = ? AND {table}._kind = ?",
