@@ -24,11 +24,12 @@ from migrator.kinds import Kinds
 from migrator.ledger import Ledger
 from migrator.losses import measure_losses
 from migrator.plan import digest, sign, signed_columns
-from migrator.project import Side, Workspace
+from migrator.project import Side
 from migrator.signing import canonical_json
 from migrator.stage import Stage
-from migrator.steps import Steps, now
+from migrator.steps import Steps
 from migrator.verify import Verified, compare
+from migrator.workspace import Workspace, now
 
 if TYPE_CHECKING:
     pass

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from migrator.compile import name, quoted
-from migrator.decide import ARRIVES, LEVEL, MOST_LEVELS, Decider, work_table
+from migrator.crossing import ARRIVES, work_table
+from migrator.decide import LEVEL, MOST_LEVELS, Decider
 from migrator.kinds import Kinds
 from migrator.manifest import Manifest
 from migrator.stage import Stage
@@ -149,7 +150,7 @@ class Kin:
 
         Once more where more records were left meanwhile.
         """
-        labels = self.decider.needed(kind_name).intersection(of_own(self._kinds, kind_name))
+        labels = self.decider.crossing(kind_name).needed().intersection(of_own(self._kinds, kind_name))
         while labels:
             self.follow(kind_name)
             for label in sorted(labels):
@@ -162,7 +163,7 @@ class Kin:
 
     def follow(self, kind_name: str) -> None:
         """Leave to a person what is the same as a record that is not written, or is written only with one."""
-        bound = self.decider.bound(kind_name)
+        bound = self.decider.crossing(kind_name).bound()
         labels = [label for label in of_own(self._kinds, kind_name) if label in bound]
         while any([*(self._fall(kind_name, label) for label in labels), self._merged(kind_name)]):
             pass
@@ -191,7 +192,7 @@ class Kin:
 
     def _bound(self, kind_name: str, label: str) -> str:
         """The test for records that are written only with the one they name."""
-        variants = ", ".join(quoted(one) for one in self.decider.bound(kind_name).get(label, ()))
+        variants = ", ".join(quoted(one) for one in self.decider.crossing(kind_name).bound().get(label, ()))
         of = f"w._variant IN ({variants})" if variants else "FALSE"
         return f"{of} AND w._action = 'create' AND w.{name(label)} IS NOT NULL"
 
@@ -258,7 +259,9 @@ class Kin:
         some = False
         for id, _, label, other in cut:
             column, one = name(label), f"w.id = {quoted(id)} AND {self._bound(kind_name, label)}"
-            some |= self._leave(kind_name, one, "'manual'", quoted(f"it and what it names hang on each other ({label})"))
+            some |= self._leave(
+                kind_name, one, "'manual'", quoted(f"it and what it names hang on each other ({label})")
+            )
             here = self._stage.one(f"SELECT count(*) FROM {work} WHERE id = ? AND {column} IS NOT NULL", id)
             some |= bool(here)
             many = self._kinds.kinds[kind_name].fields[label].type == "refs"

@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from migrator import translate
+from migrator import translate, witness
 from migrator.compile import name
-from migrator.decide import DECIDED, WRITES, Decider, work_table
+from migrator.crossing import work_table
+from migrator.decide import DECIDED, WRITES, Decider
 from migrator.delta import Change, Delta, Look, changes, prepare
 from migrator.errors import PlanError
 from migrator.kin import Kin
@@ -214,7 +215,7 @@ class Planner:
                 continue
             self.stage.run(
                 "UPDATE plan.decided AS w SET action = 'skip', reason = ? WHERE kind = ? AND as_kind = ? "
-                f"AND action = 'create' AND NOT {decider.named_by(kind_name, decided=True)}",
+                f"AND action = 'create' AND NOT {decider.named(kind_name)}",
                 write.named,
                 kind_name,
                 kind_name,
@@ -257,6 +258,7 @@ class Planner:
                 stage.schema("earlier", fresh=True)
                 for kind_name in sorted(stage.tables_of("kept") - {"_undone"}):
                     stage.run(f"CREATE TABLE earlier.{name(kind_name)} AS SELECT * FROM kept.{name(kind_name)}")
+                witness.fill(stage, self.kinds, self.manifest)
             stage.schema("plan", "predicted", "native", fresh=True)
         stage.run("DROP SCHEMA IF EXISTS kept CASCADE")
 

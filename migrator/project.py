@@ -1,4 +1,4 @@
-"""``migration.yaml``, its workspace, and secrets by name. A secret's value leaves this module only inside a client."""
+"""``migration.yaml`` and secrets by name. A secret's value leaves this module only inside a client."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from migrator.pacer import Limit, Pacer
 from migrator.parts import Composite, Part, is_name, routes, whole_manifest, whole_mapping
 from migrator.registry import Connector
 from migrator.select import Select, Selection
+from migrator.workspace import Workspace
 
 
 class Account(Document):
@@ -114,44 +115,6 @@ class Migration(Document):
     cutover: dict[str, dict[str, tuple[str, ...]]] = {}
     rewrite: tuple[Change, ...] = ()
     narrow: tuple[Narrow, ...] = ()
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """A folder with everything one migration knows."""
-
-    folder: Path
-
-    @property
-    def file(self) -> Path:
-        """Return ``migration.yaml``."""
-        return self.folder / "migration.yaml"
-
-    @property
-    def stage(self) -> Path:
-        """Return the staging file."""
-        return self.folder / "stage.duckdb"
-
-    @property
-    def ledger(self) -> Path:
-        """Return the ledger."""
-        return self.folder / "ledger.sqlite"
-
-    @property
-    def blobs(self) -> Path:
-        """Return the folder of attachments' bytes, named by digest."""
-        return self.folder / "blobs"
-
-    @property
-    def plan(self) -> Path:
-        """Return the plan's summary."""
-        return self.folder / "plan.json"
-
-    def blob(self, digest: str) -> Path:
-        """Return where the bytes with this sha256 lie."""
-        if not re.fullmatch(r"[0-9a-f]{64}", digest):
-            raise InputError(f"'{digest[:80]}' is not a digest")
-        return self.blobs / digest[:2] / digest
 
 
 @dataclass(frozen=True)

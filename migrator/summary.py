@@ -10,7 +10,8 @@ from migrator.ledger import Ledger
 from migrator.live import WAITS
 from migrator.passport import passport
 from migrator.stage import Stage
-from migrator.steps import Steps, now
+from migrator.steps import Steps
+from migrator.workspace import now
 
 COLUMNS = ("created", "kept", "updated", "merged", "skipped", "manual", "quarantined", "pending")
 PLACES = 500  # of the rewrite register, in the report; rewrites.json holds all

@@ -1,7 +1,7 @@
 """What `verify` saw of values that no prediction tells: whether people changed a record since is told by these.
 
-An archive says nothing of what a server reckons over its tables. So the first reading after the bytes were written stands
-in for it; later ones see what people have done meanwhile, and are not taken.
+An archive says nothing of what a server reckons over its tables. So the first reading after the bytes were written
+stands in for it; later ones see what people have done meanwhile, and are not taken.
 """
 
 from __future__ import annotations

@@ -24,13 +24,14 @@ from migrator.cli import app
 from migrator.errors import AccessError, InputError
 from migrator.export import export
 from migrator.ledger import Identity, Ledger
-from migrator.project import Workspace, open_project
+from migrator.project import open_project
 from migrator.rehearsal import rehearse
 from migrator.signing import canonical_json
 from migrator.signing import signer as signer_of
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Sandbox
+from migrator.workspace import Workspace
 from tests.support.desks import small_desk, steps, tiny_desk
 
 ROOT = Path(__file__).resolve().parents[1]
