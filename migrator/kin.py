@@ -1,7 +1,7 @@
-"""Records that name others of their own kind: which of them arrive, in which order they are written, where a circle ends.
+"""Records that name others of their own kind: which of them arrive, in which order, and where a circle is opened.
 
-A domain's alias names the domain, a folder the one it lies in. What such a record names is decided in the same statement
-as itself, so this comes after it: ``settle`` for a plan, ``rank`` for whatever is to be in order.
+A domain's alias names the domain, a folder the one it lies in. What such a record names is decided in the same
+statement as itself, so this comes after it: ``settle`` for a plan, ``rank`` for whatever is to be in order.
 """
 
 from __future__ import annotations

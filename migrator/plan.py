@@ -179,7 +179,7 @@ class Planner:
         return replace(self.summarize(counts, quota_plan, files or {}), losses=losses, changes=changes(stage))
 
     def _try(self, kind_name: str) -> bool:
-        """Leave to a person what the destination says it would not take, with its answer; tell whether there was any."""
+        """Leave to a person what the destination says it would not take, with its answer; tell whether it does."""
         write, refused = self.manifest.write(kind_name), False
         if not (write and write.tried and self.complaint):
             return False

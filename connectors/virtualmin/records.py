@@ -108,7 +108,7 @@ def user(one: Listed, home: str, zone: tzinfo) -> Native:
 def aliases(listed: Sequence[Listed], users: Iterable[Native], others: Mapping[str, str]) -> list[Native]:
     """Return forwards, catch-alls, and what the owners of mailboxes forward.
 
-    ``others``: other names of domains, to the domain; what Virtualmin itself puts there says where that one's mail goes.
+    ``others``: other names of domains, to the domain; what Virtualmin puts there itself leads to that one's mail.
     """
     made = []
     said = {one.name.lower(): one.all("to") for one in listed}

@@ -110,11 +110,9 @@ def manifest(**above: object) -> Manifest:
 
 
 ids = [str(number) for number in range(8)]
-folders = st.lists(
-    st.tuples(st.sampled_from("abcdefgh"), st.sampled_from([*ids, "gone", None]), st.sets(st.sampled_from(ids), max_size=2)),
-    min_size=1,
-    max_size=8,
-)  # fmt: skip
+some = st.sets(st.sampled_from(ids), max_size=2)
+folder = st.tuples(st.sampled_from("abcdefgh"), st.sampled_from([*ids, "gone", None]), some)
+folders = st.lists(folder, min_size=1, max_size=8)
 
 
 def planned(stage: Stage, account: list[tuple[str, str | None, set[str]]], manifest: Manifest, bad: set[str]) -> None:
