@@ -125,8 +125,9 @@ class Delta:
                 by_record[row[0], row[1]].append(row)
         self.stage.insert("plan.changed", lines)
         for (of, id), rows in by_record.items():
-            told = {keep.seen_by for label, (_, keep) in fields.items() if label in {row[2] for row in rows}} - {""}
-            self._update(kind_name, kind, variant, of, id, {row[2] for row in rows}, told)
+            changed = {row[2] for row in rows}
+            told = {by for label, (_, keep) in fields.items() if label in changed for by in keep.seen_by}
+            self._update(kind_name, kind, variant, of, id, changed, told)
         self._name_the_rest(kind_name, {(row[0], row[1]) for row in found} - set(by_record))
 
     def _left(self, kind_name: str) -> set[tuple[str, str]]:
@@ -138,8 +139,9 @@ class Delta:
     def _unseen(self, kind_name: str, fields: dict[str, tuple[Field, Keep]]) -> set[tuple[str, str, str]]:
         """Return the fields (kind, id, field) of which nobody could tell whether people changed them."""
         found: set[tuple[str, str, str]] = set()
-        for label, by in ((label, keep.seen_by) for label, (_, keep) in fields.items() if keep.seen_by):
-            rows = self.stage.rows(f"SELECT _kind, id FROM earlier.{name(kind_name)} WHERE {name(by)} IS NULL")
+        for label, seen_by in ((label, keep.seen_by) for label, (_, keep) in fields.items() if keep.seen_by):
+            silent = " AND ".join(f"{name(by)} IS NULL" for by in seen_by)
+            rows = self.stage.rows(f"SELECT _kind, id FROM earlier.{name(kind_name)} WHERE {silent}")
             found |= {(of, id, label) for of, id in rows}
         return found
 

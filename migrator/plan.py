@@ -211,12 +211,13 @@ class Planner:
         """Leave behind what is only there when it is named, where all that names it stays behind."""
         for kind_name in self.kinds.in_order():
             write = self.manifest.write(kind_name)
-            if not (write and write.named and write.create):
+            alone = (write.named or write.unnamed) if write and write.create else None
+            if alone is None:
                 continue
             self.stage.run(
                 "UPDATE plan.decided AS w SET action = 'skip', reason = ? WHERE kind = ? AND as_kind = ? "
                 f"AND action = 'create' AND NOT {decider.named(kind_name)}",
-                write.named,
+                alone,
                 kind_name,
                 kind_name,
             )

@@ -25,15 +25,18 @@ def note(stage: Stage, kinds: Kinds, manifest: Manifest, canonical: str, undone:
     )
     left = {tuple(pair) for pair in undone}
     left.update(stage.rows("SELECT kind, id FROM verify.discrepancy"))
-    for kind_name, blob, by in _told_by(kinds, manifest):
-        rows = stage.rows(
-            f"SELECT r._kind, r.id, r.{name(blob)}, {quoted(by)}, CAST(to_json(f.{name(by)}) AS VARCHAR) "
-            f"FROM predicted.{name(kind_name)} r JOIN verify.identity i ON i.kind = r._kind AND i.source = r.id "
-            f"AND i.how = 'created' JOIN {canonical}.{name(kind_name)} f ON f.id = i.destination "
-            f"WHERE r.{name(by)} IS NULL AND f.{name(by)} IS NOT NULL AND r.{name(blob)} IS NOT NULL "
-            f"AND (r._kind, r.id, r.{name(blob)}, {quoted(by)}) NOT IN (SELECT (kind, id, bytes, field) FROM {SEEN})"
-        )
-        stage.insert(SEEN, [list(row) for row in rows if row[:2] not in left])
+    for kind_name, blob, seen_by in _told_by(kinds, manifest):
+        silent = " AND ".join(f"r.{name(by)} IS NULL" for by in seen_by)
+        for by in seen_by:
+            nothing = "'[]'" if kinds.kinds[kind_name].fields[by].type == "list" else "NULL"
+            rows = stage.rows(
+                f"SELECT r._kind, r.id, r.{name(blob)}, {quoted(by)}, COALESCE(CAST(to_json(f.{name(by)}) AS VARCHAR), "
+                f"{nothing}) FROM predicted.{name(kind_name)} r JOIN verify.identity i ON i.kind = r._kind "
+                f"AND i.source = r.id AND i.how = 'created' JOIN {canonical}.{name(kind_name)} f "
+                f"ON f.id = i.destination WHERE {silent} AND r.{name(blob)} IS NOT NULL "
+                f"AND (r._kind, r.id, r.{name(blob)}, {quoted(by)}) NOT IN (SELECT (kind, id, bytes, field) FROM {SEEN})"
+            )
+            stage.insert(SEEN, [list(row) for row in rows if row[:2] not in left])
 
 
 def fill(stage: Stage, kinds: Kinds, manifest: Manifest) -> None:
@@ -41,7 +44,8 @@ def fill(stage: Stage, kinds: Kinds, manifest: Manifest) -> None:
     if "seen" not in stage.tables_of("witness"):
         return
     made = stage.tables_of("earlier")
-    for kind_name, blob, by in _told_by(kinds, manifest):
+    told = ((kind_name, blob, by) for kind_name, blob, seen_by in _told_by(kinds, manifest) for by in seen_by)
+    for kind_name, blob, by in told:
         if kind_name in made:
             column = kinds.kinds[kind_name].fields[by].column
             stage.run(
@@ -51,9 +55,9 @@ def fill(stage: Stage, kinds: Kinds, manifest: Manifest) -> None:
             )
 
 
-def _told_by(kinds: Kinds, manifest: Manifest) -> Iterator[tuple[str, str, str]]:
-    """Yield (kind, bytes, the field that tells whether people changed them)."""
-    pairs: Iterable[tuple[str, str, str]] = (
+def _told_by(kinds: Kinds, manifest: Manifest) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield (kind, bytes, the fields that tell whether people changed them)."""
+    pairs: Iterable[tuple[str, str, tuple[str, ...]]] = (
         (write.kind, label, keep.seen_by)
         for write in manifest.writes
         for label, keep in write.fields.items()

@@ -228,7 +228,9 @@ CREATE VIEW open AS SELECT a FROM orders{where};
 def packed(folder: Path, number: int, **words: str) -> dict[str, object]:
     """Write the account's archive of a day, and return it as a source."""
     dump = DUMPED.format(**{"last": "old", "where": "", **words}) + f"-- Dump completed on day {number}\n"
-    files = {**made_up.FILES, "mysql/acme_wp.sql": dump}
+    lost = f"GRANT USAGE ON *.* TO 'lost'@'%' IDENTIFIED BY PASSWORD '{HASH}';\n"
+    lost += "GRANT ALL ON `acme\\_gone`.* TO 'lost'@'%';\n"
+    files = {**made_up.FILES, "mysql/acme_wp.sql": dump, "mysql.sql": made_up.GRANTS + lost}
     path = folder / f"{number}.tar"
     made_up.write(path, [made_up.entry(f"{made_up.ROOT}/{name}", text.encode()) for name, text in files.items()])
     return {"vendor": "cpanel_archive", "settings": {"archive": str(path)}}
@@ -238,7 +240,9 @@ def test_a_newer_archive_changes_the_tables_that_differ_and_none_that_people_cha
     new: MariaDB, tmp_path: Path
 ) -> None:
     first = packed(tmp_path, 1, orders="(1,1)")
-    move(steps(tmp_path / "w", first, account(new, databases="acme_wp")))
+    plan = move(steps(tmp_path / "w", first, account(new, databases="acme_wp")))
+    users = {(line.action, line.count) for line in plan.dispositions if line.kind == "database_user"}
+    assert users == {("create", 2), ("skip", 1)}, "nobody could tell that a user without a database is there"
     verified, differences = again(tmp_path / "w").verify()
     assert verified.proven, differences
     when = "SELECT TABLE_NAME, CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'acme_wp' ORDER BY 1"
@@ -260,7 +264,7 @@ def test_a_newer_archive_changes_the_tables_that_differ_and_none_that_people_cha
     verified, differences = run.verify()
     assert verified.proven, differences
 
-    new.sql("INSERT INTO kept VALUES (3, 'theirs')", database="acme_wp")
+    new.sql("CREATE VIEW theirs AS SELECT 1 AS a", database="acme_wp")
     last = packed(tmp_path, 3, orders="(9,9)")
     run = steps(tmp_path / "w", last, account(new, databases="acme_wp"))
     run.extract()
