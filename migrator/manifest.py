@@ -230,7 +230,8 @@ class Keep(Document):
     ``bound``: the record is written only with the one that this reference names, whether or not the name is written.
     ``matches``: a text is written only where the whole of it is like this. ``whole_days``: of a moment only its day
     (UTC), from its beginning. ``seen_by``: what people changed of these bytes is seen by these fields; where the source
-    tells none of them, by what a reading told, or else a change is left to a person. ``loss``/``because``: how a difference is named in the report, and
+    tells none of them, by what a reading told, or else a change is left to a person.
+    ``loss``/``because``: how a difference is named in the report, and
     why.
     """
 

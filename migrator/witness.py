@@ -34,7 +34,8 @@ def note(stage: Stage, kinds: Kinds, manifest: Manifest, canonical: str, undone:
                 f"{nothing}) FROM predicted.{name(kind_name)} r JOIN verify.identity i ON i.kind = r._kind "
                 f"AND i.source = r.id AND i.how = 'created' JOIN {canonical}.{name(kind_name)} f "
                 f"ON f.id = i.destination WHERE {silent} AND r.{name(blob)} IS NOT NULL "
-                f"AND (r._kind, r.id, r.{name(blob)}, {quoted(by)}) NOT IN (SELECT (kind, id, bytes, field) FROM {SEEN})"
+                f"AND (r._kind, r.id, r.{name(blob)}, {quoted(by)}) "
+                f"NOT IN (SELECT (kind, id, bytes, field) FROM {SEEN})"
             )
             stage.insert(SEEN, [list(row) for row in rows if row[:2] not in left])
 

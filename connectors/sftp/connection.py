@@ -47,7 +47,7 @@ class Connection(Reader):
         if unit.variant == "folder":
             with self._making:
                 if not wire.folder(there):
-                    self._gone(wire, there + b"/" + PART)
+                    self._taken_out(wire, there + b"/" + PART)
             self._dress(wire, there, unit.payload)
             return Written(record_id(path, folder=True))
         try:
@@ -79,7 +79,7 @@ class Connection(Reader):
             raise RefusedError(f"{above} is a link at the destination: {path} would land elsewhere")
 
     @staticmethod
-    def _gone(wire: Wire, there: bytes) -> bool:
+    def _taken_out(wire: Wire, there: bytes) -> bool:
         """Take a file away; tell whether there was one."""
         with suppress(AbsentError):
             wire.remove(there, folder=False)
@@ -92,7 +92,7 @@ class Connection(Reader):
         if not all(name.endswith(PART) for name in names):
             return False
         for name in names:
-            self._gone(wire, there + b"/" + name)
+            self._taken_out(wire, there + b"/" + name)
         return True
 
     def _unmade(self, wire: Wire, path: str) -> None:
