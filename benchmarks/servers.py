@@ -38,8 +38,9 @@ from migrator.extract import canonicalize
 from migrator.kinds import Kinds
 from migrator.ledger import Ledger
 from migrator.load import Loader
+from migrator.migration import Account
 from migrator.plan import Plan, Planner
-from migrator.project import Account, side
+from migrator.project import side
 from migrator.stage import Stage
 from migrator.testing.conformance import stage_all
 from migrator.testing.servers import Unavailable, django_helpdesk, request_tracker, znuny

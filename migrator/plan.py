@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from migrator import translate, witness
+from migrator.choice import UNSELECTED, Choice
 from migrator.compile import name
 from migrator.crossing import work_table
 from migrator.decide import DECIDED, WRITES, Decider
@@ -28,7 +29,7 @@ from migrator.losses import Loss, measure_losses
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping
 from migrator.predict import Predictor
-from migrator.select import UNSELECTED, Selection
+from migrator.select import Selection
 from migrator.stage import Stage
 
 PENDING = "(under way)"  # in place of the id of a record that a load is writing while the next plan is made
@@ -134,7 +135,7 @@ class Planner:
             )
         stage.run(f"CREATE TABLE plan.unselected ({UNSELECTED})")
         if self.selection:
-            self.selection.apply(stage)
+            Choice(self.selection, stage).make()
         prepare(stage, self.identities)
         left = LEFT if self.live and self.live.leave(stage) else None
         for waiting in filter(None, (left, self.waiting)):

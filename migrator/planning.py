@@ -14,10 +14,11 @@ from migrator.documents import Document
 from migrator.errors import InputError, PlanError
 from migrator.extract import canonicalize
 from migrator.live import Live
+from migrator.migration import Thresholds
 from migrator.narrowing import narrow
 from migrator.nesting import nest
 from migrator.plan import Plan, Planner
-from migrator.project import Project, Thresholds
+from migrator.project import Project
 from migrator.rewrite import register, rewrite, rules_digest, totals
 from migrator.select import Selection
 from migrator.stage import Stage

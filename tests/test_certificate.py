@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from migrator import certificate
+from migrator import certificate, evidence
 from migrator.certificate import Checked, Made
 from migrator.cli import app
 from migrator.errors import AccessError, InputError
@@ -122,7 +122,7 @@ def test_its_figures_are_those_of_the_verification(moved: Moved) -> None:
     assert sum(line["compared"] for line in document["counts"].values()) == verified["records"]
     assert sum(line["equal"] for line in document["counts"].values()) == verified["equal"]
     for line in document["counts"].values():
-        assert line["source"] == sum(line[word] for word in certificate.DISPOSITIONS)
+        assert line["source"] == sum(line[word] for word in evidence.DISPOSITIONS)
     plan = moved.run.saved_plan()
     assert document["plan"]["digest"] == plan["digest"]
     assert [(x["kind"], x["how"], x["count"]) for x in document["losses"]] == [
@@ -154,7 +154,7 @@ def test_no_secret_and_no_mail_address_stands_in_it(moved: Moved) -> None:
 
 
 def test_a_mail_address_in_an_id_or_a_title_becomes_its_digest() -> None:
-    found = certificate._safe("custom: ask ada@firm.example")
+    found = evidence.masked("custom: ask ada@firm.example")
     assert re.fullmatch(r"custom: ask sha256:[0-9a-f]{64}", found)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from migrator.connectors.cpanel_archive import made_up
 from migrator.errors import VendorError
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock
 from tests.servers.dns.conftest import filed

@@ -9,7 +9,7 @@ import pytest
 
 from migrator.connectors.archives import written
 from migrator.connectors.directadmin_archive import made_up
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock
 from tests.servers.dns.conftest import filed

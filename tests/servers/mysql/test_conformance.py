@@ -11,7 +11,7 @@ import pytest
 from migrator.compile import name
 from migrator.extract import canonicalize
 from migrator.kinds import Kinds
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.registry import connector
 from migrator.stage import Stage
 from migrator.testing.conformance import Check, ServerGround, Suite, checks

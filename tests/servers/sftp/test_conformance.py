@@ -12,7 +12,7 @@ import pytest
 
 from migrator.compile import name
 from migrator.kinds import Kinds
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.stage import Stage
 from migrator.testing.conformance import Check, ServerGround, Straight, Suite, checks
 from migrator.testing.servers.openssh import OpenSSH
