@@ -345,6 +345,10 @@ class Decider:
         if kind.owner and not self._stands_alone(kind_name, kind):
             of = kind.fields[kind.owner].to[0].replace("_", " ")
             cases.append((f"w.{name(kind.owner)} IS NULL", "skip", quoted(f"it is of no {of} by itself")))
+            if self.kinds.kinds[kind.owner_kind].stands_in:
+                standing = f"SELECT id FROM plan.decided WHERE kind = {quoted(kind.owner_kind)} AND action = 'stand_in'"
+                seatless = quoted(f"its {of} has no seat at {title}")
+                cases.append((f"w.{name(kind.owner)} IN ({standing})", "manual", seatless))
             cases.append(("w._owner_id IS NULL", "skip", quoted(f"its {of} is not among the records")))
             why = f"{quoted(f'its {of} is not written: ')} || COALESCE(w._owner_reason, '')"
             cases.append((f"w._owner_action NOT IN {ARRIVES}", "skip", why))

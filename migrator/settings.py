@@ -11,6 +11,7 @@ from migrator.stage import Stage
 KINDS = {
     "brand": "Brands",
     "email_address": "E-mail addresses",
+    "signature": "Signatures",
     "group": "Groups",
     "role": "Roles",
     "status": "Statuses",
