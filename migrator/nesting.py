@@ -62,7 +62,7 @@ def _told(title: str, levels: int, options: Sequence[str]) -> dict[str, Any]:
     tops: dict[str, list[str]] = {}
     for option in options:
         first, _, below = option.partition(BETWEEN)
-        tops.setdefault(first, []).append(below.replace(BETWEEN, " › "))
+        tops.setdefault(first, []).append(below.replace(BETWEEN, " → "))
     shown = [{"first": first, "below": below[:FEW], "more": max(0, len(below) - FEW)} for first, below in tops.items()]
     told = {"title": title, "levels": levels, "choices": len(options), "tops": shown[:FEW]}
     return {**told, "more": max(0, len(shown) - FEW)}

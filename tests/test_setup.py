@@ -154,7 +154,14 @@ SETUP: dict[str, list[Native]] = {
     ],
     "schedules": [rule_accounts.schedule(60)],
     "users": [
-        {"id": 61, "name": "Nora", "email": "nora@desk.example", "role": "agent", "custom_role_id": 51, "signature": SIGNED},
+        {
+            "id": 61,
+            "name": "Nora",
+            "email": "nora@desk.example",
+            "role": "agent",
+            "custom_role_id": 51,
+            "signature": SIGNED,
+        },
         {"id": 62, "name": "Carl", "email": "carl@people.example", "role": "end-user", "custom_role_id": None},
     ],
     "tickets": [

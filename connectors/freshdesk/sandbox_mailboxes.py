@@ -1,4 +1,4 @@
-"""Freshdesk's addresses: as e-mail configurations, which are read only, and as mailboxes, which an administrator makes."""
+"""Freshdesk's addresses: as e-mail configurations, which are read only, and as mailboxes, which are made."""
 
 from __future__ import annotations
 

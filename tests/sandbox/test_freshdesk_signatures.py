@@ -1,4 +1,4 @@
-"""Signatures, which are part of an agent, and addresses, which are mailboxes: written once, and only where they belong."""
+"""Signatures, which are part of an agent, and addresses, which are mailboxes: written once, where they belong."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def test_a_signature_changes_nothing_else_of_its_agent_and_one_in_doubt_is_looke
 
 
 def test_markup_that_says_nothing_is_noted_and_pictures_say_something() -> None:
-    _, freshdesk = account(ann=EMPTY, bob='<p><img src="https://x.example/logo.png"></p>', cai="<p>&nbsp;Cai</p>", dee="")
+    _, freshdesk = account(
+        ann=EMPTY, bob='<p><img src="https://x.example/logo.png"></p>', cai="<p>&nbsp;Cai</p>", dee=""
+    )
     records = [json.loads(one.body) for page in freshdesk.pages("agents", None, lambda _: []) for one in page.records]
     assert {one["contact"]["name"]: one.get("_blank") for one in records if one["id"] in range(300, 304)} == {
         "ann": True,
