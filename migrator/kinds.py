@@ -55,7 +55,7 @@ class Field(Document):
     not free looks like. ``among``: only such records may be referred to. ``names``: the kinds a rule may name, written
     before it. ``exact``: half a rule is worse than none: where its condition would only be nearly the same, and
     what it does cannot be taken back, the record is left to a person. ``switch``: it says whether the record acts; what
-    is written is off, and switched on later (``activate``). ``versioned``: bytes that change under the same id, fetched
+    is written is off, and switched on later (``activate``); ``rests``: where nothing is said, it is off. ``versioned``: bytes that change under the same id, fetched
     anew when their address does. ``rewrite``: addresses that change on the way are put right in it. ``given``:
     references that a record which is there already does not get: where it has others, that is said.
     """
@@ -75,6 +75,7 @@ class Field(Document):
     names: tuple[str, ...] = ()
     exact: Flag = False
     switch: Flag = False
+    rests: Flag = False
     versioned: Flag = False
     given: Flag = False
     rewrite: Flag = False

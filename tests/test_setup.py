@@ -110,7 +110,7 @@ SETUP: dict[str, list[Native]] = {
             "position": 21,
             "description": "",
         },
-        {"id": 63, "type": "text", "title": "Hull number", "active": True, "required": False, "position": 22},
+        {"id": 63, "type": "text", "title": "Hull number", "active": True, "required": True, "position": 22},
         {
             "id": 64,
             "type": "tagger",
@@ -360,6 +360,10 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
     assert (hull["type"], mast["custom_fields"][hull["name"]]) == (
         ("custom_number", 101) if brought else ("custom_text", "101")
     )
+    assert {one["label"] for one in fields.values() if one["required_for_closure"]} == set()  # tickets arrive first
+    run.activate(run.saved_plan()["digest"])
+    asked = {one["label"] for one in new.store["ticket_fields"].values() if one["required_for_closure"]}
+    assert asked == {"Hull number"}
     write_report(run)
     report = (run.workspace.folder / "report.html").read_text(encoding="utf-8")
     assert ("proven, made narrower" in report) is brought
