@@ -47,7 +47,7 @@ class Activated:
 def due(stage: Stage, ledger: Ledger, kinds: Kinds, manifest: Manifest, *, again: bool = False) -> list[Due]:
     """Return what waits to be switched on, in order; ``again``: also what is on already.
 
-    What had no switch at the source (an SLA policy of Zendesk's) acted there, unless it ``rests`` where nothing is said.
+    What had no switch at the source (an SLA policy of Zendesk's) acted there, unless its switch ``rests``.
     """
     stage.table("plan.written", "kind VARCHAR, id VARCHAR, there VARCHAR")
     stage.insert(
