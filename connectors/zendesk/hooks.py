@@ -242,7 +242,7 @@ def _numbered(node: Any) -> Any:
 
 def signature(payload: Native) -> Native:
     """Return an item of ``PUT users/update_many`` that sets the signature alone."""
-    return {"id": payload.get("id"), "signature": payload.get("signature")}
+    return {"id": int(str(payload["id"]).removeprefix("signature:")), "signature": payload.get("signature")}
 
 
 def brand(payload: Native) -> Native:

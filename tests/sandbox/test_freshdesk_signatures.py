@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from migrator import registry
-from migrator.connector import Unit
+from migrator.connector import Promise, Unit, Written
 from migrator.testing.conformance import SandboxGround
 from migrator.testing.sandbox import Clock, Sandbox, mount
 from tests.support.connectors import connector
@@ -42,6 +43,29 @@ def test_a_signature_changes_nothing_else_of_its_agent_and_one_in_doubt_is_looke
     after = box.store["agents"][300]
     assert {key for key in before if before[key] != after[key]} <= {"signature", "updated_at"}
     assert "Same words" in after["signature"]
+
+
+def test_a_signature_that_changed_is_changed_at_that_agent_alone() -> None:
+    box, freshdesk = account(ann="<div>Old</div>", bob="<div>Old</div>")
+    changed = replace(unit(300, "<p>New</p>"), payload={"signature": "<p>New</p>"}, action="update")
+    changed = replace(changed, there="signature:300")
+    assert freshdesk.before(changed) == {"signature": "<div>Old</div>"}
+    freshdesk.write([changed])
+    assert ["New" in box.store["agents"][id]["signature"] for id in (300, 301)] == [True, False]
+
+    desk = registry.connector("zendesk").sandbox.create(clock=Clock(), limits=False)
+    person = {"role": "agent", "active": True, "signature": "Old", **AT}
+    people = [{"id": id, "name": "N", "email": f"n{id}@desk.example", **person} for id in (300, 301)]
+    registry.connector("zendesk").sandbox.seed(desk, "users", people)
+    zendesk = SandboxGround(registry.connector("zendesk"), desk).open()
+    changed = replace(changed, payload={"signature": "New"})
+    assert zendesk.before(changed) == {"signature": "Old"}
+    promise = zendesk.write([changed])
+    assert isinstance(promise, Promise)
+    desk.clock.sleep(60)
+    ((made,),) = (done or [None] for done in zendesk.outcomes({promise.job: [changed]}).values())
+    assert isinstance(made, Written)
+    assert [desk.store["users"][id]["signature"] for id in (300, 301)] == ["New", "Old"]
 
 
 def test_markup_that_says_nothing_is_noted_and_pictures_say_something() -> None:
