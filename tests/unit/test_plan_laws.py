@@ -97,6 +97,9 @@ def source_counts(account: Account) -> dict[str, int]:
         "organization": len(account["organizations"]),
         "contact": sum(u["role"] == "end-user" for u in users),
         "agent": sum(u["role"] in ("agent", "admin") for u in users),
+        "signature": sum(
+            u["role"] in ("agent", "admin") and bool(u.get("signature")) and u.get("active") is not False for u in users
+        ),
         "group": len(account["groups"]),
         "membership": len(account["group_memberships"]),
         "tag": len(account["tags"]),
