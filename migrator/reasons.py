@@ -131,7 +131,7 @@ def _owner_left(crossing: Crossing) -> list[Case]:
     why = f"{quoted(f'its {of} is not written: ')} || COALESCE(w._owner_reason, '')"
     found: list[Case] = [(f"w.{name(kind.owner)} IS NULL", "skip", quoted(f"it is of no {of} by itself"))]
     if crossing.kinds.kinds[kind.owner_kind].stands_in:
-        standing = f"SELECT id FROM plan.decided WHERE kind = {quoted(kind.owner_kind)} AND action = 'stand_in'"
+        standing = f"SELECT id FROM plan.decided WHERE kind = {quoted(kind.owner_kind)} AND as_kind <> kind"
         seatless = quoted(f"its {of} has no seat at {crossing.manifest.title}")
         found.append((f"w.{name(kind.owner)} IN ({standing})", "manual", seatless))
     return [

@@ -371,6 +371,9 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
     assert "What is set up beside rules" in page
     assert "roles are made by hand at Freshdesk" in page
     assert "Night shift" in page
+    assert "“Length of mast” must be filled in by agents" in page
+    assert "<bdi>Pier 1</bdi>, <bdi>Pier 2</bdi>" in report  # of the dependent field
+    assert "⟪" not in page + report  # records by their names
     values = {
         name: [one["value"] for each in rule["conditions"] for one in each["properties"]]
         for name, rule in written.items()
