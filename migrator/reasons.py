@@ -129,8 +129,13 @@ def _owner_left(crossing: Crossing) -> list[Case]:
         return []
     of = _words(kind.fields[kind.owner].to[0])
     why = f"{quoted(f'its {of} is not written: ')} || COALESCE(w._owner_reason, '')"
+    found: list[Case] = [(f"w.{name(kind.owner)} IS NULL", "skip", quoted(f"it is of no {of} by itself"))]
+    if crossing.kinds.kinds[kind.owner_kind].stands_in:
+        standing = f"SELECT id FROM plan.decided WHERE kind = {quoted(kind.owner_kind)} AND as_kind <> kind"
+        seatless = quoted(f"its {of} has no seat at {crossing.manifest.title}")
+        found.append((f"w.{name(kind.owner)} IN ({standing})", "manual", seatless))
     return [
-        (f"w.{name(kind.owner)} IS NULL", "skip", quoted(f"it is of no {of} by itself")),
+        *found,
         ("w._owner_id IS NULL", "skip", quoted(f"its {of} is not among the records")),
         (f"w._owner_action NOT IN {ARRIVES}", "skip", why),
     ]
