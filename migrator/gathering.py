@@ -194,6 +194,8 @@ def _joined(crossing: Crossing) -> str:
         if label in needed:
             alias = name(f"a {label}")
             columns.append(f"w.{name(label)} AS {name('_was ' + label)}")
+            if crossing.kind_name in spec.to:
+                continue  # it is decided in this very statement: kin looks whether it arrives
             joins.append(_arriving(label, alias, spec))
             replaced.append(f"{alias}.{'id' if spec.type == 'ref' else 'some'} AS {name(label)}")
     for more, join in (_owner(crossing), _match(crossing)):

@@ -15,6 +15,7 @@ from migrator.stage import Stage
 KINDS = {
     "brand": "Brands",
     "email_address": "E-mail addresses",
+    "signature": "Signatures",
     "group": "Groups",
     "role": "Roles",
     "status": "Statuses",
@@ -62,6 +63,7 @@ class Settings:
     title: str
     total: int
     fates: tuple[Fate, ...]
+    told: tuple[tuple[str, str], ...] = ()  # (what of them is not quite the same, why)
 
     @property
     def minutes(self) -> int:
@@ -96,8 +98,19 @@ def planned(stage: Stage, kinds: Kinds) -> list[Settings]:
         )
         fates = tuple(sorted(fates, key=lambda fate: ORDER.index(fate.action) if fate.action in ORDER else -1))
         if fates:
-            found.append(Settings(title, sum(fate.count for fate in fates), fates))
-    return found
+            told = _told(stage, kind_name) if kind.rule and not kind.switch else ()
+            found.append(Settings(title, sum(fate.count for fate in fates), fates, told))
+    return sorted(found, key=lambda one: not (one.minutes or one.told))  # what asks for a person comes first
+
+
+def _told(stage: Stage, kind_name: str) -> tuple[tuple[str, str], ...]:
+    """Return what of a kind's rules that are written is only nearly the same."""
+    rows = stage.rows(
+        "SELECT DISTINCT f.what, f.note FROM plan.finding f JOIN plan.planned p ON p.kind = f.kind AND p.id = f.id "
+        "WHERE f.kind = ? AND f.verdict = 'approximated' AND p.action IN ('create', 'update') ORDER BY ALL",
+        kind_name,
+    )
+    return tuple((str(what), str(note or "")) for what, note in rows)
 
 
 def calendars(stage: Stage) -> dict[str, Calendar]:

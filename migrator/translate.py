@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from migrator.mapping import Mapping as VendorMapping
 from migrator.mapping import Spoken
 from migrator.rules.dialect import Dialect, dialects, find
 from migrator.rules.records import Labels, Write, labelled, parsed, translate
-from migrator.rules.references import OWN, REFERS, marks
+from migrator.rules.references import OWN, REFERS, marks, named
 from migrator.rules.rule import Hook, Rule, Unread
 from migrator.rules.verdicts import Finding, Need, Translation
 from migrator.rules.words import action_words
@@ -86,7 +86,7 @@ class Translator:
         to = find(vendor)
         lines: list[list[Any]] = []
         found: list[list[Any]] = []
-        named: set[str] = set()
+        alone: set[str] = set()
         for one in self._translations(kind_name, kind, vendor):
             made = one.translation
             if self._written(kind_name):
@@ -94,7 +94,7 @@ class Translator:
                     one, exact=kind.fields[label].exact
                 )
                 if not does and made.rule.kind == "form" and getattr(to, "ONE_FORM", False):
-                    does, why = self._alone(one, named)
+                    does, why = self._alone(one, alone)
             else:
                 does, why = self._as_text(kind_name, one)
             parts = one.natives if not does and self._written(kind_name) else [None]
@@ -106,9 +106,18 @@ class Translator:
                 for each in made.findings
                 if each.verdict != "exact"
             ]
+        self._name(lines, (6,))
+        self._name(found, (4, 5))
         self.stage.insert("plan.translated", lines)
         self.stage.insert("plan.finding", found)
         self._made.pop(kind_name, None)
+
+    def _name(self, lines: list[list[Any]], columns: Sequence[int]) -> None:
+        """Put what records are called in the place of their marks, in what a person reads."""
+        said = names(self.stage, {mark for line in lines for at in columns for mark in marks(str(line[at] or ""))})
+        for line in lines:
+            for at in columns:
+                line[at] = named(line[at], said) if line[at] else line[at]
 
     def _written(self, kind_name: str) -> bool:
         """Say whether rules of a kind are written as such."""
@@ -425,6 +434,20 @@ def _reasons(findings: Sequence[Finding], verdict: str) -> str:
     said = [f"{one.what[:120]}: {one.note}".removesuffix(": ") for one in findings if one.verdict == verdict]
     some = list(dict.fromkeys(said))
     return "; ".join(some[:FEW]) + (f" and {len(some) - FEW} more" if len(some) > FEW else "")
+
+
+def names(stage: Stage, named_in: Iterable[tuple[str, str]]) -> Callable[[str, str], str]:
+    """Return what tells how a record that a rule names as (kind, id) is called."""
+    called: dict[tuple[str, str], str] = {}
+    held = stage.tables_of("canonical")
+    for of, id in named_in:
+        label = "title" if of == "custom_field" else "name"
+        for kind in (kind for kind in REFERS.get(of, ()) if kind in held):
+            sql = f"SELECT {label} FROM canonical.{name(kind)} WHERE {KEYED.get(of, 'id')} = ? ORDER BY id LIMIT 1"
+            if found := stage.one(sql, id):
+                called[of, id] = f"“{found}”"
+                break
+    return lambda kind, id: called.get((kind, id), f"{kind.replace('_', ' ')} {id}")
 
 
 def field_id(stage: Stage, id: str, fields: str = "canonical.custom_field") -> str | None:
