@@ -31,7 +31,7 @@ from migrator.rules.sql import Agreement, Moved, agreements, counts, examples
 from migrator.rules.verdicts import MAIL_MEANINGS, MEANINGS, WORST, Translation
 from migrator.rules.words import leaf_words, rule_lines
 from migrator.seals import SEALED
-from migrator.settings import FATES, planned
+from migrator.settings import FATES, calendars, planned
 from migrator.stage import Stage
 from migrator.translate import added_statuses, names
 from migrator.workspace import Workspace
@@ -103,8 +103,17 @@ def explain(
     data = page(file.name, old, new, shown, made, compared=workspace is not None)
     hours = getattr(old, "calendar", lambda document: None)(_document(file))
     played = None if history is None else _replayed(history, source, old, new, made, hours)
-    files: dict[str, str] = getattr(new, "files", lambda made: {})(made)
+    told: dict[str, Calendar] = getattr(old, "calendars", lambda document: {})(_document(file))
+    files: dict[str, str] = getattr(new, "files", lambda made, hours: {})(made, told or _hours_of(workspace))
     return data | {"checked": check is not None, "replayed": played, "files": files}
+
+
+def _hours_of(workspace: Path | None) -> dict[str, Calendar]:
+    """Return the working hours of a workspace's staged account."""
+    if workspace is None or not Workspace(workspace).stage.is_file():
+        return {}
+    with Stage(Workspace(workspace).stage, read_only=True) as stage:
+        return calendars(stage)
 
 
 def of_account(workspace: Workspace, source: Connector, destination: Connector, account: str) -> dict[str, Any] | None:
@@ -387,10 +396,13 @@ def tickets(stage: Stage, conditions: Sequence[Condition]) -> tuple[str, list[st
     for anchor, column in (("created", "created_at"), ("updated", "updated_at")):
         if column in there and "updated_at" in there:
             columns[f"hours.{anchor}"] = f"date_diff('second', {name(column)}, {now}) / 3600.0"
+    held = "custom_field" in stage.tables_of("canonical")
+    of = "SELECT key, min(id) FROM canonical.custom_field WHERE applies_to = 'ticket' AND key IS NOT NULL GROUP BY 1"
+    ids = dict(stage.rows(of)) if held else {}
     for leaf in leaves(All(of=tuple(conditions))):
         at = getattr(leaf, "path", None)
         if at is not None and at.of == "ticket" and at.custom and "custom" in there:
-            literal = json_path(at.custom.replace(".", "")).replace("'", "''")
+            literal = json_path(ids.get(at.custom, at.custom.replace(".", ""))).replace("'", "''")
             columns[str(at)] = f"json_extract_string(custom, '{literal}')"
     shown = ", ".join(f"{expression} AS {name(path)}" for path, expression in columns.items())
     moved = "WHERE NOT COALESCE(deleted, FALSE)" if "deleted" in there else ""

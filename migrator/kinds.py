@@ -184,6 +184,8 @@ class Kinds(Document):
             targets = kind.needs | ({kind.stands_in} if kind.stands_in else set())
             for target in targets - set(self.kinds):
                 raise ValueError(f"{name} refers to the kind '{target}', which does not exist")
+            if kind.owner and any(name in spec.to for label, spec in kind.references() if label != kind.owner):
+                raise ValueError(f"{name} lives inside another record, and may not refer to its own kind")
             for match in (*kind.match, *kind.role, *kind.same, *([kind.apart] if kind.apart else [])):
                 if match not in kind.fields:
                     raise ValueError(f"{name} is matched by '{match}', which is not a field of it")

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from migrator.compile import name
 from migrator.kinds import Kinds
+from migrator.rules.clock import Calendar, zone
+from migrator.rules.records import parsed
+from migrator.rules.references import bare
+from migrator.rules.rule import Holiday
 from migrator.stage import Stage
 
 KINDS = {
@@ -107,3 +111,30 @@ def _told(stage: Stage, kind_name: str) -> tuple[tuple[str, str], ...]:
         kind_name,
     )
     return tuple((str(what), str(note or "")) for what, note in rows)
+
+
+def calendars(stage: Stage) -> dict[str, Calendar]:
+    """Return the staged working hours by their names, with their days off; those that hold by default first.
+
+    None where these cannot be read: which hold for what names none would be a guess.
+    """
+    if "schedule" not in stage.tables_of("canonical"):
+        return {}
+    there = {row[0] for row in stage.rows("SELECT column_name FROM (DESCRIBE canonical.schedule)")}
+    first = 'COALESCE("default", FALSE) DESC, ' if "default" in there else ""
+    off: dict[str, list[Holiday]] = {}
+    if "holiday" in stage.tables_of("canonical"):
+        sql = (
+            "SELECT schedule, name, CAST(first AS VARCHAR), CAST(last AS VARCHAR) FROM canonical.holiday ORDER BY first"
+        )
+        for schedule, called, begins, ends in stage.rows(sql):
+            off.setdefault(schedule, []).append(Holiday(name=called or "", first=begins, last=ends or begins))
+    found: dict[str, Calendar] = {}
+    sql = f"SELECT id, name, time_zone, hours FROM canonical.schedule ORDER BY {first}length(id), id"
+    for at, (id, called, place, hours) in enumerate(stage.rows(sql)):
+        where, read = zone(place or ""), parsed(bare(hours), name=called or "") if hours else None
+        if where is not None and read is not None and read.shifts:
+            found.setdefault(called or id, Calendar(read.shifts, tuple(off.get(id, ())), where))
+        elif at == 0:
+            return {}
+    return found

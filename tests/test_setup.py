@@ -12,6 +12,7 @@ import pytest
 
 from migrator import registry
 from migrator.cli.common import write_report
+from migrator.customizations import explain
 from migrator.ledger import Ledger
 from migrator.stage import html_form
 from migrator.steps import Steps
@@ -272,6 +273,11 @@ def test_to_its_own_vendor_everything_that_is_set_up_arrives_and_rules_find_it(
     )
     assert schedule["intervals"] == SETUP["schedules"][0]["intervals"]
     assert [(day["name"], day["start_date"]) for day in schedule["holidays"]] == [("New Year", "2026-01-01")]
+    file = tmp_path / "rules.json"  # without schedules: those of the staged account are drafted
+    file.write_text(json.dumps({"views": [{"title": "All", "conditions": {"all": [], "any": []}}]}), encoding="utf-8")
+    drafts = explain(file, "zendesk", "request_tracker", run.workspace.folder)["files"]
+    assert list(drafts) == ["migrator_hours.pm"]
+    assert all(said in drafts["migrator_hours.pm"] for said in ("'Hours 60' =>", "['2026-01-01']", "'09:00'"))
     (condition,) = form["agent_conditions"]
     assert (condition["parent_field_id"], condition["value"]) == (fields["Kind of boat"], "sail")
     assert condition["child_fields"] == [
