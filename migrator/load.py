@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -220,10 +220,16 @@ class Loader:
         phase = _Phase(root, int(total), min(counted, int(total)))
         self.progress(root, phase.counted, phase.total)
         self.now()  # whoever has to ask for the time does so once, before the workers begin
-        lanes = (
-            _Lane(deque(rows for rows in lane if not over(rows[0].unit)))
-            for lane in self.builder.lanes(members, actions)
-        )
+        levels: list[int] = self.builder.levels(root, actions)
+        for level in reversed(levels) if "delete" in actions else levels:
+            lanes = self.builder.lanes(members, actions, level if len(levels) > 1 else None)
+            self._level(phase, (_Lane(deque(rows for rows in lane if not over(rows[0].unit))) for lane in lanes))
+            if level < levels[-1]:
+                self._know_merged()
+        return phase.done
+
+    def _level(self, phase: _Phase, lanes: Iterator[_Lane]) -> None:
+        """Carry out lanes of which none waits for another."""
         more = True
         with ThreadPoolExecutor(self.workers) as pool:
             try:
@@ -247,7 +253,6 @@ class Loader:
                 raise
         if self._stop.is_set():
             raise MigratorError("stopped before the end; `migrator load` with the same plan goes on from here")
-        return phase.done
 
     def _over(self, unit: str) -> bool:
         return self.ledger.state(self.plan, unit) in ("done", "quarantined")

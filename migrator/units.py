@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from migrator.connector import AS_IS, Child, Unit, at_path
-from migrator.decide import WRITES
+from migrator.decide import LEVEL, MOST_LEVELS, WRITES
 from migrator.errors import RefusedError, WorkspaceError
 from migrator.kinds import Field, Kinds
 from migrator.ledger import Ledger
@@ -81,14 +81,32 @@ class Builder:
     _recipes: dict[tuple[str, str, str], _Recipe] = field(default_factory=dict)
     _named: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)  # ids there, of what is referred to
 
-    def lanes(self, members: Sequence[str], actions: Sequence[str]) -> Iterator[list[list[Row]]]:
-        """Yield lanes: lists of units in order, each unit a list of rows, its own record first."""
+    def levels(self, root: str, actions: Sequence[str]) -> list[int]:
+        """Return the levels that the records of a kind are written in, each after those that they name."""
+        wanted = ", ".join("?" for _ in actions)
+        rows = self.stage.rows(
+            f"SELECT DISTINCT place // {LEVEL} % {MOST_LEVELS} FROM {self.planned} "
+            f"WHERE action IN ({wanted}) AND as_kind = ?",
+            *actions,
+            root,
+        )
+        return sorted({0, *(int(level) for (level,) in rows)})
+
+    def lanes(
+        self, members: Sequence[str], actions: Sequence[str], level: int | None = None
+    ) -> Iterator[list[list[Row]]]:
+        """Yield lanes: lists of units in order, each unit a list of rows, its own record first.
+
+        ``level``: only the lanes that begin with a record of that level.
+        """
         marks, wanted = ", ".join("?" for _ in members), ", ".join("?" for _ in actions)
+        low = "" if level is None else ", min(place) OVER (PARTITION BY lane) AS low"
+        at = "" if level is None else f"WHERE low // {LEVEL} % {MOST_LEVELS} = {level} "
         self._know_fields(members)
         rows = self._rows(
             self.stage.stream(
-                f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first FROM {self.planned} "
-                f"WHERE action IN ({wanted}) AND as_kind IN ({marks})) "
+                f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first{low} "
+                f"FROM {self.planned} WHERE action IN ({wanted}) AND as_kind IN ({marks})) {at}"
                 "ORDER BY lane, first, length(unit), unit, place, length(id), id",
                 *actions,
                 *members,
