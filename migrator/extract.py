@@ -30,6 +30,7 @@ from migrator.kinds import Kinds
 from migrator.mapping import Mapping as VendorMapping
 from migrator.project import Workspace
 from migrator.stage import Stage
+from migrator.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -126,12 +127,12 @@ def extract(
             counted = _counted(source, wanted)
             if counted:
                 expects({stream: count - stage.count(dataset, stream) for stream, count in counted.items()})
-            _round(pipeline, source, stage, dataset, wanted, chunk, view, progress, arrivals)
+            _round(pipeline, source, stage, dataset, wanted, chunk, view, progress, arrivals, workspace.vault)
             short = _short(stage, dataset, counted)
             if short and (lag := max(_lag(source, stream) for stream in short)):
                 # What changed a moment ago is counted but not handed over yet: ask once more when it is.
                 sleep(lag + 1)
-                _round(pipeline, source, stage, dataset, list(short), chunk, view, progress, arrivals)
+                _round(pipeline, source, stage, dataset, list(short), chunk, view, progress, arrivals, workspace.vault)
                 short = _short(stage, dataset, counted)
         if short:
             lines = ", ".join(f"{stream}: {rows} of {count}" for stream, (rows, count) in short.items())
@@ -173,6 +174,7 @@ def _round(
     view: Collection[str] | None,
     progress: Progress,
     arrivals: Arrivals,
+    vault: Vault,
 ) -> None:
     """Bring every stream to its end: the rest of a round that was cut off, or, where that was finished, a new one."""
     begun = _states(pipeline)
@@ -200,7 +202,7 @@ def _round(
                 return _staged(stage, dataset, stream)
 
             resources = [
-                _resource(source, stream, due.get(stream, {}), staged, current, chunk, seen, progress, view)
+                _resource(source, stream, due.get(stream, {}), staged, current, chunk, seen, progress, view, vault)
                 for stream in open_streams
             ]
             pipeline.extract(resources, loader_file_format="parquet")
@@ -305,6 +307,7 @@ def _resource(
     seen: dict[str, int],
     progress: Progress,
     view: Collection[str] | None,
+    vault: Vault,
 ) -> Any:
     """Return dlt's resource of a ``chunk`` of one stream: Arrow tables of (id, parent, updated_at, body), and the
     cursor in its state. What came along for other streams goes into their tables, durable together with the rest."""
@@ -327,7 +330,7 @@ def _resource(
             for number, page in enumerate(source.pages(stream, state.get("cursor"), ids, **how), 1):
                 for other, records in page.also.items():
                     if records:
-                        yield landing.beside(other, records)
+                        yield landing.beside(other, _sealed(vault, source, other, records))
                 here = {record.id: record.updated_at for record in page.records}
                 for other, lists in page.whole.items():
                     marks = [
@@ -340,7 +343,7 @@ def _resource(
                 state["until"] = page.until or state.get("until")
                 seen[stream] = seen.get(stream, 0) + len(page.records)
                 progress(stream, seen[stream])
-                yield landing.arrow(page.records)
+                yield landing.arrow(_sealed(vault, source, stream, page.records))
                 size += sum(len(record.body) for record in page.records)
                 full = chunk.full(number, time.monotonic() - began, size) or (chunk.eager and waits(source))
                 if full or stops(source):
@@ -375,6 +378,15 @@ def _short(stage: Stage, dataset: str, counted: Mapping[str, int]) -> dict[str, 
     """Return (rows, vendor's count) of the streams that brought fewer than the vendor counted."""
     rows = {stream: stage.count(dataset, stream) for stream in counted}
     return {stream: (rows[stream], count) for stream, count in counted.items() if rows[stream] < count}
+
+
+def _sealed(vault: Vault, source: Source, stream: str, records: list[Raw]) -> list[Raw]:
+    """Return records with their secrets sealed: nothing of them touches a disk before."""
+    manifest = getattr(source, "manifest", None)
+    paths = manifest.streams[stream].sealed if manifest else ()
+    if not paths:
+        return records
+    return [dataclasses.replace(record, body=vault.sealed(record.body, paths)) for record in records]
 
 
 def _lag(source: Source, stream: str) -> int:

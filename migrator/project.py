@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +29,7 @@ from migrator.pacer import Limit, Pacer
 from migrator.parts import Composite, Part, is_name, routes, whole_manifest, whole_mapping
 from migrator.registry import Connector
 from migrator.select import Select, Selection
+from migrator.vault import Vault
 
 
 class Account(Document):
@@ -101,7 +103,8 @@ class Thresholds(Document):
 class Migration(Document):
     """``migration.yaml``. ``cutover``: kind to field to values: what is live at once, which has a plan of its own.
     ``rewrite``: addresses that change on the way. ``narrow``: custom fields that are to be narrower where the records
-    prove it.
+    prove it. ``key``: where the key is kept that the customer's secrets are sealed with: ``env:``, ``keyring:`` or
+    ``file:``.
     """
 
     name: str
@@ -114,13 +117,27 @@ class Migration(Document):
     cutover: dict[str, dict[str, tuple[str, ...]]] = {}
     rewrite: tuple[Change, ...] = ()
     narrow: tuple[Narrow, ...] = ()
+    key: str | None = None
+
+    @field_validator("key")
+    @classmethod
+    def _is_a_place(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"(env|keyring|file):.", value):
+            raise ValueError("write env:VARIABLE, keyring:SERVICE/USER or file:PATH; never the key itself")
+        return value
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder with everything one migration knows."""
+    """A folder with everything one migration knows. ``key``: where the key to its secrets is, if that is named."""
 
     folder: Path
+    key: str | None = None
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Return what seals the customer's secrets, and opens them."""
+        return Vault(self.folder, self.key, secret)
 
     @property
     def file(self) -> Path:
@@ -152,6 +169,10 @@ class Workspace:
         if not re.fullmatch(r"[0-9a-f]{64}", digest):
             raise InputError(f"'{digest[:80]}' is not a digest")
         return self.blobs / digest[:2] / digest
+
+    def sealed_blob(self, digest: str) -> Path:
+        """Return where the bytes with this sha256 lie sealed: beside those that are not, which others may have too."""
+        return self.blob(digest).with_suffix(".sealed")
 
 
 @dataclass(frozen=True)
@@ -290,6 +311,7 @@ def open_project(folder: Path) -> Project:
     workspace = Workspace(folder)
     loaded = documents.tree(workspace.file)
     migration = documents.parse(loaded, Migration, str(workspace.file))
+    workspace = Workspace(folder, migration.key)
     for where_it_is, account in _accounts(migration):
         for name, where in account.secrets.items():
             if not re.match(r"(env|keyring):.", where):
@@ -384,6 +406,8 @@ def side(
     changes = (migration.overlay if migration else {}).get(account.vendor, {})
     if changes:
         mapping = overlay(mapping, changes, file, lambda where: line((account.vendor, *where)))
+        manifest = registry.sealing(connector.manifest, mapping, connector.kinds)
+        connector = replace(connector, manifest=manifest)
     if migration and not migration.policies.preface:
         mapping = _without_preface(mapping)
     return Side(connector, mapping, account, file)

@@ -349,7 +349,9 @@ class Steps:
 
         def look(kind: str, variant: str, targets: Sequence[tuple[str, str | None]]) -> None:
             stream, records = destination.peek(kind, variant, targets)
-            rows = [(r.id, r.parent, r.updated_at, r.body.decode()) for r in records]
+            paths = destination.manifest.streams[stream].sealed
+            bodies = [self.workspace.vault.sealed(r.body, paths) if paths else r.body for r in records]
+            rows = [(r.id, r.parent, r.updated_at, body.decode()) for r, body in zip(records, bodies, strict=True)]
             stage.put("seen", stream, rows)
 
         return look

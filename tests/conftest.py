@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,10 @@ MEMORY = Path("/dev/shm")
 ROOM = 4 << 30  # bytes that must be free there; a whole run leaves less than one
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    keys = tempfile.mkdtemp(prefix="migrator-test-data-")  # in place of the person's folder, where keys are made
+    os.environ["XDG_DATA_HOME"] = keys
+    config.add_cleanup(lambda: shutil.rmtree(keys, ignore_errors=True))
     if "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(MEMORY, os.W_OK):
         return
     if shutil.disk_usage(MEMORY).free > ROOM:
