@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from migrator import registry
-from migrator.project import Account, open_project
+from migrator.project import Account, Workspace, open_project
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox, mount
@@ -73,6 +73,8 @@ def steps_into(
 
 
 def rows(folder: Path, kind: str, *columns: str) -> list[tuple[Any, ...]]:
-    """Return columns of a kind's canonical records, in the order of their ids, from the stage in ``folder``."""
+    """Return columns of a kind's canonical records, secrets opened, in the order of their ids, from ``folder``."""
+    vault = Workspace(folder).vault
     with Stage(folder / "stage.duckdb") as stage:
-        return stage.rows(f'select {", ".join(columns)} from canonical."{kind}" order by id')
+        found = stage.rows(f'select {", ".join(columns)} from canonical."{kind}" order by id')
+    return [tuple(vault.open(value) if isinstance(value, str) else value for value in row) for row in found]

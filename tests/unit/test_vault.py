@@ -77,7 +77,7 @@ def test_people_see_scheme_and_mark(one: Vault) -> None:
 @pytest.mark.parametrize(
     ("secret", "called"),
     [
-        ("{CRYPT}$6$s$h", "SHA512-CRYPT"), ("{SHA512-CRYPT}none", "UNKNOWN"), ("{ssha.b64}x", "SSHA"),
+        ("geheim", "UNKNOWN"), ("{sha512-crypt}$6$s$h", "SHA512-CRYPT"), ("{CRYPT}$6$s$h", "SHA512-CRYPT"), ("{SHA512-CRYPT}none", "UNKNOWN"), ("{ssha.b64}x", "SSHA"),
         ("{hunter2}", "UNKNOWN"), ("$2y$10$x", "BLF-CRYPT"), ("$2b$10$x", "BCRYPT"), ("*" + "0F" * 20, "MYSQL-NATIVE"),
         ("*short", "UNKNOWN"), ("-----BEGIN PRIVATE KEY-----", "PEM"), ("", ""),
     ],

@@ -1,0 +1,223 @@
+"""No hash, key or password of the customer lies open in a workspace, whatever happens, and the new account has them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sqlite3
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from werkzeug.wrappers import Request, Response
+
+from migrator import registry
+from migrator.aside import quarantined
+from migrator.cli.common import write_report
+from migrator.connectors.cpanel_archive import made_up
+from migrator.errors import AccessError
+from migrator.passport import passport
+from migrator.project import Account, open_project
+from migrator.rehearsal import rehearse
+from migrator.stage import Stage
+from migrator.steps import Steps
+from migrator.testing.chaos import Killed
+from migrator.testing.sandbox import Clock, Sandbox, mount
+from migrator.vault import keys_folder
+from tests.support.server_desks import steps_between
+
+pytestmark = pytest.mark.sandbox
+ANN, BOB, EVE, FTP = (
+    f"$6$salt{name}$" + (name * 30)[:86] for name in ("Ann/h4sh.", "B0b/h4sh.", "Eve/h4sh.", "Ftp/h4sh.")
+)
+DATA = "*0BADC0DE" + "5EC2E7A5" * 4
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\n-----END PRIVATE KEY-----\n"
+SECRETS = [ANN, BOB, EVE, FTP, DATA, PEM]
+NEEDLES = [ANN[12:60], BOB[12:60], EVE[12:60], FTP[12:60], DATA[1:], PEM.splitlines()[1]]
+CONTROL = "ann@acme.example"  # is no secret, and found wherever secrets would be
+
+
+def archive(folder: Path) -> Path:
+    """Pack an account with secrets that can be told apart, one of them for a user whom the panel refuses."""
+    held = {
+        "homedir/etc/acme.example/passwd": "".join(f"{one}:x:1:1::/h:/bin/false\n" for one in ("ann", "bob", "eve")),
+        "homedir/etc/acme.example/shadow": f"ann:{ANN}:1::::::\nbob:!{BOB}:1::::::\neve:{EVE}:1::::::\n",
+        "proftpdpasswd": f"up@acme.example:{FTP}:1000:1000:acme:/home/acme/public_html/up:/bin/false\n",
+        "mysql.sql": made_up.GRANTS.replace("*0123456789ABCDEF0123456789ABCDEF01234567", DATA),
+        "apache_tls/acme.example": PEM + made_up.CERTIFICATE.partition("-----END PRIVATE KEY-----\n")[2],
+    }
+    entries = [made_up.entry(f"{made_up.ROOT}/{path}", text.encode()) for path, text in held.items()]
+    others = [one for one in made_up.entries() if one[0].name not in {entry[0].name for entry in entries}]
+    return made_up.write(folder / "old.tar.gz", [*others, *entries])
+
+
+class Telltale:
+    """The panel behind somebody who refuses one user, once, with all that was sent in the answer."""
+
+    def __init__(self, panel: Sandbox) -> None:
+        self.panel, self.refuses = panel, True
+
+    def __call__(self, environ: dict[str, Any], start: Any) -> Any:
+        request = Request(environ)
+        body = request.get_data()
+        environ["wsgi.input"], said = io.BytesIO(body), body.decode()
+        if self.refuses and "mail_user_add" in environ["QUERY_STRING"] and "eve@" in said:
+            answer = {"code": "remote_fault", "message": f"cannot store {said} {quote(said)} {EVE[:70]}"}
+            return Response(json.dumps(answer), content_type="application/json")(environ, start)
+        return self.panel(environ, start)
+
+
+@pytest.fixture
+def panel() -> Sandbox:
+    box: Sandbox = registry.connector("ispconfig").sandbox.create()
+    return box
+
+
+@pytest.fixture
+def between(tmp_path: Path, panel: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Steps]:
+    module = registry.connector("ispconfig").sandbox
+    account = Account(vendor="ispconfig", url=panel.base_url, settings=module.SETTINGS, workers=1)
+    old = Account(vendor="cpanel_archive", settings={"archive": str(archive(tmp_path))})
+    clock = Clock()
+    steps_between(tmp_path / "w", (old, {}), (account, {"password": module.TOKEN}), monkeypatch, clock)
+    teller = Telltale(panel)
+
+    def steps() -> Steps:
+        session = mount(panel, **{panel.host: teller})
+        return Steps(open_project(tmp_path / "w"), None, session, clock.sleep, clock.monotonic, clock.now)
+
+    return steps
+
+
+def told(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield (place, text) of all that a workspace holds: the bytes of every file, and what is packed in some."""
+    for file in sorted(each for each in folder.rglob("*") if each.is_file()):
+        yield str(file), file.read_bytes().decode("latin-1")
+    for path in folder.rglob("*.duckdb"):
+        with Stage(path) as stage:  # a column may lie compressed in the file
+            for schema, table in stage.rows("SELECT schema_name, table_name FROM duckdb_tables()"):
+                for row in stage.rows(f'SELECT * FROM "{schema}"."{table}"'):
+                    yield f"{schema}.{table}", unpacked(row)
+    for path in folder.rglob("*.sqlite"):
+        with closing(sqlite3.connect(path)) as rows:
+            for (table,) in rows.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                yield f"{path}.{table}", repr(rows.execute(f'SELECT * FROM "{table}"').fetchall())
+
+
+def unpacked(row: tuple[Any, ...]) -> str:
+    """Return a row's values, and dlt's packed state as it is."""
+    found = [str(value) for value in row]
+    for value in row:
+        if isinstance(value, str) and value.startswith("eN"):
+            with suppress(ValueError, zlib.error):
+                found.append(zlib.decompress(b64decode(value)).decode())
+    return "\n".join(found)
+
+
+def found(needle: str, text: str) -> bool:
+    """Tell whether a text holds a secret, as it is, within an address or JSON, or within base64."""
+    forms = [needle, quote(needle), quote(needle, safe=""), needle.replace("/", "\\/")]
+    for shift in range(3):
+        forms.append(b64encode(bytes(shift) + needle.encode()).decode()[4:-4])
+    forms += [form.replace("+", "-").replace("/", "_") for form in forms[-3:]]
+    return any(form in text for form in forms)
+
+
+def sweep(folder: Path, key: str, said: str = "") -> None:
+    """Raise AssertionError where a secret, or the key, lies open."""
+    controls = set()
+    for place, text in [*told(folder), ("said", said)]:
+        for needle in [*NEEDLES, key]:
+            assert not found(needle, text), place
+        if found(CONTROL, text):
+            controls.add(place)
+    assert {"raw.mailboxes", "canonical.mailbox", "plan.planned"} <= controls, controls
+
+
+def hashes(run: Steps) -> dict[str, str]:
+    """Return what stands in the hashes' place, by address."""
+    with Stage(run.workspace.stage) as stage:
+        return dict(stage.rows("SELECT address, password_hash FROM canonical.mailbox"))
+
+
+def test_no_secret_lies_open_and_the_new_account_has_them_all(
+    panel: Sandbox,
+    tmp_path: Path,
+    between: Callable[[], Steps],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("hypothesis").setLevel(logging.WARNING)
+    run = between()
+    run.extract()
+    plan = run.plan()
+    rehearsed, _, _ = rehearse(between())
+    assert rehearsed.finished
+    at = len(panel.exchanges) + 9
+
+    def kill(moment: str, name: str) -> None:
+        if moment == "after" and len(panel.exchanges) == at:
+            raise Killed
+
+    panel.watchers.append(kill)
+    with pytest.raises(Killed):
+        between().load(plan.digest, accept_losses=True)
+    panel.fault("unanswered", at=9)
+    loaded = between().load(plan.digest, accept_losses=True)  # goes on, in what might be another process
+    assert loaded.quarantined >= 1
+    held = {row["email"]: row["password"] for row in panel.store["mail_user"].values()}
+    assert {ANN, BOB} <= set(held.values())
+    assert DATA in {row["database_password"] for row in panel.store["web_database_user"].values()}
+    [aside] = [one for one in quarantined(run) if one.kind == "mailbox"]
+    assert "cannot store" in aside.answer
+    assert "⟦sealed SHA512-CRYPT " in json.dumps(aside.payload, ensure_ascii=False)
+    run.verify()
+    write_report(run)
+    said = json.dumps([vars(one) for one in quarantined(run)]) + caplog.text + repr(caplog.records)
+    said += "".join(repr(vars(record)) for record in caplog.records)
+    with Stage(run.workspace.stage) as stage:
+        side = run.project.destination.connector
+        logins = {one.login: one for one in passport(stage, side.kinds, side.manifest)}
+    assert (logins[CONTROL].scheme, logins[CONTROL].verdict) == ("SHA512-CRYPT", "goes along")
+    said += repr(logins)
+    noted = json.loads((run.workspace.folder / "key.json").read_text(encoding="utf-8"))["key"]
+    key = (keys_folder() / noted).read_text(encoding="ascii").strip()
+    sweep(tmp_path / "w", key, said)
+    was = hashes(run)
+    monkeypatch.setitem(globals(), "BOB", BOB.replace("B0b", "Rob"))
+    archive(tmp_path)
+    between().extract()
+    now = hashes(run)
+    assert {address for address in now if now[address] != was[address]} == {"bob@acme.example"}
+    assert between().undo().units
+    sweep(tmp_path / "w", key)
+    [sealed] = (tmp_path / "w" / "blobs").rglob("*.sealed")
+    assert run.workspace.vault.bytes_of(sealed).decode().startswith(PEM)
+
+
+def test_a_workspace_whose_key_is_away_says_so_writes_nothing_and_goes_on_when_it_is_back(
+    panel: Sandbox, tmp_path: Path, between: Callable[[], Steps]
+) -> None:
+    run = between()
+    run.extract()
+    plan = run.plan()
+    file = keys_folder() / json.loads((tmp_path / "w" / "key.json").read_text(encoding="utf-8"))["key"]
+    away = file.rename(file.with_name("away"))
+    for step in (lambda: between().load(plan.digest, accept_losses=True), lambda: between().extract()):
+        with pytest.raises(AccessError, match=r"is not in .*put it back"):
+            step()
+    assert not panel.store["mail_user"]
+    with Stage(run.workspace.stage) as stage:  # what needs no secret goes on
+        side = run.project.destination.connector
+        assert any(one.verdict == "goes along" for one in passport(stage, side.kinds, side.manifest))
+    away.rename(file)
+    between().load(plan.digest, accept_losses=True)
+    assert ANN in {row["password"] for row in panel.store["mail_user"].values()}
+
