@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import shutil
 import sqlite3
 import zlib
 from base64 import b64decode, b64encode
@@ -220,4 +221,13 @@ def test_a_workspace_whose_key_is_away_says_so_writes_nothing_and_goes_on_when_i
     away.rename(file)
     between().load(plan.digest, accept_losses=True)
     assert ANN in {row["password"] for row in panel.store["mail_user"].values()}
+    file.unlink()  # for good: the manual's way on
+    for gone in ("key.json", "stage.duckdb"):
+        (tmp_path / "w" / gone).unlink()
+    shutil.rmtree(tmp_path / "w" / ".dlt")
+    between().extract()
+    plan = between().plan()
+    done = {(one.kind, one.action): one.count for one in plan.dispositions if one.kind == "mailbox"}
+    assert done["mailbox", "keep"] == 3, done  # acme, ann, bob; eve was refused
+    assert done["mailbox", "create"] == 1, done
 
