@@ -54,7 +54,14 @@ def quarantined(steps: Steps) -> list[Aside]:
     with Ledger(steps.workspace.ledger) as ledger:
         rows = ledger.quarantined(digest)
     return [
-        Aside(unit, kind, answer or "", status(answer or ""), shown_in(json.loads(payload or "null")), remedy(answer or ""))
+        Aside(
+            unit,
+            kind,
+            answer or "",
+            status(answer or ""),
+            shown_in(json.loads(payload or "null")),
+            remedy(answer or ""),
+        )
         for unit, kind, answer, payload in rows
     ]
 

@@ -101,8 +101,8 @@ class Stream(Document):
     parameter of ``each`` and the key under which its value is noted in the record, which itself does not say.
     ``into``: its records are staged as that stream's. ``optional``: 403 means that there are none, which is reported.
     ``secrets``: paths (through lists) below which every text is a secret; what is kept of it is a fingerprint.
-    ``sealed``: such paths of secrets that are written at the destination: kept sealed with the workspace's key. What the
-    mapping reads into secret fields is so by itself.
+    ``sealed``: such paths of secrets that are kept sealed with the workspace's key. What the mapping reads into secret
+    fields is so by itself.
     """
 
     path: str

@@ -23,7 +23,7 @@ from migrator.mapping import Mapping, check, secret_paths
 from migrator.rules.dialect import ENTRY_POINTS, dialects
 from migrator.rules.dialect import find as dialect
 
-__all__ = ["Connector", "connector", "dialect", "dialects", "kinds", "mappings_folder", "sealing", "vendors"]
+__all__ = ["Connector", "agree", "connector", "dialect", "dialects", "kinds", "mappings_folder", "sealing", "vendors"]
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def connector(vendor: str) -> Connector:
     mapping = documents.read(file, Mapping)
     known = kinds(mapping.canonical)
     check(mapping, known, str(file))
-    _agree(manifest, mapping, known, str(folder / "connector.yaml"))
+    agree(manifest, mapping, known, str(folder / "connector.yaml"))
     return Connector(vendor, package, folder, sealing(manifest, mapping, known), mapping, known)
 
 
@@ -141,7 +141,7 @@ def sealing(manifest: Manifest, mapping: Mapping, known: Kinds) -> Manifest:
     return manifest.model_copy(update={"streams": streams})
 
 
-def _agree(manifest: Manifest, mapping: Mapping, known: Kinds, file: str) -> None:
+def agree(manifest: Manifest, mapping: Mapping, known: Kinds, file: str) -> None:
     """Raise InputError where manifest and mapping speak of different things."""
     for stream in mapping.streams():
         if stream not in manifest.streams:

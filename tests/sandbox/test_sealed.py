@@ -230,4 +230,3 @@ def test_a_workspace_whose_key_is_away_says_so_writes_nothing_and_goes_on_when_i
     done = {(one.kind, one.action): one.count for one in plan.dispositions if one.kind == "mailbox"}
     assert done["mailbox", "keep"] == 3, done  # acme, ann, bob; eve was refused
     assert done["mailbox", "create"] == 1, done
-

@@ -77,7 +77,8 @@ def test_people_see_scheme_and_mark(one: Vault) -> None:
 @pytest.mark.parametrize(
     ("secret", "called"),
     [
-        ("geheim", "UNKNOWN"), ("{sha512-crypt}$6$s$h", "SHA512-CRYPT"), ("{CRYPT}$6$s$h", "SHA512-CRYPT"), ("{SHA512-CRYPT}none", "UNKNOWN"), ("{ssha.b64}x", "SSHA"),
+        ("geheim", "UNKNOWN"), ("{sha512-crypt}$6$s$h", "SHA512-CRYPT"), ("{CRYPT}$6$s$h", "SHA512-CRYPT"),
+        ("{SHA512-CRYPT}none", "UNKNOWN"), ("{ssha.b64}x", "SSHA"),
         ("{hunter2}", "UNKNOWN"), ("$2y$10$x", "BLF-CRYPT"), ("$2b$10$x", "BCRYPT"), ("*" + "0F" * 20, "MYSQL-NATIVE"),
         ("*short", "UNKNOWN"), ("-----BEGIN PRIVATE KEY-----", "PEM"), ("", ""),
     ],
@@ -143,7 +144,7 @@ def test_what_is_no_key_is_refused_without_showing_it(tmp_path: Path) -> None:
 
 
 @FEW
-@given(st.text("abcXYZ019./$+=<&\"ü", min_size=40, max_size=60), st.integers(0, 30), st.integers(0, 2))
+@given(st.text('abcXYZ019./$+=<&"ü', min_size=40, max_size=60), st.integers(0, 30), st.integers(0, 2))
 def test_a_secret_is_taken_out_of_what_is_said_however_it_is_written_and_cut(secret: str, cut: int, shift: int) -> None:
     data = secret.encode()
     ways = [
@@ -171,4 +172,3 @@ def test_bytes_are_sealed_and_read_as_a_file_that_is_not_in_the_workspace(one: V
     (tmp_path / "y.sealed").write_bytes(b"-----BEGIN PRIVATE KEY-----")
     with pytest.raises(WorkspaceError, match=r"y\.sealed"):
         one.bytes_of(tmp_path / "y.sealed")
-

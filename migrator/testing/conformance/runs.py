@@ -76,7 +76,7 @@ class Run:
         """Read the account back and compare."""
         connector = self.suite.connector
         self.ground.clock.sleep(1 + max(stream.lag_seconds for stream in connector.manifest.streams.values()))
-        stage_all(self.destination, self.stage, "back")
+        stage_all(self.destination, self.stage, "back", self.workspace)
         canonicalize(self.stage, connector.kinds, connector.mapping, raw="back", into="back_canonical")
         self._bytes()
         verified = compare(self.stage, self.ledger, connector.kinds, connector.manifest, connector.mapping)
@@ -113,19 +113,29 @@ def begin(suite: Suite, folder: Path, made: Made | None = None) -> Run:
     """Make up an account (or let ``made`` do it) and plan it against the connector."""
     folder = folder / f"run{next(_numbers)}"
     folder.mkdir(parents=True)
-    workspace, connector = Workspace(folder), suite.connector
+    workspace, connector = Workspace(folder, "file:suite.key"), suite.connector
     stage, ledger = Stage(workspace.stage), Ledger(workspace.ledger)
     if made := made or suite.made:
         made(stage, connector.kinds, workspace)
     else:
         _made_up(suite, stage, workspace)
+    _seal(stage, connector.kinds, workspace)
     ground = suite.empty()
     source = ground.open()
-    stage_all(source, stage, "there")
+    stage_all(source, stage, "there", workspace)
     canonicalize(stage, connector.kinds, connector.mapping, raw="there", into="found")
     plan = Planner(stage, connector.kinds, connector.manifest, connector.mapping, "conformance", "found").make()
     assert not plan.unaccounted, f"records without a disposition: {plan.unaccounted}"
     return Run(suite, folder, ground, stage, ledger, workspace, plan)
+
+
+def _seal(stage: Stage, kinds: Kinds, workspace: Workspace) -> None:
+    """Seal the secrets of made-up records, as an extract does."""
+    for kind_name, kind in kinds.kinds.items():
+        for label in [name(label) for label, spec in kind.fields.items() if spec.secret and spec.type == "text"]:
+            relation = f"canonical.{name(kind_name)}"
+            for id, secret in stage.rows(f"SELECT id, {label} FROM {relation} WHERE {label} IS NOT NULL"):
+                stage.run(f"UPDATE {relation} SET {label} = ? WHERE id = ?", workspace.vault.seal(secret), id)
 
 
 def _made_up(suite: Suite, stage: Stage, workspace: Workspace) -> None:
@@ -157,10 +167,13 @@ def read_all(source: Deliverer) -> dict[str, list[Raw]]:
     return {stream: came[stream] for stream in source.streams()}
 
 
-def stage_all(source: Deliverer, stage: Stage, dataset: str) -> None:
-    """Stage every stream without dlt (small accounts only)."""
+def stage_all(source: Deliverer, stage: Stage, dataset: str, workspace: Workspace) -> None:
+    """Stage every stream without dlt (small accounts only), secrets sealed."""
     stage.schema(dataset, fresh=True)
     for stream, records in read_all(source).items():
         once = {record.id: record for record in records}
         relation = stage.raw(dataset, stream)
-        stage.insert(relation, [(r.id, r.parent, r.updated_at, r.body.decode()) for r in once.values()])
+        paths = source.manifest.streams[stream].sealed
+        bodies = [workspace.vault.sealed(r.body, paths) if paths else r.body for r in once.values()]
+        rows = zip(once.values(), bodies, strict=True)
+        stage.insert(relation, [(r.id, r.parent, r.updated_at, body.decode()) for r, body in rows])
