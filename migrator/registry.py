@@ -23,7 +23,7 @@ from migrator.mapping import Mapping, check, secret_paths
 from migrator.rules.dialect import ENTRY_POINTS, dialects
 from migrator.rules.dialect import find as dialect
 
-__all__ = ["Connector", "agree", "connector", "dialect", "dialects", "kinds", "mappings_folder", "sealing", "vendors"]
+__all__ = ["Connector", "connector", "dialect", "dialects", "kinds", "mappings_folder", "sealing", "vendors"]
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,15 @@ def connector(vendor: str) -> Connector:
     mapping = documents.read(file, Mapping)
     known = kinds(mapping.canonical)
     check(mapping, known, str(file))
-    agree(manifest, mapping, known, str(folder / "connector.yaml"))
+    _agree(manifest, mapping, known, str(folder / "connector.yaml"))
     return Connector(vendor, package, folder, sealing(manifest, mapping, known), mapping, known)
 
 
 def sealing(manifest: Manifest, mapping: Mapping, known: Kinds) -> Manifest:
-    """Return the manifest whose streams name every path that a secret field is read from, to be sealed."""
+    """Return the manifest whose streams name every path that a secret field is read from, to be sealed.
+
+    Raises InputError where a stream keeps fingerprints of secrets that are to be written.
+    """
     paths = {stream: dict.fromkeys(spec.sealed) for stream, spec in manifest.streams.items()}
     for kind, variants in mapping.kinds.items():
         for variant in variants:
@@ -135,13 +138,19 @@ def sealing(manifest: Manifest, mapping: Mapping, known: Kinds) -> Manifest:
     for stream, spec in manifest.streams.items():
         if spec.into:  # its records are staged as that stream's
             paths[stream].update(paths[spec.into])
+        if spec.secrets and paths[stream]:
+            raise InputError(
+                f"{manifest.vendor}: of what the stream '{stream}' names under 'secrets' a fingerprint is kept, and "
+                f"'{next(iter(paths[stream]))}' is to be written",
+                remedy="name the others under 'sealed' too",
+            )
     streams = {
         stream: spec.model_copy(update={"sealed": tuple(paths[stream])}) for stream, spec in manifest.streams.items()
     }
     return manifest.model_copy(update={"streams": streams})
 
 
-def agree(manifest: Manifest, mapping: Mapping, known: Kinds, file: str) -> None:
+def _agree(manifest: Manifest, mapping: Mapping, known: Kinds, file: str) -> None:
     """Raise InputError where manifest and mapping speak of different things."""
     for stream in mapping.streams():
         if stream not in manifest.streams:

@@ -84,7 +84,7 @@ def sealed(body: bytes, paths: Sequence[str]) -> bytes:
     record = json.loads(body)
     for path in paths:
         changed(record, path.split("."), fingerprint)
-    _telling(record)
+    telling(record, fingerprint)
     return json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
@@ -100,16 +100,17 @@ def changed(node: Any, steps: list[str], change: Callable[[str], str]) -> None:
             changed(node[steps[0]], steps[1:], change)
 
 
-def _telling(node: Any) -> None:
+def telling(node: Any, change: Callable[[str], str]) -> None:
+    """Put in place of every text under a key that tells of a secret what ``change`` makes of it."""
     if isinstance(node, list):
         for one in node:
-            _telling(one)
+            telling(one, change)
     elif isinstance(node, dict):
         for key, value in node.items():
             if TELLING.search(key):
-                node[key] = _all(value, fingerprint)
+                node[key] = _all(value, change)
             else:
-                _telling(value)
+                telling(value, change)
 
 
 def _all(node: Any, change: Callable[[str], str]) -> Any:

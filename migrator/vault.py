@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 from migrator.errors import AccessError, InputError, WorkspaceError
-from migrator.seals import SEALED_TEXT, changed, scheme
+from migrator.seals import SEALED_TEXT, changed, scheme, telling
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -90,9 +90,10 @@ class Vault:
             return None
 
     def sealed(self, body: bytes, paths: Sequence[str]) -> bytes:
-        """Return a record with every text at ``paths`` (through lists), or below them, sealed."""
+        """Return a record with every text at ``paths`` (through lists), below them, and under a telling key, sealed."""
         record = json.loads(body)
         self.sealed_in(record, paths)
+        telling(record, self.seal)
         return json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
     def sealed_in(self, record: Any, paths: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from migrator.load import Loader
 from migrator.manifest import Keep
 from migrator.mapping import Verb
 from migrator.project import Workspace
+from migrator.seals import TELLING
 from migrator.stage import Stage
 from migrator.units import Builder
 
@@ -138,8 +139,8 @@ def test_a_secret_file_is_handed_over_open(stage: Stage, tmp_path: Path) -> None
     assert workspace.folder not in unit.blob.parents
 
 
-def test_every_secret_field_is_read_from_paths_that_are_sealed() -> None:
-    """In every connector; and no other path of its stream is called as a secret is, and left open."""
+def test_every_secret_field_is_read_from_paths_that_are_sealed_and_no_other_field_is() -> None:
+    """In every connector: in such a stream whatever is called as a secret is sealed too."""
     counted = 0
     for vendor in registry.vendors():
         connector = registry.connector(vendor)
@@ -151,6 +152,8 @@ def test_every_secret_field_is_read_from_paths_that_are_sealed() -> None:
                         counted += 1
                         within = f"{variant.each}." if variant.each else ""
                         assert f"{within}{verb.path}" in connector.manifest.streams[variant.stream].sealed, vendor
+                    elif connector.manifest.streams[variant.stream].sealed:
+                        assert not any(TELLING.search(path) for path in verb.reads), (vendor, kind, label)
     assert counted >= 10
 
 
@@ -166,7 +169,15 @@ def test_a_manifest_that_looks_into_a_secret_or_speaks_of_schemes_elsewhere_is_r
     fields = {**write.fields, "password_hash": change} if change else {"subject": Keep(schemes=("MD5-CRYPT",))}
     manifest = connector.manifest.model_copy(update={"writes": (write.model_copy(update={"fields": fields}),)})
     with pytest.raises(InputError, match="schemes"):
-        registry.agree(manifest, connector.mapping, connector.kinds, "connector.yaml")
+        registry._agree(manifest, connector.mapping, connector.kinds, "connector.yaml")
+
+
+def test_a_stream_does_not_keep_mere_fingerprints_of_what_is_to_be_written() -> None:
+    connector = registry.connector("ispconfig")
+    streams = connector.manifest.streams
+    odd = {**streams, "mail_user": streams["mail_user"].model_copy(update={"secrets": ("x",)})}
+    with pytest.raises(InputError, match=r"mail_user.*password"):
+        registry.sealing(connector.manifest.model_copy(update={"streams": odd}), connector.mapping, connector.kinds)
 
 
 def test_a_secret_is_mapped_by_a_path_alone() -> None:

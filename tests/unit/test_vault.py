@@ -22,6 +22,7 @@ from migrator.stage import Stage
 from migrator.vault import HIDDEN, Vault, hidden, keys_folder
 
 HASH = "{SHA512-CRYPT}$6$salt$" + "h" * 86
+NEXT = "$A$005$" + "n" * 63
 KEY = "5a" * 64
 TEXTS = st.text(max_size=200)
 FEW = settings(max_examples=40, deadline=None)
@@ -65,6 +66,13 @@ def test_a_scheme_that_was_changed_is_found_out(one: Vault) -> None:
     assert sealed.startswith("⟦sealed SHA512-CRYPT ")
     with pytest.raises(WorkspaceError):
         one.open(sealed.replace("SHA512-CRYPT", "MD5-CRYPT"))
+
+
+def test_what_stands_under_a_telling_key_is_sealed_though_nobody_named_it(one: Vault) -> None:
+    body = json.dumps({"hash": HASH, "name": "Ann", "database_password_sha2": NEXT, "of": [{"apiKey": NEXT}]})
+    told = json.loads(one.sealed(body.encode(), ["hash"]))
+    assert told == {"hash": one.seal(HASH), "name": "Ann", "database_password_sha2": one.seal(NEXT),
+                    "of": [{"apiKey": one.seal(NEXT)}]}  # fmt: skip
 
 
 def test_people_see_scheme_and_mark(one: Vault) -> None:

@@ -20,6 +20,7 @@ from migrator.ledger import Ledger
 from migrator.load import Loaded, Loader
 from migrator.plan import Plan, Planner
 from migrator.project import Workspace
+from migrator.seals import scheme
 from migrator.stage import Stage
 from migrator.switches import quiet
 from migrator.testing.conformance.ground import Ground
@@ -42,6 +43,7 @@ class Run:
     ledger: Ledger
     workspace: Workspace
     plan: Plan
+    secrets: tuple[str, ...] = ()  # of the made-up records, which lie open in no ledger
     destination: Deliverer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,12 +103,15 @@ class Run:
     def again(self) -> Run:
         """Return the same plan, about to be loaded into another empty account."""
         ledger = Ledger(self.folder / f"ledger{next(_numbers)}.sqlite")
-        return Run(self.suite, self.folder, self.suite.empty(), self.stage, ledger, self.workspace, self.plan)
+        empty = self.suite.empty()
+        return Run(self.suite, self.folder, empty, self.stage, ledger, self.workspace, self.plan, self.secrets)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Let go of the files. Raises AssertionError where a secret lies open in a ledger."""
         self.stage.close()
         self.ledger.close()
+        held = b"".join(file.read_bytes() for file in self.folder.glob("ledger*"))
+        assert not [scheme(one) for one in self.secrets if one[-40:].encode() in held], "a secret is in the ledger"
 
 
 def begin(suite: Suite, folder: Path, made: Made | None = None) -> Run:
@@ -119,23 +124,26 @@ def begin(suite: Suite, folder: Path, made: Made | None = None) -> Run:
         made(stage, connector.kinds, workspace)
     else:
         _made_up(suite, stage, workspace)
-    _seal(stage, connector.kinds, workspace)
+    secrets = _seal(stage, connector.kinds, workspace)
     ground = suite.empty()
     source = ground.open()
     stage_all(source, stage, "there", workspace)
     canonicalize(stage, connector.kinds, connector.mapping, raw="there", into="found")
     plan = Planner(stage, connector.kinds, connector.manifest, connector.mapping, "conformance", "found").make()
     assert not plan.unaccounted, f"records without a disposition: {plan.unaccounted}"
-    return Run(suite, folder, ground, stage, ledger, workspace, plan)
+    return Run(suite, folder, ground, stage, ledger, workspace, plan, secrets)
 
 
-def _seal(stage: Stage, kinds: Kinds, workspace: Workspace) -> None:
-    """Seal the secrets of made-up records, as an extract does."""
+def _seal(stage: Stage, kinds: Kinds, workspace: Workspace) -> tuple[str, ...]:
+    """Seal the secrets of made-up records, as an extract does; return those that are of a known scheme."""
+    sealed = []
     for kind_name, kind in kinds.kinds.items():
         for label in [name(label) for label, spec in kind.fields.items() if spec.secret and spec.type == "text"]:
             relation = f"canonical.{name(kind_name)}"
             for id, secret in stage.rows(f"SELECT id, {label} FROM {relation} WHERE {label} IS NOT NULL"):
                 stage.run(f"UPDATE {relation} SET {label} = ? WHERE id = ?", workspace.vault.seal(secret), id)
+                sealed.append(secret)
+    return tuple(one for one in sealed if scheme(one) != "UNKNOWN")
 
 
 def _made_up(suite: Suite, stage: Stage, workspace: Workspace) -> None:
