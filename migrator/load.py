@@ -415,10 +415,12 @@ class Loader:
             yield
         except Exception as err:
             secrets = self.builder.secrets(rows)
-            if secrets:
-                err.args = tuple(hidden(each, secrets) if isinstance(each, str) else each for each in err.args)
-                if isinstance(err, RefusedError):
-                    err.answer = hidden(err.answer, secrets)
+            cause: BaseException | None = err if secrets else None
+            while cause is not None:
+                cause.args = tuple(hidden(each, secrets) if isinstance(each, str) else each for each in cause.args)
+                if isinstance(cause, RefusedError):
+                    cause.answer = hidden(cause.answer, secrets)
+                cause = cause.__cause__ or cause.__context__
             raise
 
     def _note_before(self, units: Sequence[Unit], lanes: Sequence[_Lane]) -> None:

@@ -113,14 +113,14 @@ def test_an_error_that_ends_the_run_tells_no_secret(stage: Stage, tmp_path: Path
     plan(stage, "mailbox", "create", {"name": "Ann", "password": Workspace(tmp_path).vault.seal(NEW)})
 
     def forbid(unit: Unit) -> Outcome:
-        raise AccessError(f"may not add {unit.payload}")
+        raise AccessError(f"may not add {unit.payload}") from ValueError(unit.payload["password"])
 
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         run, _ = loader(stage, ledger, tmp_path, forbid)
         with pytest.raises(AccessError, match="may not add") as told:
             run.carry_out()
         assert ledger.in_doubt("p") == []
-    assert "nnnnnnnnnnnn" not in str(told.value)
+    assert "nnnnnnnnnnnn" not in f"{told.value} {told.value.__cause__}"
 
 
 def test_a_secret_file_is_handed_over_open(stage: Stage, tmp_path: Path) -> None:
