@@ -17,6 +17,7 @@ from migrator.ledger import Ledger
 from migrator.manifest import Keep, Manifest
 from migrator.mapping import Mapping
 from migrator.project import Workspace
+from migrator.seals import shown_in
 from migrator.stage import Stage
 
 DATASET = "back"
@@ -163,8 +164,8 @@ def discrepancies(stage: Stage, kinds: Kinds, *, most: int | None = None) -> lis
                 "id": id,
                 "label": str(shown or ""),
                 "field": label,
-                "expected": expected,
-                "found": held,
+                "expected": shown_in(expected),
+                "found": shown_in(held),
             }
         )
     return found
