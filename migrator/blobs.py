@@ -19,9 +19,9 @@ from migrator.compile import name
 from migrator.connector import Bundling, Joined, Source
 from migrator.errors import StoppedError, VendorError, WorkspaceError
 from migrator.kinds import Kinds
-from migrator.project import Workspace
 from migrator.stage import Stage
 from migrator.vault import MOST_BYTES
+from migrator.workspace import Workspace
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,9 @@ from migrator.aside import quarantined
 from migrator.cli.common import write_report
 from migrator.connectors.cpanel_archive import made_up
 from migrator.errors import AccessError
+from migrator.migration import Account
 from migrator.passport import Login, passport
-from migrator.project import Account, open_project
+from migrator.project import open_project
 from migrator.rehearsal import rehearse
 from migrator.stage import Stage
 from migrator.steps import Steps

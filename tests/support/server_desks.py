@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from migrator import registry
-from migrator.project import Account, Workspace, open_project
+from migrator.migration import Account
+from migrator.project import open_project
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox, mount
+from migrator.workspace import Workspace
 
 Side = Sandbox | tuple[Account, dict[str, str]]  # a sandbox; or an account at a server, and the values of its secrets
 

@@ -18,10 +18,10 @@ from migrator.ledger import Ledger
 from migrator.load import Loader
 from migrator.manifest import Keep
 from migrator.mapping import Verb
-from migrator.project import Workspace
 from migrator.seals import TELLING
 from migrator.stage import Stage
 from migrator.units import Builder
+from migrator.workspace import Workspace
 
 pytestmark = pytest.mark.unit
 OLD, NEW = "$6$0ldsalt$" + "o" * 86, "{SHA512-CRYPT}$6$newsalt$" + "n" * 86
@@ -184,7 +184,7 @@ def test_a_secret_is_mapped_by_a_path_alone() -> None:
     from migrator.mapping import check
 
     connector = registry.connector("ispconfig")
-    [variant] = [one for one in connector.mapping.kinds["mailbox"]]
+    [variant] = connector.mapping.kinds["mailbox"]
     for verb in (Verb(path="password", none=("x",)), Verb(path="@id"), Verb(constant="x")):
         odd = variant.model_copy(update={"fields": {**variant.fields, "password_hash": verb}})
         mapping = connector.mapping.model_copy(update={"kinds": {"mailbox": (odd,)}})

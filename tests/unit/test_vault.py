@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrator.errors import AccessError, InputError, WorkspaceError
-from migrator.project import Workspace
 from migrator.seals import SCHEMES, of_schemes, scheme, shown, shown_in
 from migrator.stage import Stage
 from migrator.vault import HIDDEN, Vault, hidden, keys_folder
+from migrator.workspace import Workspace
 
 HASH = "{SHA512-CRYPT}$6$salt$" + "h" * 86
 NEXT = "$A$005$" + "n" * 63
