@@ -169,7 +169,8 @@ class Builder:
         unit = self._built(rows, sent_at, mark)
         if not sealed:
             for row, payload in zip(rows, (unit.payload, *(child.payload for child in unit.children)), strict=False):
-                self.workspace.vault.opened_in(payload, self.secret_paths(row))
+                if paths := self.secret_paths(row):
+                    self.workspace.vault.opened_in(payload, paths)
         return unit
 
     def secret_paths(self, row: Row) -> list[str]:
