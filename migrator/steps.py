@@ -311,6 +311,7 @@ class Steps:
             view=seen,
             progress=self._told(progress),
             sleep=destination.client.sleep,
+            anew=True,
         )
 
     def _identities(self, offline: bool) -> tuple[list[tuple[Any, ...]], list[tuple[str, str]], str | None]:
