@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from migrator.blobs import stops, waits
@@ -28,9 +29,10 @@ from migrator.errors import (
 )
 from migrator.kinds import Kinds
 from migrator.mapping import Mapping as VendorMapping
-from migrator.project import Workspace
+from migrator.mapping import Variant
 from migrator.snapshot import Landing, Resource, Rows, Snapshot
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -316,6 +318,9 @@ def _resource(
 
     table = (spec.into if spec else None) or stream
 
+    def ids(of: str) -> dict[str, str | None]:
+        return due if of == parent else staged(of)
+
     def pages() -> Iterator[Rows]:
         state = landing.state(stream)
         if state.get("round") != current:
@@ -323,7 +328,6 @@ def _resource(
             if not _goes_on(state):
                 state["cursor"] = None
         how = {} if view is None or stream in view else {"view": False}
-        ids = lambda of: due if of == parent else staged(of)  # noqa: E731
         try:
             began, size = time.monotonic(), 0
             for number, page in enumerate(source.pages(stream, state.get("cursor"), ids, **how), 1):
@@ -384,6 +388,10 @@ def _lag(source: Source, stream: str) -> int:
     return int(manifest.streams[stream].lag_seconds) if manifest else 0
 
 
+def _relation(relations: Mapping[str, str], variant: Variant) -> str:
+    return relations[variant.stream]
+
+
 def canonicalize(
     stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str, into: str, only: Collection[str] | None = None
 ) -> None:
@@ -407,7 +415,7 @@ def canonicalize(
             stage.run(f"CREATE TABLE {relation} (id VARCHAR, variant VARCHAR, {stage.columns(kind)})")
             continue
         relations = {variant.stream: stage.raw(raw, variant.stream) for variant in variants}
-        sql = canonical_sql(kind, variants, lambda v, r=relations: r[v.stream], f"{into}.custom_field")  # type: ignore[misc]
+        sql = canonical_sql(kind, variants, partial(_relation, relations), f"{into}.custom_field")
         stage.run(f"CREATE TABLE {relation} AS SELECT * FROM ({sql}) WHERE id IS NOT NULL")
         if stage.one(f"SELECT count(*) <> count(DISTINCT id) FROM {relation}"):
             # The same record twice in one list: the first by value stays, so that a plan is the same each time.

@@ -28,9 +28,9 @@ from dlt.destinations import duckdb
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration, DuckDbCredentials
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 
-from migrator.project import Workspace
 from migrator.snapshot import Resource, arrow
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 SETTINGS = {"dlthub_telemetry": False, "log_level": "CRITICAL"}
 HINTS: dict[str, Any] = {

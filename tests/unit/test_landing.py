@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from migrator.connector import Raw
 from migrator.extract import Chunk
 from migrator.landing import durable
-from migrator.project import Workspace
 from migrator.snapshot import Landing, Resource, Snapshot
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 Rows = list[tuple[str, str | None]]  # (id, date of change), in the order they came
 
