@@ -11,10 +11,12 @@ import json
 import logging
 import threading
 import time
+from collections import ChainMap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from migrator.blobs import stops, waits
@@ -37,6 +39,7 @@ from migrator.workspace import Workspace
 log = logging.getLogger(__name__)
 
 WHOLE = "__whole"  # beside a stream's table: which lists were read whole, {parent: ids}, as of which change of it
+PIECE = 10_000  # ids of a list in one row; a longer one lies in several, and its own row says in how many
 
 
 @dataclass(frozen=True)
@@ -283,6 +286,24 @@ def _due(stage: Stage, dataset: str, source: Source, rank: list[str]) -> dict[st
     return due
 
 
+def _marks(lists: Mapping[str, Iterable[str]], changed: Mapping[str, str | None]) -> Iterator[list[Raw]]:
+    """Yield rows that say what lists hold: a short one's ids in its own row; of a long one the pieces, each a row
+    beneath it, and then their number in its own. What is left of a list that was longer lies beyond that number."""
+    short: list[Raw] = []
+    for id, held in lists.items():
+        ids, number = iter(held), 0
+        piece = list(islice(ids, PIECE))
+        if len(piece) < PIECE:
+            short.append(Raw(id, json.dumps(piece).encode(), changed.get(id)))
+            continue
+        while piece:
+            yield [Raw(f"{id}\n{number}", json.dumps(piece).encode(), parent=id)]
+            piece, number = list(islice(ids, PIECE)), number + 1
+        yield [Raw(id, str(number).encode(), changed.get(id))]
+    if short:
+        yield short
+
+
 def _tidy(stage: Stage, dataset: str, source: Source, wanted: list[str]) -> None:
     """Take out records that a list read whole no longer holds, and those whose parent is gone."""
     tables = stage.tables_of(dataset)
@@ -290,12 +311,26 @@ def _tidy(stage: Stage, dataset: str, source: Source, wanted: list[str]) -> None
         parent = _parent(source, stream)
         if parent and {stream, stream + WHOLE, parent} <= tables:
             rows, whole, parents = (stage.raw(dataset, s) for s in (stream, stream + WHOLE, parent))
-            current = f"{whole} w JOIN {parents} p ON p.id = w.id AND w.updated_at IS NOT DISTINCT FROM p.updated_at"
             stage.run(f"DELETE FROM {rows} WHERE parent NOT IN (SELECT id FROM {parents})")
+            current = f"{whole} w JOIN {parents} p ON p.id = w.id AND w.updated_at IS NOT DISTINCT FROM p.updated_at"
+            short = f"{current} AND w.body LIKE '[%'"
             stage.run(
-                f"DELETE FROM {rows} WHERE parent IN (SELECT w.id FROM {current}) AND (parent, id) NOT IN "
-                f"(SELECT (w.id, unnest(from_json(w.body, '[\"VARCHAR\"]'))) FROM {current})"
+                f"DELETE FROM {rows} WHERE parent IN (SELECT w.id FROM {short}) AND (parent, id) NOT IN "
+                f"(SELECT (w.id, unnest(from_json(w.body, '[\"VARCHAR\"]'))) FROM {short})"
             )
+            long = stage.rows(f"SELECT w.id, CAST(w.body AS INTEGER) FROM {current} AND w.body NOT LIKE '[%'")
+            for id, pieces in long:
+                _tidy_long(stage, rows, whole, id, pieces)
+
+
+def _tidy_long(stage: Stage, rows: str, whole: str, parent: str, pieces: int) -> None:
+    """Take out the records of one parent that its long list no longer holds; a piece at a time is in memory."""
+    stage.run("CREATE OR REPLACE TEMP TABLE held (id VARCHAR)")
+    for number in range(pieces):
+        ids = f"SELECT unnest(from_json(body, '[\"VARCHAR\"]')) FROM {whole} WHERE id = ?"
+        stage.run(f"INSERT INTO held {ids}", f"{parent}\n{number}")
+    stage.run(f"DELETE FROM {rows} WHERE parent = ? AND id NOT IN (SELECT id FROM held)", parent)
+    stage.run("DROP TABLE held")
 
 
 def _resource(
@@ -336,11 +371,7 @@ def _resource(
                         yield other, records
                 here = {record.id: record.updated_at for record in page.records}
                 for other, lists in page.whole.items():
-                    marks = [
-                        Raw(id, json.dumps(held).encode(), here[id] if id in here else due.get(id))
-                        for id, held in lists.items()
-                    ]
-                    if marks:
+                    for marks in _marks(lists, ChainMap(here, due)):
                         yield other + WHOLE, marks
                 state["cursor"], state["done"] = page.cursor, page.done
                 state["until"] = page.until or state.get("until")

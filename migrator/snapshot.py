@@ -14,6 +14,7 @@ from migrator.connector import Raw
 from migrator.stage import Stage
 
 Rows = tuple[str, list[Raw]]  # (table, records)
+RECORD = 500  # bytes of a record in memory beside its body
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Snapshot:
 
     stage: Stage
     dataset: str
-    most_bytes: int = 2**24  # of bodies in memory
+    most_bytes: int = 2**24  # in memory
     _states: dict[str, dict[str, Any]] = field(default_factory=dict)
     _waiting: dict[str, dict[str, Raw]] = field(default_factory=dict)  # by table and id
     _bytes: int = 0
@@ -91,7 +92,7 @@ class Snapshot:
                     other = waiting.get(record.id)
                     if other is None or (record.updated_at or "") >= (other.updated_at or ""):
                         waiting[record.id] = record
-                self._bytes += sum(len(record.body) for record in records)
+                self._bytes += sum(len(record.body) + RECORD for record in records)
                 if self._bytes >= self.most_bytes:
                     self.settle()
 
