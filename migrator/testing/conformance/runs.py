@@ -7,6 +7,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,11 +110,15 @@ class Run:
         self.ledger.close()
 
 
+There = dict[str, list[Raw]]  # what an account held, by stream
+
+
 @dataclass(frozen=True)
 class _Planned:
-    """A suite's made-up account, planned against an empty sandbox: the same for each of its laws."""
+    """A suite's made-up account, planned against an empty one: for each law that begins with an account like that."""
 
     suite: Suite
+    there: There
     files: dict[Path, bytes]  # of the workspace, by their place in it
     plan: Plan
 
@@ -125,43 +130,47 @@ def begin(suite: Suite, folder: Path, made: Made | None = None) -> Run:
     """Make up an account (or let ``made`` do it) and plan it against the connector."""
     folder = folder / f"run{next(_numbers)}"
     folder.mkdir(parents=True)
-    if made or suite.ground:  # what a server holds differs each time
-        return _begin(suite, folder, made)
-    if not _last or _last[0].suite != suite:
-        run = _begin(suite, folder, None)
-        run.close()
+    made = made or suite.made
+    if made and (suite.ground or made is not suite.made):  # it may do something at a server, each time
+        with Stage(Workspace(folder).stage) as stage:
+            made(stage, suite.connector.kinds, Workspace(folder))
+            ground = suite.empty()
+            plan = _plan(suite, stage, read_all(ground.open()))
+        return _run(suite, folder, ground, plan)
+    ground = suite.empty()
+    there = read_all(ground.open())
+    if not _last or (_last[0].suite, _last[0].there) != (suite, there):
+        with Stage(Workspace(folder).stage) as stage:
+            (made or partial(_made_up, suite))(stage, suite.connector.kinds, Workspace(folder))
+            plan = _plan(suite, stage, there)
         files = {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-        _last[:] = [_Planned(suite, files, run.plan)]
+        _last[:] = [_Planned(suite, there, files, plan)]
     for place, held in _last[0].files.items():
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / place).write_bytes(held)
-    workspace = Workspace(folder)
-    stage, ledger = Stage(workspace.stage), Ledger(workspace.ledger)
-    return Run(suite, folder, suite.empty(), stage, ledger, workspace, _last[0].plan)
+    return _run(suite, folder, ground, _last[0].plan)
 
 
-def _begin(suite: Suite, folder: Path, made: Made | None) -> Run:
-    workspace, connector = Workspace(folder), suite.connector
-    stage, ledger = Stage(workspace.stage), Ledger(workspace.ledger)
-    if made := made or suite.made:
-        made(stage, connector.kinds, workspace)
-    else:
-        _made_up(suite, stage, workspace)
-    ground = suite.empty()
-    source = ground.open()
-    stage_all(source, stage, "there")
+def _plan(suite: Suite, stage: Stage, there: There) -> Plan:
+    connector = suite.connector
+    put_all(there, stage, "there")
     canonicalize(stage, connector.kinds, connector.mapping, raw="there", into="found")
     plan = Planner(stage, connector.kinds, connector.manifest, connector.mapping, "conformance", "found").make()
     assert not plan.unaccounted, f"records without a disposition: {plan.unaccounted}"
-    return Run(suite, folder, ground, stage, ledger, workspace, plan)
+    return plan
 
 
-def _made_up(suite: Suite, stage: Stage, workspace: Workspace) -> None:
+def _run(suite: Suite, folder: Path, ground: Ground, plan: Plan) -> Run:
+    workspace = Workspace(folder)
+    return Run(suite, folder, ground, Stage(workspace.stage), Ledger(workspace.ledger), workspace, plan)
+
+
+def _made_up(suite: Suite, stage: Stage, kinds: Kinds, workspace: Workspace) -> None:
     account(stage, suite)
     held = hashlib.sha256(suite.blob).hexdigest()
     workspace.blob(held).parent.mkdir(parents=True, exist_ok=True)
     workspace.blob(held).write_bytes(suite.blob)
-    for kind_name, kind in suite.connector.kinds.kinds.items():
+    for kind_name, kind in kinds.kinds.items():
         for label, spec in kind.fields.items():
             if spec.type == "blob":
                 stage.run(f"UPDATE canonical.{name(kind_name)} SET {name(label)} = ?", held)
@@ -187,8 +196,13 @@ def read_all(source: Deliverer) -> dict[str, list[Raw]]:
 
 def stage_all(source: Deliverer, stage: Stage, dataset: str) -> None:
     """Stage every stream without dlt (small accounts only)."""
+    put_all(read_all(source), stage, dataset)
+
+
+def put_all(came: There, stage: Stage, dataset: str) -> None:
+    """Stage records that were read, by stream."""
     stage.schema(dataset, fresh=True)
-    for stream, records in read_all(source).items():
+    for stream, records in came.items():
         once = {record.id: record for record in records}
         relation = stage.raw(dataset, stream)
         stage.insert(relation, [(r.id, r.parent, r.updated_at, r.body.decode()) for r in once.values()])
