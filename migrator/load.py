@@ -155,7 +155,8 @@ class Loader:
         written = 0
         roots = self.kinds.roots()
         # Most kinds of most plans have nothing to do: asking for each took a third of a small load.
-        acts = set(self.stage.rows(f"SELECT DISTINCT as_kind, action FROM {self.planned}"))
+        rows = self.stage.rows(f"SELECT DISTINCT as_kind, action FROM {self.planned}")
+        acts = {(as_kind, action) for as_kind, action in rows if as_kind in self.kinds.kinds}
         written_to = {self.kinds.root(as_kind) for as_kind, action in acts if action in ("create", "update")}
         taken_from = {self.kinds.root(as_kind) for as_kind, action in acts if action == "delete"}
         merges = any(action == "merge" for _, action in acts)
