@@ -157,8 +157,8 @@ class Planner:
         kin = Kin(decider)
         delta = Delta(decider, self.look, self.edited, self.deleted, self.since, left)
         for kind_name in self.kinds.in_order():
-            decider.decide(kind_name)
-            kin.settle(kind_name)
+            if decider.decide(kind_name):
+                kin.settle(kind_name)
             predictor.predict(kind_name)
             if self._try(kind_name):
                 kin.follow(kind_name)
