@@ -157,11 +157,18 @@ class Loader:
         settled = self._settle_all()
         written = 0
         roots = self.kinds.roots()
+        # Most kinds of most plans have nothing to do: asking for each took a third of a small load.
+        rows = self.stage.rows(f"SELECT DISTINCT as_kind, action FROM {self.planned}")
+        acts = {(as_kind, action) for as_kind, action in rows if as_kind in self.kinds.kinds}
+        written_to = {self.kinds.root(as_kind) for as_kind, action in acts if action in ("create", "update")}
+        taken_from = {self.kinds.root(as_kind) for as_kind, action in acts if action == "delete"}
+        merges = any(action == "merge" for _, action in acts)
         for kind_name in roots:
-            written += self._phase(kind_name, ("create", "update"))
-            self._know_merged()
+            written += self._phase(kind_name, ("create", "update")) if kind_name in written_to else 0
+            if merges:
+                self._know_merged()
         for kind_name in reversed(roots):
-            written += self._phase(kind_name, ("delete",))
+            written += self._phase(kind_name, ("delete",)) if kind_name in taken_from else 0
         return Loaded(written, len(self.ledger.quarantined(self.plan)), settled, before)
 
     def settle(self, digest_: str) -> int:
