@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from migrator import registry
-from migrator.compile import json_path, name, quoted
+from migrator.compile import json_step, name, quoted
 from migrator.errors import InputError
 from migrator.manifest import Manifest
 from migrator.project import Workspace
@@ -34,7 +34,7 @@ from migrator.rules.words import leaf_words, rule_lines
 from migrator.seals import SEALED
 from migrator.settings import planned
 from migrator.stage import Stage
-from migrator.translate import added_statuses, field_id
+from migrator.translate import added_statuses, field_id, field_ids
 
 KINDS = {
     "trigger": "Triggers",
@@ -398,10 +398,11 @@ def tickets(stage: Stage, conditions: Sequence[Condition]) -> tuple[str, list[st
     for anchor, column in (("created", "created_at"), ("updated", "updated_at")):
         if column in there and "updated_at" in there:
             columns[f"hours.{anchor}"] = f"date_diff('second', {name(column)}, {now}) / 3600.0"
+    records = field_ids(stage)  # by which custom values are kept
     for leaf in leaves(All(of=tuple(conditions))):
         at = getattr(leaf, "path", None)
         if at is not None and at.of == "ticket" and at.custom and "custom" in there:
-            literal = json_path(at.custom.replace(".", "")).replace("'", "''")
+            literal = f"${json_step(records.get(f'ticket:{at.custom}', at.custom))}".replace("'", "''")
             columns[str(at)] = f"json_extract_string(custom, '{literal}')"
     shown = ", ".join(f"{expression} AS {name(path)}" for path, expression in columns.items())
     moved = "WHERE NOT COALESCE(deleted, FALSE)" if "deleted" in there else ""

@@ -40,6 +40,7 @@ class Dialect(Protocol):
     clock; ``calendar(document)``: the working hours a file of rules tells of, a ``clock.Calendar``;
     ``files(translations)``: what a person puts on the vendor's own machine, as {name: text}; ``taken(client,
     native)``: the ids of the tickets that the account itself says hold a rule's conditions, or why it does not say;
+    ``standing(native)``: the rule without the conditions that only an event answers, and those in words;
     ``applied(client, native, ticket)``: what it says a macro makes of a ticket, as {path or "tags": value}, or why
     not.
     """

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from migrator.rules.conditions import All, Opaque, leaves
 from migrator.rules.dialect import Dialect, find
-from migrator.rules.notebook import unwritten
+from migrator.rules.notebook import Notebook, unwritten
 from migrator.rules.references import bare, marked, marks, named
 from migrator.rules.rule import Kind, Rule, Unread
 from migrator.rules.verdicts import Finding, Translation
@@ -59,6 +59,10 @@ def translated(to: Dialect, rule: Rule, write: Callable[[Rule], Translation] | N
     """
     if rule.kind == "filter" and not getattr(to, "FILTERS", False):
         return unwritten(rule, to.TITLE, "it filters mail, and the rules there are about tickets")
+    if rule.part and find(rule.vendor) is not to:
+        book = Notebook(rule, to.TITLE)
+        book.add("rule", rule.name, "equivalent", "what is in use of it is in the conditions of the form as a whole")
+        return book.done()
     made = (write or to.write)(rule)
     lost = [leaf for leaf in leaves(rule.when) if isinstance(leaf, Opaque)]
     notes = tuple(Finding("when", leaf_words(leaf), "unreadable", leaf.why) for leaf in lost)

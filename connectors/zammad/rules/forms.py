@@ -1,0 +1,446 @@
+"""Core workflows as conditions of a form: each by itself, as its account has it, and all of them as one form's.
+
+A field shows only where others have certain values: a workflow hides it where they have not. All parts of a workflow's
+condition must hold, and hidden fields keep their values (app/models/core_workflow/condition.rb, result/hide.rb).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from migrator.rules.conditions import Lit, Path, path
+from migrator.rules.natives import compact, field_name, unknown
+from migrator.rules.notebook import Notebook
+from migrator.rules.rule import Rule, Shown
+from migrator.rules.words import path_words, value_words
+
+from . import names
+from .gates import Alternatives, Gates, TooDeepError, hidden, least, narrowed, opened, unfolded
+
+Native = dict[str, Any]
+OPTIONS = ("object", "preferences", "priority", "stop_after_match")
+READ = {*OPTIONS, "name", "active", "condition_saved", "condition_selected", "perform"}
+SAVED, SELECTED, DOES = "saved ", "selected ", "does "
+SIDES = ("agents", "customers")
+ROLES = {"agents": "<role:Agent>", "customers": "<role:Customer>"}
+SCREENS = {"create_middle", "edit"}
+STATE, ROLE = "ticket.state_id", "session.role_ids"
+PARENTS = ("ticket.type", "ticket.status", "ticket.priority")  # fields of every account that others may depend on
+LONGEST = 90  # characters of a name, before its number (app/assets: limit 100)
+EVERYWHERE = "on every ticket: there is one form; a field that is hidden keeps its value"
+Pair = tuple[str, Any, str]  # (field it depends on, its value, the field that shows)
+Wanted = tuple[Alternatives, str, tuple[str, ...]]  # where each field has one of these values, which, in which states
+
+
+def read(native: Mapping[str, Any]) -> Rule:
+    """Return one core workflow, or all that are in use (``workflows``) as the conditions of a form."""
+    if "workflows" in native:
+        return _Form(native.get("hidden") or {}).read(native)
+    lines = []
+    for word, key in ((SAVED, "condition_saved"), (SELECTED, "condition_selected"), (DOES, "perform")):
+        held = native.get(key) or {}
+        lines += [(word + name, compact(one)) for name, one in held.items()]
+    lines += [(key, compact(native[key])) for key in OPTIONS if key in native]
+    return Rule(
+        vendor="zammad",
+        kind="form",
+        name=native.get("name") or "",
+        active=native.get("active"),
+        options=tuple(lines),
+        unknown=unknown(native, {*READ, *names.BOOKKEEPING, "changeable"}),
+        part=True,
+    )
+
+
+# ---- all workflows as one form ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Form:
+    """Gathers what workflows do to each field, for agents and for customers; what has no word of ours is a line."""
+
+    first: Mapping[str, list[str]]  # side to the fields that are hidden at first
+    hides: dict[str, dict[str, list[Alternatives]]] = field(default_factory=lambda: {side: {} for side in SIDES})
+    shows: dict[str, dict[str, list[Gates]]] = field(default_factory=lambda: {side: {} for side in SIDES})
+    needs: dict[str, list[Wanted]] = field(default_factory=lambda: {side: [] for side in SIDES})
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+    def read(self, native: Mapping[str, Any]) -> Rule:
+        for flow in native["workflows"]:
+            self._flow(flow)
+        shown = [one for side in SIDES for one in self._shown(side)]
+        name = str(native.get("name") or "")
+        return Rule(vendor="zammad", kind="form", name=name, shown=tuple(shown), options=tuple(self.lines))
+
+    def _line(self, flow: Mapping[str, Any], what: str, how: Any) -> None:
+        self.lines.append((f"{flow.get('name')}: {what}", compact(how)))
+
+    def _flow(self, flow: Mapping[str, Any]) -> None:
+        tests, sides, odd = _asked(flow)
+        for name, does in (flow.get("perform") or {}).items():
+            words = does.get("operator") if isinstance(does, dict) else None
+            for word in words if isinstance(words, list) else [words]:
+                done = not odd and name.startswith("ticket.") and self._does(str(word), name, tests, sides)
+                if not done:
+                    self._line(flow, f"{name} {word}", does)
+
+    def _does(self, word: str, child: str, tests: Mapping[str, tuple[str, tuple[Any, ...]]], sides: list[str]) -> bool:
+        """Take in one action; say whether there is a word for it."""
+        if word in ("hide", "remove"):
+            without = {at: _without(*one) for at, one in tests.items()}
+            where: Alternatives = frozenset((at, frozenset(some)) for at, some in without.items() if some is not None)
+            if len(where) < len(tests):
+                return False
+            for side in sides:
+                self.hides[side].setdefault(child, []).append(where)
+            return True
+        tests = {at: ("is", (False,)) if one == ("is not", (True,)) else one for at, one in tests.items()}
+        if not tests or any(operator != "is" for operator, _ in tests.values()):
+            return False
+        if word == "show" and len(tests) == 1:
+            for side in sides:
+                gates = {at: dict.fromkeys(values) for at, (_, values) in tests.items()}
+                self.shows[side].setdefault(child, []).append(gates)
+            return True
+        return word == "set_mandatory" and self._needed(child, tests, sides)
+
+    def _needed(self, child: str, tests: Mapping[str, tuple[str, tuple[Any, ...]]], sides: list[str]) -> bool:
+        states = [names.STATES.get(_state(one), "") for one in tests.get(STATE, ("", ()))[1]]
+        where: Alternatives = frozenset((at, frozenset(some)) for at, (_, some) in tests.items() if at != STATE)
+        if not where or "" in states or (states and "customers" in sides):
+            return False
+        for side in sides:
+            self.needs[side].append((where, child, tuple(states)))
+        return True
+
+    def _shown(self, side: str) -> Iterable[Shown]:
+        gates = self._gates(side)
+        needs: dict[Pair, tuple[str, ...]] = {}
+        seen: dict[tuple[str, frozenset[Any], str, tuple[str, ...]], set[Alternatives]] = {}
+        lost = list(self.needs[side])
+        for where, child, states in self.needs[side]:
+            for at, values in where:
+                for value in values if child in gates else ():
+                    if value not in gates[child].get(at, {}):
+                        _let_in(gates, child, at, value)
+                if values <= gates.get(child, {}).get(at, {}).keys():
+                    seen.setdefault((at, values, child, states), set()).add(where)
+        for (at, values, child, states), wheres in seen.items():
+            ways = _ways(gates, at, values)
+            if ways and set(ways) <= wheres:
+                needs |= {(at, value, child): states for value in values}
+                lost = [one for one in lost if not (one[0] in ways and one[1:] == (child, states))]
+        for where, child, states in lost:
+            asked = {at: sorted(map(str, values)) for at, values in where}
+            self.lines.append((f"{child} set_mandatory", compact({"for": side, "where": asked, "states": states})))
+        for child, parents in gates.items():
+            for at, held in parents.items():
+                yield from (_one(side, at, value, child, needs.get((at, value, child))) for value in held)
+
+    def _gates(self, side: str) -> dict[str, Gates]:
+        """Return what each field shows with, {field: {parent: values}}; what more is asked of it becomes a line."""
+        gates: dict[str, Gates] = {}
+        several: dict[str, list[Alternatives]] = {}
+        always = frozenset[tuple[str, frozenset[Any]]]()
+        for child in dict.fromkeys((*self.hides[side], *self.shows[side])):
+            wheres, shows = self.hides[side].get(child, []), self.shows[side].get(child, [])
+            if child in self.first.get(side, ()) or always in wheres:
+                for one in shows:
+                    _join(gates.setdefault(child, {}), one)
+                rest = [one for one in wheres if one != always]
+                if rest or not shows:
+                    self.lines.append((f"{child} hide", compact(f"for {side}, whatever shows it")))
+            else:
+                several[child] = least(wheres)
+                if shows:
+                    self.lines.append((f"{child} show", compact(f"for {side}, who see it already")))
+        for child in sorted(several, key=lambda one: len(several[one])):
+            self._own_gate(side, child, several[child], gates)
+        return {
+            child: gates[child] for child in dict.fromkeys((*self.hides[side], *self.shows[side])) if child in gates
+        }
+
+    def _own_gate(self, side: str, child: str, wheres: list[Alternatives], gates: dict[str, Gates]) -> None:
+        """Choose of several reasons to hide a field the one that is its own: the others follow from its parents'."""
+        for own in wheres:
+            tried = {**gates, child: unfolded(own)}
+            try:
+                if set(hidden(child, tried)) == set(wheres):
+                    gates[child] = tried[child]
+                    return
+            except TooDeepError:
+                continue
+        if wheres:
+            gates[child] = unfolded(wheres[0])
+            for one in wheres[1:]:
+                asked = {at: sorted(map(str, values)) for at, values in one}
+                self.lines.append((f"{child} hide", compact({"for": side, "but where": asked})))
+
+
+def _state(value: Any) -> str:
+    return str(value).removeprefix("<state:").removesuffix(">")
+
+
+def _asked(flow: Mapping[str, Any]) -> tuple[dict[str, tuple[str, tuple[Any, ...]]], list[str], bool]:
+    """Return what a workflow asks of the ticket, {attribute: (operator, values)}, for whom it acts, and whether it asks
+    or does anything there is no word for."""
+    screens = (flow.get("preferences") or {}).get("screen") or sorted(SCREENS)
+    odd = flow.get("object") != "Ticket" or bool(flow.get("condition_saved")) or bool(flow.get("stop_after_match"))
+    odd = odd or not SCREENS <= set(screens if isinstance(screens, list) else [screens])
+    tests: dict[str, tuple[str, tuple[Any, ...]]] = {}
+    sides = list(SIDES)
+    for name, one in (flow.get("condition_selected") or {}).items():
+        operator, value = one.get("operator"), one.get("value")
+        values = tuple(value) if isinstance(value, list) else (value,)
+        if name == ROLE and operator == "is" and set(values) <= set(ROLES.values()):
+            sides = [side for side in SIDES if ROLES[side] in values]
+        elif name.startswith("ticket.") and operator in ("is", "is not") and values and not {"", None} & set(values):
+            tests[name] = (operator, values)
+        else:
+            odd = True
+    return tests, sides, odd
+
+
+def _without(operator: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """Return the values with which a field is not hidden: a box that is ticked is one that is not unticked."""
+    if operator == "is not":
+        return values
+    return (False,) if values == (True,) else None
+
+
+def _ways(gates: Mapping[str, Gates], at: str, values: Iterable[Any]) -> list[Alternatives]:
+    """Return the ways in which a field shows and has one of these values; none where they are too many."""
+    some = list(values)
+    try:
+        return [way for one in opened(at, gates) if (way := narrowed(one, at, some)) is not None]
+    except TooDeepError:
+        return []
+
+
+def _let_in(gates: dict[str, Gates], child: str, at: str, value: Any) -> None:
+    """Add a value with which a field shows to its gates, where it shows with that already by others of them."""
+    own = gates[child]
+    tried = {**gates, child: {**own, at: {**own.get(at, {}), value: None}}}
+    try:
+        if set(hidden(child, tried)) == set(hidden(child, gates)):
+            gates[child] = tried[child]
+    except TooDeepError:
+        return
+
+
+def _join(gates: Gates, more: Gates) -> None:
+    for at, values in more.items():
+        gates.setdefault(at, {}).update(values)
+
+
+def _one(side: str, at: str, value: Any, child: str, states: tuple[str, ...] | None) -> Shown:
+    needed: dict[str, Any] = {}
+    if states is not None and side == "customers":
+        needed = {"required": True}
+    elif states is not None:
+        needed = {"needed": "some" if states else "always", "statuses": states}
+    held = value if isinstance(value, bool) else _ours(at, str(value))
+    parent, shown = (_path(name) for name in (at, child))
+    return Shown.model_validate({"to": side, "parent": parent, "value": Lit(value=held), "child": shown, **needed})
+
+
+def _path(name: str) -> Path:
+    found = names.ATTRIBUTES.get(name)
+    return path(found or "ticket.type") if found or name == "ticket.type" else _own(name)
+
+
+def _own(name: str) -> Path:
+    return Path(of="ticket", name=f"cf:{name.removeprefix('ticket.').removeprefix('cf_')}")
+
+
+def _ours(at: str, value: str) -> str:
+    tables = {STATE: names.STATES, "ticket.priority_id": names.PRIORITIES}
+    kind, _, name = value.strip("<>").partition(":")
+    return tables[at].get(name, value) if at in tables and kind in ("state", "priority") else value
+
+
+# ---- written ---------------------------------------------------------------------------------------------------------
+
+
+def write(book: Notebook, source: Rule) -> list[Native]:
+    """Return the conditions of a form as core workflows; one of Zammad's own comes back as it was."""
+    if source.vendor == "zammad":
+        if source.part:
+            return [_back(source)]
+        book.add("rule", source.name, "equivalent", "its core workflows are written one by one")
+        return []
+    if not source.shown:
+        book.add("rule", source.name, "equivalent", "no field of it depends on another")
+        return []
+    book.add("rule", source.name, "equivalent", EVERYWHERE)
+    writer = _Writer(book, source)
+    flows = [*writer.hiding(), *writer.needing()]
+    if not flows:
+        book.add("rule", source.name, "untranslatable", "nothing in it that a core workflow could say")
+    label = (source.name or "Form")[:LONGEST]
+    return [{"name": label if len(flows) == 1 else f"{label} {n}", **flow} for n, flow in enumerate(flows, 1)]
+
+
+def _back(source: Rule) -> Native:
+    body: Native = {"name": source.name, "condition_saved": {}, "condition_selected": {}, "perform": {}}
+    for key, text in (*source.options, *source.unknown):
+        for word, place in ((SAVED, "condition_saved"), (SELECTED, "condition_selected"), (DOES, "perform")):
+            if key.startswith(word):
+                body[place][key.removeprefix(word)] = json.loads(text)
+                break
+        else:
+            body[key] = json.loads(text)
+    return body | ({} if source.active is None else {"active": source.active})
+
+
+class _Writer:
+    """Writes the conditions of one form."""
+
+    def __init__(self, book: Notebook, source: Rule) -> None:
+        self.book = book
+        self.rank: dict[tuple[str, Any], int] = {}  # (field, value) in the order in which the form names them
+        unsaid: set[tuple[str, str]] = set()
+        self.gates: dict[str, dict[str, Gates]] = {side: {} for side in SIDES}
+        self.shown: list[tuple[Shown, str, str, Any]] = []
+        for one in source.shown:
+            at, value, why = _parent(one)
+            if why or not one.child.custom:
+                unsaid.add((one.to, str(one.child)))
+                why = why or "a field of every account"
+                book.add("when", _words(one), "approximated", f"{why}: it shows always")
+                continue
+            child = _attribute(one.child)
+            self.rank.setdefault((at, value), len(self.rank))
+            self.gates[one.to].setdefault(child, {}).setdefault(at, {})[value] = None
+            self.shown.append((one, child, at, value))
+        for side, ours in unsaid:  # half of what it shows with would hide it too often
+            of = next((child for one, child, _, _ in self.shown if (one.to, str(one.child)) == (side, ours)), None)
+            if of in self.gates[side]:
+                del self.gates[side][str(of)]
+
+    def hiding(self) -> list[Native]:
+        """Return a workflow for each reason to hide fields, and for whom it holds."""
+        reasons: dict[tuple[Alternatives, str], list[str]] = {}
+        for side, gates in self.gates.items():
+            for child in gates:
+                for where in self._reasons(side, child, gates):
+                    reasons.setdefault((where, child), []).append(side)
+        flows: dict[tuple[Alternatives, tuple[str, ...]], list[str]] = {}
+        for (where, child), sides in reasons.items():
+            flows.setdefault((where, tuple(sides)), []).append(child)
+        return [
+            self._flow(self._tests(where, _is_not), sides, children, "hide")
+            for (where, sides), children in flows.items()
+        ]
+
+    def _reasons(self, side: str, child: str, gates: Mapping[str, Gates]) -> list[Alternatives]:
+        try:
+            return hidden(child, gates)
+        except TooDeepError:
+            said = f"{child.removeprefix('ticket.')}, for {side}"
+            self.book.add(
+                "when", said, "approximated", "too many fields on each other: hidden by those next to it only"
+            )
+            return hidden(child, {child: gates[child]})
+
+    def needing(self) -> list[Native]:
+        """Return a workflow for each set of values with which fields must be filled in."""
+        found: dict[tuple[str, str, str, tuple[str, ...]], dict[Any, None]] = {}
+        for one, child, at, value in self.shown:
+            some = one.needed in ("always", "some")
+            if not (some or one.required):
+                continue
+            if (one.to == "agents") is not some:
+                self.book.add("when", _words(one), "approximated", f"not said for {one.to}: set it by hand")
+                continue
+            states = one.statuses if one.needed == "some" else ()
+            if unsaid := [word for word in states if word not in names.STATE_NAMES]:
+                self.book.add("when", _words(one), "approximated", f"no status {', '.join(unsaid)} there")
+                continue
+            if states:
+                note = "must be filled in with the states that these are for tickets there"
+                self.book.add("when", _words(one), "equivalent", note)
+            found.setdefault((one.to, child, at, states), {})[value] = None
+        flows: dict[tuple[str, Alternatives, tuple[str, ...]], list[str]] = {}
+        for (side, child, at, states), values in found.items():
+            ways = _ways(self.gates[side], at, values)
+            if not ways:
+                said = f"{child.removeprefix('ticket.')}, for {side}"
+                self.book.add("when", said, "approximated", "too many fields on each other: not said when it is needed")
+            for way in ways:
+                flows.setdefault((side, way, states), []).append(child)
+        return [
+            self._flow(self._tests(way, _is) | _in(states), (side,), children, "set_mandatory")
+            for (side, way, states), children in flows.items()
+        ]
+
+    def _tests(self, where: Alternatives, test: Callable[[list[Any]], Native]) -> Native:
+        made: Native = {}
+        for at, values in sorted(where, key=lambda one: min(self.rank[one[0], value] for value in one[1])):
+            made[at] = test(sorted(values, key=lambda value: self.rank[at, value]))
+        return made
+
+    def _flow(self, tests: Native, sides: Iterable[str], children: list[str], does: str) -> Native:
+        some = list(sides)
+        if len(some) == 1:
+            role = ROLES[some[0]]
+            tests = {**tests, ROLE: {"operator": "is", "value": [role]}}
+            note = f"given that {some[0]} are those with the role {role[6:-1]}"
+            if not any(one.note == note for one in self.book.findings):
+                self.book.add("when", f"for {some[0]} only", "equivalent", note)
+        perform = {child: {"operator": does, does: "true"} for child in children}
+        return {
+            "object": "Ticket",
+            "preferences": {"screen": ["create_middle", "edit"]},
+            "condition_saved": {},
+            "condition_selected": tests,
+            "perform": perform,
+            "stop_after_match": False,
+            "priority": 500,
+        }
+
+
+def _parent(one: Shown) -> tuple[str, Any, str]:
+    """Return attribute and value on which a field depends, and why no workflow can ask for them."""
+    value = getattr(one.value, "value", None)
+    if value is None:
+        return "", None, "it depends on any value"
+    ours = str(one.parent)
+    if one.parent.custom:
+        return _attribute(one.parent), value if isinstance(value, bool) else str(value), ""
+    if ours not in PARENTS:
+        return "", None, "it depends on a field of every account"
+    named = {"ticket.status": ("state", names.STATE_NAMES), "ticket.priority": ("priority", names.PRIORITY_NAMES)}
+    if ours not in named:
+        return "ticket.type", str(value), ""
+    kind, table = named[ours]
+    if str(value) not in table:
+        return "", None, f"there is no {kind} {value}"
+    return names.PATHS[ours], f"<{kind}:{table[str(value)]}>", ""
+
+
+def _is(values: list[Any]) -> Native:
+    if values == [False]:  # a box nobody has touched is neither
+        return {"operator": "is not", "value": [True]}
+    return {"operator": "is", "value": values}
+
+
+def _is_not(values: list[Any]) -> Native:
+    return {"operator": "is", "value": [True]} if values == [False] else {"operator": "is not", "value": values}
+
+
+def _in(states: Iterable[str]) -> Native:
+    named = [f"<state:{names.STATE_NAMES[word]}>" for word in states]
+    return {STATE: {"operator": "is", "value": named}} if named else {}
+
+
+def _attribute(at: Path) -> str:
+    return f"ticket.{field_name(at.custom)}"
+
+
+def _words(one: Shown) -> str:
+    value = "anything" if one.value is None else value_words(one.value)
+    return f"{path_words(one.child)} shows where {path_words(one.parent)} is {value}, for {one.to}"
