@@ -170,7 +170,7 @@ def search_tickets(box: Sandbox, request: Request) -> Response:
     """
     sent = rules.given(request)
     seen = [r for r in box.store["tickets"].values() if rules.may(box, r["group_id"], "read")]
-    if sent.get("condition") and not sent.get("query"):
+    if "condition" in sent and not sent.get("query"):
         held = selector.matching(box, sent["condition"], seen, preview=False)
         found = seen if held is None else held
     else:

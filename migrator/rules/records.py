@@ -59,10 +59,6 @@ def translated(to: Dialect, rule: Rule, write: Callable[[Rule], Translation] | N
     """
     if rule.kind == "filter" and not getattr(to, "FILTERS", False):
         return unwritten(rule, to.TITLE, "it filters mail, and the rules there are about tickets")
-    if rule.part and find(rule.vendor) is not to:
-        book = Notebook(rule, to.TITLE)
-        book.add("rule", rule.name, "equivalent", "what is in use of it is in the conditions of the form as a whole")
-        return book.done()
     made = (write or to.write)(rule)
     lost = [leaf for leaf in leaves(rule.when) if isinstance(leaf, Opaque)]
     notes = tuple(Finding("when", leaf_words(leaf), "unreadable", leaf.why) for leaf in lost)
@@ -74,6 +70,10 @@ def translated(to: Dialect, rule: Rule, write: Callable[[Rule], Translation] | N
 def translate(to: Dialect, vendor: str, rule: Rule, write: Write | None = None) -> Translation:
     """Return the translation into a dialect; of a rule of the same vendor's, what nobody knows is left behind: it may
     be of the old account."""
+    if rule.part and rule.vendor != vendor:
+        book = Notebook(rule.model_copy(update={"options": (), "unknown": ()}), vendor)
+        book.add("rule", rule.name, "equivalent", "what is in use of it is in the conditions of the form as a whole")
+        return book.done()
     foreign = [one for one in rule.options if one[0] in getattr(to, "OF_ACCOUNT", ())]
     if rule.vendor != vendor or not (rule.unknown or foreign):
         return translated(to, rule, write)

@@ -11,7 +11,7 @@ import pytest
 
 from migrator import registry
 from migrator.rules.dialect import find
-from migrator.rules.records import native_rule, parsed, read
+from migrator.rules.records import native_rule, parsed, read, translate
 from migrator.rules.references import bare
 from migrator.rules.rule import Rule
 from migrator.testing.sandbox import Clock, Sandbox, mount
@@ -200,12 +200,10 @@ def test_what_the_model_has_no_word_for_is_a_loss_by_name(odd: tuple[list[Native
             assert [what for what in told if what.startswith(f"{name}: ")], name
     assert [what for what in told if what.startswith("ticket.⟪custom_field:ticket:f_12⟫ hide")]  # it never shows
     assert not [what for what in told if what.startswith("off")]
-    from migrator.rules.records import translated
-
     for native in singles:  # they arrive with the whole, not by themselves
         rule = parsed(read("zammad", "form", json.dumps(native)), name="one")
         for vendor in ("zendesk", "freshdesk"):
-            one = translated(find(vendor), rule)
+            one = translate(find(vendor), vendor, rule)
             assert (one.native, one.findings[-1].note) == ((), one.findings[-1].note)
             assert "in the conditions of the form as a whole" in one.findings[-1].note
 

@@ -36,7 +36,6 @@ LISTS: dict[str, Kind] = {
     "macros": "macro",
     "overviews": "view",
     "slas": "sla",
-    "core_workflows": "form",
 }
 
 
@@ -53,8 +52,6 @@ def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:
 def _kind(one: dict[str, Any]) -> Kind:
     if "view" in one:
         return "view"
-    if "condition_selected" in one:
-        return "form"
     if "timeplan" in one:
         return "timed"
     if "perform" not in one:

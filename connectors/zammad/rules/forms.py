@@ -145,11 +145,13 @@ class _Form:
         gates: dict[str, Gates] = {}
         several: dict[str, list[Alternatives]] = {}
         always = frozenset[tuple[str, frozenset[Any]]]()
+        shows_only: list[str] = []
         for child in dict.fromkeys((*self.hides[side], *self.shows[side])):
             wheres, shows = self.hides[side].get(child, []), self.shows[side].get(child, [])
             if child in self.first.get(side, ()) or always in wheres:
                 for one in shows:
                     _join(gates.setdefault(child, {}), one)
+                shows_only.append(child)
                 rest = [one for one in wheres if one != always]
                 if rest or not shows:
                     self.lines.append((f"{child} hide", compact(f"for {side}, whatever shows it")))
@@ -157,27 +159,49 @@ class _Form:
                 several[child] = least(wheres)
                 if shows:
                     self.lines.append((f"{child} show", compact(f"for {side}, who see it already")))
-        for child in sorted(several, key=lambda one: len(several[one])):
-            self._own_gate(side, child, several[child], gates)
+        while several:
+            ready = [child for child in several if self._own_gate(child, several, gates)]
+            for child in ready or list(several)[:1]:
+                wheres = several.pop(child)
+                if not ready and wheres:
+                    self._first_gate(side, child, wheres, gates)
+        self._nested(side, gates, shows_only)
         return {
             child: gates[child] for child in dict.fromkeys((*self.hides[side], *self.shows[side])) if child in gates
         }
 
-    def _own_gate(self, side: str, child: str, wheres: list[Alternatives], gates: dict[str, Gates]) -> None:
+    def _own_gate(self, child: str, several: Mapping[str, list[Alternatives]], gates: dict[str, Gates]) -> bool:
         """Choose of several reasons to hide a field the one that is its own: the others follow from its parents'."""
+        wheres = several[child]
         for own in wheres:
+            if any(parent in several and parent != child for parent, _ in own):
+                continue  # of which nobody knows yet what it depends on
             tried = {**gates, child: unfolded(own)}
             try:
                 if set(hidden(child, tried)) == set(wheres):
                     gates[child] = tried[child]
-                    return
+                    return True
             except TooDeepError:
                 continue
-        if wheres:
-            gates[child] = unfolded(wheres[0])
-            for one in wheres[1:]:
-                asked = {at: sorted(map(str, values)) for at, values in one}
-                self.lines.append((f"{child} hide", compact({"for": side, "but where": asked})))
+        return not wheres
+
+    def _nested(self, side: str, gates: Mapping[str, Gates], shows_only: Iterable[str]) -> None:
+        """Tell of fields that show there even where the field they depend on is hidden with that value in it."""
+        for child in shows_only:
+            if child in gates and any(parent in gates for parent in gates[child]):
+                self._shows_longer(side, child)
+
+    def _shows_longer(self, side: str, child: str) -> None:
+        where = f"for {side}, also where the field it depends on is hidden"
+        self.lines.append((f"{child} show", compact(where)))
+
+    def _first_gate(self, side: str, child: str, wheres: list[Alternatives], gates: dict[str, Gates]) -> None:
+        gates[child] = unfolded(wheres[0])
+        if len(wheres) == 1:
+            self._shows_longer(side, child)
+        for one in wheres[1:]:
+            asked = {at: sorted(map(str, values)) for at, values in one}
+            self.lines.append((f"{child} hide", compact({"for": side, "but where": asked})))
 
 
 def _state(value: Any) -> str:
@@ -351,6 +375,10 @@ class _Writer:
         found: dict[tuple[str, str, str, tuple[str, ...]], dict[Any, None]] = {}
         for one, child, at, value in self.shown:
             some = one.needed in ("always", "some")
+            if one.to == "agents" and one.required:
+                note = "in which states it must be filled in says more than that it must"
+                self.book.add("when", _words(one), "equivalent", note if one.needed else "in every state")
+                some = some or not one.needed
             if not (some or one.required):
                 continue
             if (one.to == "agents") is not some:

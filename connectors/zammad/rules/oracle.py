@@ -53,18 +53,19 @@ def taken(client: Client, native: Mapping[str, Any]) -> set[str] | str:
     """
     try:
         condition = in_ids(native.get("condition") or {}, _tables(client))
+    except KeyError as err:
+        kind, name = err.args
+        return f"there is no {kind} '{name}' there any more"
+    try:
         preview = client.ask(PREVIEW, {"condition": condition}).json()
         count = int(preview.get("object_count", preview.get("ticket_count")))
         few = {str(id) for id in preview.get("object_ids", preview.get("ticket_ids")) or ()}
         if count <= len(few):
             return few
         found = _searched(client, condition)
-    except KeyError as err:
-        kind, name = err.args
-        return f"there is no {kind} '{name}' there any more"
     except RefusedError as err:
         return f"it does not ask this of all tickets ({err.answer[:200] if err.answer else err})"
-    if len(found) > count or not few & found:
+    if len(found) > count:
         return f"its preview speaks of {count} tickets, its search of {len(found)}"
     return found
 
