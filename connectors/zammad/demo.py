@@ -17,6 +17,18 @@ FIELDS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("User", "shoe_size", "integer", {"min": 0, "max": 99}),
     ("Organization", "since", "date", {"diff": 0}),
 )
+WORKFLOWS: tuple[dict[str, Any], ...] = (
+    {
+        "condition_selected": {"ticket.product": {"operator": "is not", "value": ["a"]}},
+        "perform": {"ticket.order": {"operator": "hide", "hide": "true"}},
+    },
+    {
+        "condition_saved": {"ticket.group_id": {"operator": "is", "value": ["1"]}},
+        "perform": {"ticket.product": {"operator": "set_fixed_to", "set_fixed_to": ["a", "p"]}},
+        "preferences": {"screen": ["edit"]},
+        "stop_after_match": True,
+    },
+)
 STATES = ("new", "open", "pending reminder", "closed")
 
 
@@ -71,6 +83,8 @@ def fill(box: Sandbox, tickets: int = 24) -> Sandbox:
             _post(box, "/ticket_articles", text)
     _link(box, "parent", made[0], made[1])
     _link(box, "normal", made[2], made[3])
+    for number, flow in enumerate(WORKFLOWS, 1):
+        _post(box, "/core_workflows", {"object": "Ticket", "name": f"Fruit {number}", **flow})
     _post(box, "/text_modules", {"name": "Greeting", "content": "Hello <b>you</b>", "group_ids": [1]})
     return box
 
