@@ -164,8 +164,8 @@ def _staged(workspace: Workspace, source: Connector) -> list[Staged]:
         planned = "planned" in stage.tables_of("plan")
         for kind_name in source.kinds.in_order():
             kind = source.kinds.kinds[kind_name]
-            if not kind.rule or not kind.switch or kind_name not in here:
-                continue
+            if not kind.rule or not kind.switch or kind.owner or kind_name not in here:
+                continue  # what stands on a form is shown with the forms
             fate = "p.action || CASE WHEN p.reason <> '' THEN ': ' || p.reason ELSE '' END" if planned else "''"
             plan = f"LEFT JOIN plan.planned p ON p.kind = {quoted(kind_name)} AND p.id = c.id" if planned else ""
             rows = stage.rows(

@@ -55,7 +55,6 @@ def furnish(box: Sandbox) -> None:
     days = {day: {"active": day not in ("sat", "sun"), "timeframes": [["09:00", "17:00"]]} for day in DAYS}
     named = {"name": "Germany/Berlin", "business_hours": days, "default": True}
     rules.made(box, "calendars", {**MODELS["calendars"], **named})
-    workflows.furnish(box)
 
 
 def _values(box: Sandbox, model: str, request: Request, but: int | None) -> Native:

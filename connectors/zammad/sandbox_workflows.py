@@ -27,15 +27,6 @@ ACTIONS = (
 RIGHTS = {1: "admin", 2: "ticket.agent", 3: "ticket.customer"}
 
 
-def furnish(box: Sandbox) -> None:
-    """Put in a workflow every Zammad has, which nobody may change, nor see in the list."""
-    module = {"operator": "match all modules", "value": ["CoreWorkflow::Custom::PendingTime"]}
-    does = {"custom.module": {"execute": ["CoreWorkflow::Custom::PendingTime"]}}
-    base = {"name": "base - hide pending time on non pending states", "object": "Ticket", "changeable": False}
-    made = rules.made(box, "core_workflows", {**WORKFLOW, **base, "condition_saved": {"custom.module": module}})
-    made["perform"] = does
-
-
 def checked(values: Native) -> None:
     """Refuse what is no workflow: operators and actions there is no class for (Ruby finds that out when it runs)."""
     for side in ("condition_saved", "condition_selected"):

@@ -166,6 +166,8 @@ def odd() -> tuple[list[Native], Native]:
         asked = {} if name == "for good" else HIDES["condition_selected"]
         call("POST", "core_workflows", {**HIDES, "condition_selected": asked, "name": name, "priority": 7, **more})
     call("POST", "core_workflows", {**HIDES, "name": "off", "active": False})
+    base = call("POST", "core_workflows", {**HIDES, "name": "base - of the vendor"})
+    box.store["core_workflows"][base["id"]]["changeable"] = False
     there = opened(box)
     streams = [
         [json.loads(one.body) for page in there.pages(stream, None, lambda _: []) for one in page.records]
