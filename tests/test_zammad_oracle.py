@@ -11,6 +11,7 @@ import pytest
 from migrator import oracle, registry
 from migrator.stage import Stage
 from migrator.steps import Steps
+from migrator.testing.conformance import SandboxGround
 from migrator.testing.sandbox import Clock, Sandbox, mount
 from tests.support.desks import steps
 
@@ -153,8 +154,6 @@ def test_zammad_takes_the_tickets_that_we_say_and_what_changed_since_is_named(
 
 
 def test_a_rule_that_takes_more_tickets_than_a_page_is_read_to_its_end_and_a_wrong_one_takes_none() -> None:
-    from migrator.testing.conformance import SandboxGround
-
     box = account(0)
     for at in range(1, MANY + 1):
         ticket = {"id": at, "title": "t", "state_id": 1, "group_id": 1, "customer_id": 5, "owner_id": 1}

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from migrator import registry
+from migrator.rules.conditions import Lit, path
 from migrator.rules.dialect import find
 from migrator.rules.records import native_rule, parsed, read, translate
 from migrator.rules.references import bare
-from migrator.rules.rule import Rule
+from migrator.rules.rule import Rule, Shown
+from migrator.testing.conformance import SandboxGround
 from migrator.testing.sandbox import Clock, Sandbox, mount
 from tests.rules.test_leaves import changed, held, mutants, paths, said
 from tests.support.connectors import connector
@@ -94,8 +96,6 @@ def account() -> tuple[Sandbox, Any, Any]:
 
 
 def opened(box: Sandbox) -> Any:
-    from migrator.testing.conformance import SandboxGround
-
     return SandboxGround(registry.connector("zammad"), box).open()
 
 
@@ -265,3 +265,79 @@ def test_a_ticket_without_what_a_workflow_wants_is_refused_and_what_it_takes_off
     assert call("POST", "tickets", {**body, "text": "x"})["f_13"] is None
     assert call("POST", "tickets", {**body, "f_11": "b"})["f_13"] == "b"
     session.close()
+
+
+def shown(parent: str, value: Any, child: str = "cf:x", **more: Any) -> Shown:
+    held = None if value is None else Lit(value=value)
+    return Shown(to="agents", parent=path(f"ticket.{parent}"), value=held, child=path(f"ticket.{child}"), **more)
+
+
+def written(*some: Shown) -> tuple[list[Native], list[tuple[str, str]]]:
+    made = find("zammad").write(Rule(vendor="nobody", kind="form", name="F", shown=some))
+    return list(made.native), [(one.verdict, one.note) for one in made.findings if one.verdict != "exact"]
+
+
+@pytest.mark.parametrize(
+    ("parent", "value", "asked"),
+    [
+        ("status", "pending", {"ticket.state_id": {"operator": "is not", "value": ["<state:pending reminder>"]}}),
+        ("priority", "high", {"ticket.priority_id": {"operator": "is not", "value": ["<priority:3 high>"]}}),
+        ("type", "incident", {"ticket.type": {"operator": "is not", "value": ["incident"]}}),
+        ("cf:box", True, {"ticket.cf_box": {"operator": "is not", "value": [True]}}),
+        ("cf:box", False, {"ticket.cf_box": {"operator": "is", "value": [True]}}),  # nobody ticked it
+    ],
+)
+def test_a_field_may_depend_on_what_every_ticket_has(parent: str, value: Any, asked: Native) -> None:
+    (flow,), told = written(shown(parent, value))
+    assert flow["condition_selected"] == {**asked, "session.role_ids": {"operator": "is", "value": ["<role:Agent>"]}}
+    assert {verdict for verdict, _ in told} == {"equivalent"}
+    whole = find("zammad").read({"name": "F", "workflows": [flow], "hidden": {}}, "form")
+    (one,) = whole.shown
+    assert (whole.options, one.to, one.value, one.child.name) == ((), "agents", Lit(value=value), "cf:x")
+    assert str(one.parent) == f"ticket.{parent}"
+
+
+@pytest.mark.parametrize(
+    ("some", "because"),
+    [
+        ((shown("cf:a", None),), "any value"),
+        ((shown("group", "1"),), "a field of every account"),
+        ((shown("status", "invented"),), "no state invented"),
+        ((shown("cf:a", "1", "priority"),), "a field of every account"),
+    ],
+)
+def test_what_no_workflow_can_say_shows_always_and_is_told(some: tuple[Shown, ...], because: str) -> None:
+    flows, told = written(*some)
+    assert (flows, find("zammad").write(Rule(vendor="nobody", kind="form", name="F", shown=some)).verdict) == (
+        [],
+        "untranslatable",
+    )
+    assert [note for verdict, note in told if verdict == "approximated" and because in note]
+    flows, told = written(*some, shown("cf:b", "1", some[0].child.name))  # half of it would hide the field too often
+    assert [flow for flow in flows if "ticket.cf_x" in flow["perform"]] == []
+
+
+def test_a_status_that_becomes_one_with_another_leaves_only_what_hides_to_a_person() -> None:
+    words = {"status": {"open": "open", "solved": "closed", "closed": "closed"}}
+    settled = registry.dialect("zammad").settled  # type: ignore[attr-defined]
+    (hides,), _ = written(shown("status", "solved"))
+    native, why = settled(hides, words)
+    assert native["condition_selected"]["ticket.state_id"]["value"] == ["<state:closed>"]
+    assert "closed would match too" in why
+    needs = written(shown("cf:a", "1", needed="some", statuses=("solved", "open")))[0][1]
+    native, why = settled(needs, words)
+    assert (native["condition_selected"]["ticket.state_id"]["value"], why) == (["<state:closed>", "<state:open>"], "")
+
+
+def test_sections_of_freshdesk_become_workflows_and_more_than_twelve_ways_are_a_persons() -> None:
+    section = {"parent": "cf_boat", "choices": ["Sail"], "fields": ["cf_mast"], "plain": False}
+    rule = find("freshdesk").read({"id": "agents", "name": "Ticket form", "sections": [section]}, "form")
+    (flow,) = find("zammad").write(rule).native
+    assert (flow["condition_selected"], list(flow["perform"])) == (
+        {"ticket.cf_boat": {"operator": "is not", "value": ["Sail"]}},
+        ["ticket.cf_mast"],
+    )
+    deep = [shown(f"cf:b{n}", "1", "cf:x") for n in range(4)] + [shown(f"cf:c{n}", "1", f"cf:b{n}") for n in range(4)]
+    flows, told = written(*deep)
+    assert [note for _, note in told if "too many fields on each other" in note]
+    assert [len(flow["condition_selected"]) for flow in flows if "ticket.cf_x" in flow["perform"]] == [5]
