@@ -242,8 +242,8 @@ def swift(box: Sandbox) -> None:
         own.handlers["GET /api/v2/tickets"] = listed
         return
     for stream in ("tickets", "users"):
-        key: Callable[[Native], Any] = lambda row: (stamp(row), row["id"])  # noqa: E731
-        exported(own, f"GET /api/v2/incremental/{stream}/cursor.json", Rows(box, stream, key))
+        rows = Rows(box, stream, lambda row: (stamp(row), row["id"]))
+        exported(own, f"GET /api/v2/incremental/{stream}/cursor.json", rows)
     marks = own.handlers["GET /api/v2/incremental/ticket_events.json"]
     held: dict[str, Any] = {"made": None}
 

@@ -73,7 +73,9 @@ def migrator(route: str) -> Callable[[Job], list[str]]:
 def extract(route: str, account: str, folder: Path) -> None:
     """Extract as `migrator extract` does; its pacer keeps Zendesk's quota, but on a clock that its pauses only set."""
     from migrator.extract import extract
-    from migrator.project import Account, Workspace, side
+    from migrator.migration import Account
+    from migrator.project import side
+    from migrator.workspace import Workspace
 
     os.environ["BENCHMARK_TOKEN"] = "none"
     here = Account(

@@ -83,6 +83,7 @@ def pairs(number: int, seed: int = 5) -> tuple[list[tuple[Condition, Condition, 
 
 
 def main() -> None:
+    """Measure both."""
     options = parser(__doc__)
     options.add_argument("--tickets", type=int, default=1_000_000)
     options.add_argument("--rules", type=int, default=200)

@@ -38,11 +38,13 @@ from migrator.extract import canonicalize
 from migrator.kinds import Kinds
 from migrator.ledger import Ledger
 from migrator.load import Loader
+from migrator.migration import Account
 from migrator.plan import Plan, Planner
-from migrator.project import Account, Workspace, side
+from migrator.project import side
 from migrator.stage import Stage
 from migrator.testing.conformance import stage_all
 from migrator.testing.servers import Unavailable, django_helpdesk, request_tracker, znuny
+from migrator.workspace import Workspace
 
 CONTACTS, GROUPS = 10, 2
 
@@ -116,6 +118,7 @@ class Recording(HTTPAdapter):
         self.kept = kept
 
     def send(self, request: requests.PreparedRequest, *args: Any, **how: Any) -> requests.Response:
+        """Send it, and keep what writes."""
         if request.method != "GET":
             self.kept.append(request.copy())
         return super().send(request, *args, **how)

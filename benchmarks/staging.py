@@ -36,7 +36,9 @@ def migrator(url: str, folder: Path) -> None:
     import pyarrow  # noqa: F401
 
     from migrator.extract import extract
-    from migrator.project import Account, Workspace, side
+    from migrator.migration import Account
+    from migrator.project import side
+    from migrator.workspace import Workspace
 
     os.environ["BENCHMARK_TOKEN"] = "none"
     account = Account(vendor="zendesk", url=url, secrets={"token": "env:BENCHMARK_TOKEN"}, settings={"user": "nobody"})

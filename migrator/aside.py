@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from migrator.accounts import Progress
 from migrator.decide import WRITES
 from migrator.documents import did_you_mean
 from migrator.errors import InputError, MigratorError
@@ -14,7 +15,8 @@ from migrator.ledger import Ledger
 from migrator.plan import Plan
 from migrator.remedies import moved, remedy, status
 from migrator.stage import Stage
-from migrator.steps import Progress, Steps, now
+from migrator.steps import Steps
+from migrator.workspace import now
 
 WRITTEN = ("create", "update", "delete")
 Record = tuple[str, str]  # (kind, source id)

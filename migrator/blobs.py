@@ -19,8 +19,8 @@ from migrator.compile import name
 from migrator.connector import Bundling, Joined, Source
 from migrator.errors import StoppedError, VendorError, WorkspaceError
 from migrator.kinds import Kinds
-from migrator.project import Workspace
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 log = logging.getLogger(__name__)
 

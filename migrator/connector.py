@@ -36,7 +36,7 @@ class Page:
     """Some records and the place from which the stream goes on; ``done`` when this was the last.
 
     ``also``: records of other streams that came in the same answers. ``whole``: the lists this page holds whole, with
-    the ids in them: {stream: {parent: [ids]}}. Such a list is not read again until its parent has changed.
+    the ids in them, taken once: {stream: {parent: ids}}. Such a list is not read again until its parent has changed.
     ``until``: of a stream in order of time, the moment (as its parents tell theirs) up to which all was handed over.
     """
 
@@ -44,7 +44,7 @@ class Page:
     cursor: Cursor
     done: bool
     also: Mapping[str, list[Raw]] = field(default_factory=dict)
-    whole: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
+    whole: Mapping[str, Mapping[str, Iterable[str]]] = field(default_factory=dict)
     until: str | None = None
 
 

@@ -17,7 +17,6 @@ from migrator import registry
 from migrator.compile import json_step, name, quoted
 from migrator.errors import InputError
 from migrator.manifest import Manifest
-from migrator.project import Workspace
 from migrator.registry import Connector
 from migrator.rules.clock import Calendar, folded, lives, told
 from migrator.rules.conditions import All, Condition, leaves
@@ -35,6 +34,7 @@ from migrator.seals import SEALED
 from migrator.settings import planned
 from migrator.stage import Stage
 from migrator.translate import added_statuses, field_id, field_ids
+from migrator.workspace import Workspace
 
 KINDS = {
     "trigger": "Triggers",
@@ -285,7 +285,7 @@ def _replayed(
     whole = [folded(one) for one in whole] if by_the_clock else whole
     return {
         **replayed(whole, source, destination, keys, play=play),
-        "timed": [name for name in dict.fromkeys(source.timed_of)],
+        "timed": list(dict.fromkeys(source.timed_of)),
         "left_out": [{"name": name, "why": why} for name, why in lost.items()],
         "from_middle": len(found) - len(whole),
         "by_the_clock": 0 if ticks else sum(one.rule.kind == "timed" for one in made),

@@ -24,6 +24,7 @@ from migrator.errors import (
 )
 from migrator.manifest import Call, Embed, Find, Jobs, Stream, Write
 from migrator.mapping import word
+from migrator.payloads import filled, form, holds, picked, without_nulls
 
 DOUBT_SECONDS = 120  # look back this much before a call was sent: a vendor's machines differ a little too
 UPLOAD_TRIES = 4  # bytes handed in twice harm nobody: what no record names is thrown away
@@ -55,7 +56,7 @@ class Deliverer(Declarative):
     def write(self, units: Sequence[Unit]) -> list[Outcome] | Promise:
         """Carry out one call with these units, all of one kind, variant and action."""
         write, call = self._declared(units[0])
-        path = _filled(call.path, {**units[0].refs, "id": units[0].there, "ids": ",".join(u.there for u in units)})
+        path = filled(call.path, {**units[0].refs, "id": units[0].there, "ids": ",".join(u.there for u in units)})
         if units[0].action == "delete":
             return self._deleted(call, path, units)
         bodies = [self._body(write, call, unit) for unit in units]
@@ -64,7 +65,7 @@ class Deliverer(Declarative):
         body = {call.wrap: body} if call.wrap else body
         how: dict[str, Any] = {"data": form(body), "files": files} if files else {"json": body}
         if call.headers:
-            how["headers"] = {name: _filled(value, units[0].refs) for name, value in call.headers.items()}
+            how["headers"] = {name: filled(value, units[0].refs) for name, value in call.headers.items()}
         response = self.client.write(call.method, path, **how)
         try:
             answer = response.json()
@@ -88,7 +89,7 @@ class Deliverer(Declarative):
         body = {**write.constants, **unit.payload}
         body = self._hook(call.body)(body) if call.body else body
         try:
-            path = _filled(call.path, {**unit.refs, "id": written.id})
+            path = filled(call.path, {**unit.refs, "id": written.id})
             self.client.write(call.method, path, json={call.wrap: body} if call.wrap else body)
         except (RefusedError, StoppedError):
             raise
@@ -105,7 +106,7 @@ class Deliverer(Declarative):
         on = verb.back().get("true", True) if verb.values is not None else True
         body: Any = {verb.path or switch: on}
         body = {call.wrap: body} if call.wrap else body
-        self.client.write(call.method, _filled(call.path, {"id": unit.there}), json=body)
+        self.client.write(call.method, filled(call.path, {"id": unit.there}), json=body)
 
     def _deleted(self, call: Call, path: str, units: Sequence[Unit]) -> list[Outcome] | Promise:
         how: dict[str, Any] = {}
@@ -135,7 +136,7 @@ class Deliverer(Declarative):
         found: dict[str, list[Outcome] | None] = {}
         for at in range(0, len(names), spec.many):
             some = ",".join(names[at : at + spec.many])
-            for status in self.client.read(_filled(spec.path, {"ids": some})).json().get(spec.items) or []:
+            for status in self.client.read(filled(spec.path, {"ids": some})).json().get(spec.items) or []:
                 job, state = str(status.get("id")), status.get(spec.state)
                 if job in jobs:
                     units = jobs[job]
@@ -182,7 +183,7 @@ class Deliverer(Declarative):
             search = write.find
             if search is None or not search.stream:
                 raise VendorError(f"{self.vendor}: nothing tells whether {unit.kind} {unit.id} was written")
-            lists[search.stream, _filled(search.path or "", unit.refs)].append(index)
+            lists[search.stream, filled(search.path or "", unit.refs)].append(index)
         for (_, path), places in lists.items():
             self._search(path, [(place, units[place]) for place in places], known, found)
         return found
@@ -195,7 +196,7 @@ class Deliverer(Declarative):
         since = datetime.fromisoformat(min(unit.sent_at for _, unit in wanted)) - timedelta(seconds=DOUBT_SECONDS)
         words = {"sent_at": since.strftime("%Y-%m-%dT%H:%M:%SZ"), "sent_second": str(int(since.timestamp()))}
         words = {**wanted[0][1].refs, **words}
-        params = {name: _filled(str(value), words) for name, value in search.params.items()}
+        params = {name: filled(str(value), words) for name, value in search.params.items()}
         payloads = {index: self._body(write, call, unit, send=False) for index, unit in wanted}
         pages = (
             page
@@ -257,7 +258,7 @@ class Deliverer(Declarative):
             return Written(unit.there) if gone else None
         if native is None:
             raise RefusedError(f"{unit.kind} {unit.there} is no longer there", status=404)
-        return Written(unit.there) if _holds(native, unit.payload) else None
+        return Written(unit.there) if holds(native, unit.payload) else None
 
     def look(self, unit: Unit) -> Native | None:
         """Return the record as it stands at the vendor now, None where it is gone."""
@@ -305,7 +306,7 @@ class Deliverer(Declarative):
             raise RefusedError(
                 f"{unit.kind} {unit.there} was changed at {native.get(moment)}, after the plan looked at it; plan again"
             )
-        return _picked(native, unit.payload)  # type: ignore[no-any-return]
+        return picked(native, unit.payload)  # type: ignore[no-any-return]
 
     # ---- payloads ---------------------------------------------------------------------------------------------------
 
@@ -325,7 +326,7 @@ class Deliverer(Declarative):
         if unit.action == "update":
             body = {**unit.payload, "id": _number(unit.there)} if call.many > 1 else dict(unit.payload)
         else:
-            body = _without_nulls({**write.constants, **unit.payload})
+            body = without_nulls({**write.constants, **unit.payload})
             self._embed(write, unit, None, body, send)
         body = self._hook(call.body)(body) if call.body else body
         return self._hook(call.prepare)(self.client, body) if call.prepare and send else body
@@ -339,13 +340,13 @@ class Deliverer(Declarative):
                 continue
             full.add(child.kind)
             if embed.how == "merge":
-                body.update(_without_nulls(child.payload))
+                body.update(without_nulls(child.payload))
             elif embed.how == "list":
                 body.setdefault(embed.path or "", []).append(child.payload[embed.value or ""])
             elif embed.how == "items":
                 inner = self.manifest.write(child.kind, child.variant)
                 assert inner is not None
-                item = _without_nulls({**inner.constants, **child.payload})
+                item = without_nulls({**inner.constants, **child.payload})
                 self._embed(inner, unit, child.id, item, send)
                 body.setdefault(embed.path or "", []).append(item)
             elif embed.how == "uploads" and child.blob and send:
@@ -359,7 +360,7 @@ class Deliverer(Declarative):
         """Hand an attachment's bytes in, and return the word that stands for them."""
         assert child.blob is not None
         words = {name: quote(str(value), safe="") for name, value in child.payload.items()}
-        path = _filled(embed.upload or "", words)
+        path = filled(embed.upload or "", words)
         kind = str(child.payload.get("content_type") or "application/octet-stream")
         headers = {"Content-Type": kind if re.fullmatch(r"[\w.+-]+/[\w.+-]+", kind) else "application/octet-stream"}
         for attempt in range(1, UPLOAD_TRIES + 1):
@@ -414,45 +415,6 @@ class Deliverer(Declarative):
         return write is not None and kind in write.embeds
 
 
-def form(body: Native, prefix: str = "") -> list[tuple[str, str]]:
-    """Return a payload as form fields, the way Rails reads them: ``custom_fields[cf_x]``, ``tags[]``."""
-    fields: list[tuple[str, str]] = []
-    for name, value in body.items():
-        label = f"{prefix}[{name}]" if prefix else name
-        if isinstance(value, dict):
-            fields += form(value, label)
-        elif isinstance(value, list):
-            fields += [(f"{label}[]", word(each)) for each in value]
-        elif value is not None:
-            fields.append((label, word(value)))
-    return fields
-
-
-def _holds(native: Any, payload: Any) -> bool:
-    """Tell whether a record already says what a change would make it say."""
-    if isinstance(payload, dict):
-        return isinstance(native, dict) and all(_holds(native.get(name), value) for name, value in payload.items())
-    if isinstance(payload, list):
-        if not isinstance(native, list):
-            return not payload
-        if payload and all(isinstance(one, dict) and "id" in one for one in payload):
-            held = {one.get("id"): one for one in native if isinstance(one, dict)}
-            return all(_holds(held.get(one["id"]), one) for one in payload)
-        return sorted(map(str, native)) == sorted(map(str, payload))
-    return str(native) == str(payload) or (native in (None, "", False) and payload in (None, "", False))
-
-
-def _picked(native: Any, payload: Any) -> Any:
-    """Return what a record holds in the places a payload names."""
-    if isinstance(payload, dict):
-        held = native if isinstance(native, dict) else {}
-        return {name: _picked(held.get(name), value) for name, value in payload.items()}
-    if isinstance(payload, list) and payload and all(isinstance(one, dict) and "id" in one for one in payload):
-        ids = {one["id"] for one in payload}
-        return [one for one in native or [] if isinstance(one, dict) and one.get("id") in ids]
-    return native
-
-
 def _need(value: Any) -> Any:
     if value is None:
         raise KeyError("the answer does not hold what it should")
@@ -461,19 +423,3 @@ def _need(value: Any) -> Any:
 
 def _number(id: str) -> int | str:
     return int(id) if id.isdecimal() else id
-
-
-def _without_nulls(payload: Native) -> Native:
-    kept = {}
-    for name, value in payload.items():
-        if isinstance(value, dict):
-            value = _without_nulls(value)
-            if not value:
-                continue
-        if value is not None:
-            kept[name] = value
-    return kept
-
-
-def _filled(template: str, words: Mapping[str, str]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], found[0]), template)

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from migrator import registry
+from migrator.accounts import LoadProgress, Progress
 from migrator.errors import InputError
 from migrator.load import Loaded
 from migrator.project import open_project
 from migrator.sandboxes import serving
-from migrator.steps import LoadProgress, Progress, Steps
+from migrator.steps import Steps
 from migrator.testing.sandbox import Clock
 from migrator.verify import Verified
 

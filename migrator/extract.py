@@ -11,9 +11,12 @@ import json
 import logging
 import threading
 import time
+from collections import ChainMap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from migrator.blobs import stops, waits
@@ -28,12 +31,14 @@ from migrator.errors import (
 )
 from migrator.kinds import Kinds
 from migrator.mapping import Mapping as VendorMapping
-from migrator.project import Workspace
+from migrator.mapping import Variant
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 WHOLE = "__whole"  # beside a stream's table: which lists were read whole, {parent: ids}, as of which change of it
+PIECE = 10_000  # ids of a list in one row; a longer one lies in several, and its own row says in how many
 
 
 @dataclass(frozen=True)
@@ -280,6 +285,24 @@ def _due(stage: Stage, dataset: str, source: Source, rank: list[str]) -> dict[st
     return due
 
 
+def _marks(lists: Mapping[str, Iterable[str]], changed: Mapping[str, str | None]) -> Iterator[list[Raw]]:
+    """Yield rows that say what lists hold: a short one's ids in its own row; of a long one the pieces, each a row
+    beneath it, and then their number in its own. What is left of a list that was longer lies beyond that number."""
+    short: list[Raw] = []
+    for id, held in lists.items():
+        ids, number = iter(held), 0
+        piece = list(islice(ids, PIECE))
+        if len(piece) < PIECE:
+            short.append(Raw(id, json.dumps(piece).encode(), changed.get(id)))
+            continue
+        while piece:
+            yield [Raw(f"{id}\n{number}", json.dumps(piece).encode(), parent=id)]
+            piece, number = list(islice(ids, PIECE)), number + 1
+        yield [Raw(id, str(number).encode(), changed.get(id))]
+    if short:
+        yield short
+
+
 def _tidy(stage: Stage, dataset: str, source: Source, wanted: list[str]) -> None:
     """Take out records that a list read whole no longer holds, and those whose parent is gone."""
     tables = stage.tables_of(dataset)
@@ -287,12 +310,26 @@ def _tidy(stage: Stage, dataset: str, source: Source, wanted: list[str]) -> None
         parent = _parent(source, stream)
         if parent and {stream, stream + WHOLE, parent} <= tables:
             rows, whole, parents = (stage.raw(dataset, s) for s in (stream, stream + WHOLE, parent))
-            current = f"{whole} w JOIN {parents} p ON p.id = w.id AND w.updated_at IS NOT DISTINCT FROM p.updated_at"
             stage.run(f"DELETE FROM {rows} WHERE parent NOT IN (SELECT id FROM {parents})")
+            current = f"{whole} w JOIN {parents} p ON p.id = w.id AND w.updated_at IS NOT DISTINCT FROM p.updated_at"
+            short = f"{current} AND w.body LIKE '[%'"
             stage.run(
-                f"DELETE FROM {rows} WHERE parent IN (SELECT w.id FROM {current}) AND (parent, id) NOT IN "
-                f"(SELECT (w.id, unnest(from_json(w.body, '[\"VARCHAR\"]'))) FROM {current})"
+                f"DELETE FROM {rows} WHERE parent IN (SELECT w.id FROM {short}) AND (parent, id) NOT IN "
+                f"(SELECT (w.id, unnest(from_json(w.body, '[\"VARCHAR\"]'))) FROM {short})"
             )
+            long = stage.rows(f"SELECT w.id, CAST(w.body AS INTEGER) FROM {current} AND w.body NOT LIKE '[%'")
+            for id, pieces in long:
+                _tidy_long(stage, rows, whole, id, pieces)
+
+
+def _tidy_long(stage: Stage, rows: str, whole: str, parent: str, pieces: int) -> None:
+    """Take out the records of one parent that its long list no longer holds; a piece at a time is in memory."""
+    stage.run("CREATE OR REPLACE TEMP TABLE held (id VARCHAR)")
+    for number in range(pieces):
+        ids = f"SELECT unnest(from_json(body, '[\"VARCHAR\"]')) FROM {whole} WHERE id = ?"
+        stage.run(f"INSERT INTO held {ids}", f"{parent}\n{number}")
+    stage.run(f"DELETE FROM {rows} WHERE parent = ? AND id NOT IN (SELECT id FROM held)", parent)
+    stage.run("DROP TABLE held")
 
 
 def _resource(
@@ -314,6 +351,9 @@ def _resource(
     spec = manifest.streams[stream] if manifest else None
     parent = spec.parent if spec else None
 
+    def ids(of: str) -> dict[str, str | None]:
+        return due if of == parent else staged(of)
+
     def pages() -> Iterator[Any]:
         state = landing.state(stream)
         if state.get("round") != current:
@@ -321,7 +361,6 @@ def _resource(
             if not _goes_on(state):
                 state["cursor"] = None
         how = {} if view is None or stream in view else {"view": False}
-        ids = lambda of: due if of == parent else staged(of)  # noqa: E731
         try:
             began, size = time.monotonic(), 0
             for number, page in enumerate(source.pages(stream, state.get("cursor"), ids, **how), 1):
@@ -330,11 +369,7 @@ def _resource(
                         yield landing.beside(other, records)
                 here = {record.id: record.updated_at for record in page.records}
                 for other, lists in page.whole.items():
-                    marks = [
-                        Raw(id, json.dumps(held).encode(), here[id] if id in here else due.get(id))
-                        for id, held in lists.items()
-                    ]
-                    if marks:
+                    for marks in _marks(lists, ChainMap(here, due)):
                         yield landing.beside(other + WHOLE, marks)
                 state["cursor"], state["done"] = page.cursor, page.done
                 state["until"] = page.until or state.get("until")
@@ -382,6 +417,10 @@ def _lag(source: Source, stream: str) -> int:
     return int(manifest.streams[stream].lag_seconds) if manifest else 0
 
 
+def _relation(relations: Mapping[str, str], variant: Variant) -> str:
+    return relations[variant.stream]
+
+
 def canonicalize(
     stage: Stage, kinds: Kinds, mapping: VendorMapping, *, raw: str, into: str, only: Collection[str] | None = None
 ) -> None:
@@ -402,7 +441,7 @@ def canonicalize(
             stage.run(f"CREATE TABLE {relation} (id VARCHAR, variant VARCHAR, {stage.columns(kind)})")
             continue
         relations = {variant.stream: stage.raw(raw, variant.stream) for variant in variants}
-        sql = canonical_sql(kind, variants, lambda v, r=relations: r[v.stream], f"{into}.custom_field")  # type: ignore[misc]
+        sql = canonical_sql(kind, variants, partial(_relation, relations), f"{into}.custom_field")
         stage.run(f"CREATE TABLE {relation} AS SELECT * FROM ({sql}) WHERE id IS NOT NULL")
         if stage.one(f"SELECT count(*) <> count(DISTINCT id) FROM {relation}"):
             # The same record twice in one list: the first by value stays, so that a plan is the same each time.

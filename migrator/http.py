@@ -44,7 +44,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 ESCAPES = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )
-POOL = 64  # connections kept open to a host: more than an account may have workers (project.Account)
+POOL = 64  # connections kept open to a host: more than an account may have workers (migration.Account)
 
 
 class Bearer(AuthBase):

@@ -30,8 +30,8 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 
 from migrator.connector import Raw
-from migrator.project import Workspace
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 SETTINGS = {"dlthub_telemetry": False, "log_level": "CRITICAL"}
 HINTS: dict[str, Any] = {

@@ -154,12 +154,6 @@ class Ledger:
             ]
         )
 
-    def reopen(self, plan: str) -> int:
-        """Let quarantined units of the plan be tried again; return how many."""
-        count = len(self.quarantined(plan))
-        self._do([("UPDATE unit SET state = 'open' WHERE plan = ? AND state = 'quarantined'", (plan,))])
-        return count
-
     def forget(self, identities: Iterable[tuple[str, str]]) -> None:
         """Note that records (kind, source id) are no longer at the destination, so that they may be written again."""
         statements: list[tuple[str, Any]] = []

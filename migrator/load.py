@@ -33,10 +33,10 @@ from migrator.ledger import Identity, Ledger
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping
 from migrator.plan import digest
-from migrator.project import Workspace
 from migrator.stage import Stage
 from migrator.translate import KEYED
 from migrator.units import Builder, Row, shown
+from migrator.workspace import Workspace
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from migrator import orders
+from migrator.accounts import LoadProgress, silent_load
 from migrator.ledger import Ledger
 from migrator.load import Loaded
 from migrator.stage import Stage
-from migrator.steps import LoadProgress, Steps, silent_load
+from migrator.steps import Steps
 from migrator.switches import quiet
 
 

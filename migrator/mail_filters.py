@@ -15,7 +15,6 @@ from migrator import registry
 from migrator.compile import name
 from migrator.customizations import MINUTES, counted_pair, page, read_back, shown_rule
 from migrator.errors import InputError
-from migrator.project import Workspace
 from migrator.registry import Connector
 from migrator.rules.conditions import All, Condition, Opaque
 from migrator.rules.dialect import Dialect
@@ -24,6 +23,7 @@ from migrator.rules.sql import Agreement, Moved, agreements, counts
 from migrator.rules.verdicts import MAIL_MEANINGS, Finding, Translation
 from migrator.rules.words import rule_lines
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 KIND = "mail_filter"
 SIEVE = "imap"  # whose dialect the scripts are in (hosting.yaml)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from migrator.accounts import LoadProgress, Progress
 from migrator.blobs import begin_download, with_bytes
 from migrator.control import holds
 from migrator.delivery import Deliverer
@@ -25,8 +26,10 @@ from migrator.ledger import Ledger
 from migrator.loading import Loading, loading
 from migrator.pacer import WINDOW_SECONDS
 from migrator.plan import Plan
+from migrator.planning import within_thresholds
 from migrator.stage import Stage
-from migrator.steps import LoadProgress, Progress, Steps
+from migrator.steps import Steps
+from migrator.surroundings import look_around
 from migrator.waves import ASIDE, WAITS, Wave
 
 LEAST = 10  # records at the top that make a wave worth its plan
@@ -106,7 +109,7 @@ def move(
         what = "a sample cannot be chosen before everything is read"
         raise InputError(what, file=selection.file, remedy="take `sample` out, or use extract, plan and load")
     terms = agreed(steps, within) if within is not None else None
-    steps.look_around(reading)
+    look_around(steps, reading)
     source = steps.source()
     with _reading(steps, source, reading) as arriving:
         return _Waves(steps, arriving, source, least, reading, loading).carry_out(terms, accept_losses=accept_losses)
@@ -211,7 +214,7 @@ class _Waves:
                 f"and name its plan, `migrator move --within {plan.digest[:12]}`"
             )
         if not accept_losses:
-            self.steps.within_thresholds(saved)
+            within_thresholds(self.steps.project.migration.thresholds, saved)
 
     def _refused(self, digest: str) -> list[tuple[str, str]]:
         with Ledger(self.steps.workspace.ledger) as ledger:
@@ -242,7 +245,7 @@ def agreed(steps: Steps, within: str) -> Terms:
     if len(within) >= 12 and plan["digest"].startswith(within):
         terms = held.joined(Terms.of(plan)) if held else Terms.of(plan)
         sets = {"losses": sorted(map(list, terms.losses)), "ends": sorted(map(list, terms.ends))}
-        steps.write(FILE, {"plans": list(terms.plans), "files": terms.files, **sets})
+        steps.workspace.write(FILE, {"plans": list(terms.plans), "files": terms.files, **sets})
         return terms
     raise PlanError(
         f"the plan in the workspace is {plan['digest'][:12]}, not {within[:12] or 'named'}; read its report, then "

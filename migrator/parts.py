@@ -79,10 +79,8 @@ def routes(parts: Sequence[Part], *, writing: bool) -> dict[str, str]:
     named = dict.fromkeys(kind for part in parts for kind in (*part.mapping.kinds, *_told(part.manifest)))
     found = {}
     for kind in named:
-        ranks: list[Callable[[Part], bool]] = [lambda p, k=kind: p.reads(k)]  # type: ignore[misc]
-        if writing:
-            ranks = [lambda p, k=kind: p.makes(k), lambda p, k=kind: p.tells(k), *ranks]  # type: ignore[misc]
-        part = next((part for has in ranks for part in parts if has(part)), None)
+        ranks = (Part.makes, Part.tells, Part.reads) if writing else (Part.reads,)
+        part = next((part for has in ranks for part in parts if has(part, kind)), None)
         if part:
             found[kind] = part.name
     return found

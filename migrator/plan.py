@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from migrator import translate
+from migrator.choice import UNSELECTED, Choice
 from migrator.compile import name
 from migrator.decide import DECIDED, WRITES, Decider
 from migrator.delta import Change, Delta, Look, changes, prepare
@@ -26,7 +27,7 @@ from migrator.losses import Loss, measure_losses
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping
 from migrator.predict import Predictor
-from migrator.select import UNSELECTED, Selection
+from migrator.select import Selection
 from migrator.stage import Stage
 
 PENDING = "(under way)"  # in place of the id of a record that a load is writing while the next plan is made
@@ -132,7 +133,7 @@ class Planner:
             )
         stage.run(f"CREATE TABLE plan.unselected ({UNSELECTED})")
         if self.selection:
-            self.selection.apply(stage)
+            Choice(self.selection, stage).make()
         prepare(stage, self.identities)
         left = LEFT if self.live and self.live.leave(stage) else None
         for waiting in filter(None, (left, self.waiting)):
@@ -205,7 +206,7 @@ class Planner:
                 continue
             self.stage.run(
                 "UPDATE plan.decided AS w SET action = 'skip', reason = ? WHERE kind = ? AND as_kind = ? "
-                f"AND action = 'create' AND NOT {decider.named_by(kind_name, decided=True)}",
+                f"AND action = 'create' AND NOT {decider.named(kind_name)}",
                 write.named,
                 kind_name,
                 kind_name,

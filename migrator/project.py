@@ -1,4 +1,4 @@
-"""``migration.yaml``, its workspace, and secrets by name. A secret's value leaves this module only inside a client."""
+"""``migration.yaml`` and secrets by name. A secret's value leaves this module only inside a client."""
 
 from __future__ import annotations
 
@@ -8,150 +8,24 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import requests
-from pydantic import Field as Option
-from pydantic import field_validator, model_validator
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from migrator import documents, registry
-from migrator.addresses import Change
 from migrator.delivery import Deliverer
-from migrator.documents import Document, Flag, did_you_mean
+from migrator.documents import did_you_mean
 from migrator.errors import AccessError, InputError
 from migrator.http import Bearer, Client
 from migrator.live import Live
 from migrator.mapping import Mapping, overlay
-from migrator.narrowing import Narrow
+from migrator.migration import Account, Migration
 from migrator.pacer import Limit, Pacer
-from migrator.parts import Composite, Part, is_name, routes, whole_manifest, whole_mapping
+from migrator.parts import Composite, Part, routes, whole_manifest, whole_mapping
 from migrator.registry import Connector
-from migrator.select import Select, Selection
-
-
-class Account(Document):
-    """One side of the migration. ``secrets`` name where each secret is kept: ``env:NAME`` or ``keyring:SERVICE/USER``.
-
-    ``url`` replaces the vendor's address (a sandbox, a proxy). ``plan``: the vendor's plan, for its quota; ``share``:
-    the part of the quota migrator may use; ``per_minute``: a quota the vendor granted. ``options``: the
-    connector's own. ``channels``: ways to write beside the vendor's API, which its page describes.
-    ``parts``: in place of a vendor, accounts by a name of yours that make up this side together; a kind belongs to the
-    first part that has it, or to the one whose ``kinds`` name it.
-    """
-
-    vendor: str
-    settings: dict[str, str] = {}
-    secrets: dict[str, str] = {}
-    url: str | None = None
-    plan: str | None = None
-    share: float = Option(default=1.0, gt=0, le=1)
-    per_minute: int | None = Option(default=None, gt=0)
-    workers: int = Option(default=4, ge=1, le=32)
-    options: dict[str, str] = {}
-    channels: tuple[str, ...] = ()
-    parts: dict[str, Account] = {}
-    kinds: tuple[str, ...] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _whole(cls, value: object) -> object:
-        """Name an account that is made of parts after their vendors."""
-        if not isinstance(value, dict) or not value.get("parts"):
-            return value
-        if set(value) != {"parts"}:
-            raise ValueError("an account made of parts has nothing beside them: what is said, is said of a part")
-        parts = value["parts"]
-        if not isinstance(parts, dict) or any(isinstance(one, dict) and one.get("parts") for one in parts.values()):
-            raise ValueError("parts are accounts by name, and have no parts themselves")
-        wrong = next((name for name in parts if not is_name(str(name))), None)
-        if wrong is not None:
-            raise ValueError(f"the part '{wrong}' is called by small letters and digits, a letter first")
-        vendors = dict.fromkeys(str(one.get("vendor")) for one in parts.values() if isinstance(one, dict))
-        return {"vendor": "+".join(vendors), **value}
-
-    @field_validator("url")
-    @classmethod
-    def _names_nobody(cls, value: str | None) -> str | None:
-        if value and "@" in value.split("//", 1)[-1].split("/", 1)[0]:
-            raise ValueError("an address holds no user or password; name secrets under 'secrets'")
-        return value
-
-
-class Policies(Document):
-    """What a person decided. ``people_without_seat``: an unmatched agent becomes a contact, is left to a person, or
-    gets a seat of its own (which the vendor charges). ``edited``: what people changed at the destination since we wrote
-    it stays where the source changed it too, or is overwritten. ``deleted``: what the source deletes later stays at the
-    destination, or is deleted there too.
-    """
-
-    people_without_seat: Literal["stand_in", "manual", "create"] = "stand_in"
-    preface: Flag = True
-    edited: Literal["keep", "overwrite"] = "keep"
-    deleted: Literal["keep", "delete"] = "keep"
-
-
-class Thresholds(Document):
-    """Shares of a kind's records that may be lost or left over before a person must say so (``--accept-losses``)."""
-
-    manual: float = 0.05
-    dropped: float = 1.0
-
-
-class Migration(Document):
-    """``migration.yaml``. ``cutover``: kind to field to values: what is live at once, which has a plan of its own.
-    ``rewrite``: addresses that change on the way. ``narrow``: custom fields that are to be narrower where the records
-    prove it.
-    """
-
-    name: str
-    source: Account
-    destination: Account
-    policies: Policies = Policies()
-    thresholds: Thresholds = Thresholds()
-    select: Select = Select()
-    overlay: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
-    cutover: dict[str, dict[str, tuple[str, ...]]] = {}
-    rewrite: tuple[Change, ...] = ()
-    narrow: tuple[Narrow, ...] = ()
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """A folder with everything one migration knows."""
-
-    folder: Path
-
-    @property
-    def file(self) -> Path:
-        """Return ``migration.yaml``."""
-        return self.folder / "migration.yaml"
-
-    @property
-    def stage(self) -> Path:
-        """Return the staging file."""
-        return self.folder / "stage.duckdb"
-
-    @property
-    def ledger(self) -> Path:
-        """Return the ledger."""
-        return self.folder / "ledger.sqlite"
-
-    @property
-    def blobs(self) -> Path:
-        """Return the folder of attachments' bytes, named by digest."""
-        return self.folder / "blobs"
-
-    @property
-    def plan(self) -> Path:
-        """Return the plan's summary."""
-        return self.folder / "plan.json"
-
-    def blob(self, digest: str) -> Path:
-        """Return where the bytes with this sha256 lie."""
-        if not re.fullmatch(r"[0-9a-f]{64}", digest):
-            raise InputError(f"'{digest[:80]}' is not a digest")
-        return self.blobs / digest[:2] / digest
+from migrator.select import Selection
+from migrator.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -177,7 +51,7 @@ class Side:
         now: Callable[[], datetime] | None = None,
     ) -> Deliverer:
         """Return the account, ready to be read or written. Raises AccessError where a secret is missing."""
-        manifest = self.connector.manifest
+        manifest, account = self.connector.manifest, self.account
         if self.parts:
             opened = {
                 name: part.open(session=session, sleep=sleep, monotonic=monotonic, now=now)
@@ -187,33 +61,11 @@ class Side:
             nobody = Client("", None, Pacer([]), first.session, first.sleep, now=first.now)
             nobody.pacer.sleep, nobody.pacer.monotonic = first.pacer.sleep, first.pacer.monotonic
             return Composite(manifest, self.mapping, nobody, parts=opened, to=self.to)
-        quota, account = manifest.quota, self.account
-        plan = account.plan or quota.default_plan
-        limits = []
-        for rule in quota.rules:
-            if plan not in rule.per_minute:
-                raise InputError(
-                    f"{account.vendor} has no plan '{plan}'{did_you_mean(plan, rule.per_minute)}", file=self.file
-                )
-            granted = (None if rule.matching else account.per_minute) or rule.per_minute[
-                plan
-            ]  # what is granted is the account's
-            ours = max(1, int(granted * account.share))
-            limits.append(Limit(rule.name, ours, rule.matching, granted, rule.window, rule.costs))
-        pacer = Pacer(
-            limits,
-            quota.total,
-            quota.remaining,
-            quota.retry_after,
-            account.share,
-            quota.total_of == "endpoint",
-            used_header=quota.used,
-            reset_header=quota.reset,
-        )
+        pacer = self._pacer()
         client = Client(self.base_url(), self._auth(), pacer)
         if session is not None:
             client.session = session
-        client.session.headers.update(self.connector.manifest.headers)
+        client.session.headers.update(manifest.headers)
         if sleep is not None:
             client.sleep = pacer.sleep = sleep
         if monotonic is not None:
@@ -229,6 +81,31 @@ class Side:
             options=account.options,
             channels=account.channels,
             given=self.given,
+        )
+
+    def _pacer(self) -> Pacer:
+        """Return what keeps the account within its quota. Raises InputError where the vendor has no such plan."""
+        quota, account = self.connector.manifest.quota, self.account
+        plan = account.plan or quota.default_plan
+        limits = []
+        for rule in quota.rules:
+            if plan not in rule.per_minute:
+                raise InputError(
+                    f"{account.vendor} has no plan '{plan}'{did_you_mean(plan, rule.per_minute)}", file=self.file
+                )
+            # What is granted is the account's.
+            granted = (None if rule.matching else account.per_minute) or rule.per_minute[plan]
+            ours = max(1, int(granted * account.share))
+            limits.append(Limit(rule.name, ours, rule.matching, granted, rule.window, rule.costs))
+        return Pacer(
+            limits,
+            quota.total,
+            quota.remaining,
+            quota.retry_after,
+            account.share,
+            quota.total_of == "endpoint",
+            used_header=quota.used,
+            reset_header=quota.reset,
         )
 
     def base_url(self) -> str:

@@ -8,13 +8,14 @@ import shutil
 from datetime import UTC, datetime
 from typing import Any
 
+from migrator.accounts import LoadProgress, Progress, keeps_stage, silent, silent_load
 from migrator.compile import name
 from migrator.control import holds
 from migrator.ledger import Ledger
 from migrator.load import Loaded
 from migrator.project import Side
 from migrator.stage import Stage
-from migrator.steps import LoadProgress, Progress, Steps, keeps_stage, silent, silent_load
+from migrator.steps import Steps
 from migrator.verify import Verified
 
 TOKEN = "MIGRATOR_SANDBOX_TOKEN"
@@ -51,7 +52,7 @@ def rehearse(
     verified, differences = steps.read_and_compare(
         destination, ledger_file, plan["digest"], reading, "rehearsed", "rehearsal.json"
     )
-    steps.note(plan["digest"], "rehearse", f"{loaded.written} units, {verified.discrepancies} differences")
+    steps.workspace.note(plan["digest"], "rehearse", f"{loaded.written} units, {verified.discrepancies} differences")
     return loaded, verified, differences
 
 
@@ -69,6 +70,6 @@ def _furnish(steps: Steps, box: Any) -> None:
 def _twin(side: Side, url: str) -> Side:
     """Return the destination's side with the sandbox in the account's place."""
     os.environ[TOKEN] = side.connector.sandbox.TOKEN
-    secrets = {each: f"env:{TOKEN}" for each in side.connector.manifest.secrets}
+    secrets = dict.fromkeys(side.connector.manifest.secrets, f"env:{TOKEN}")
     account = side.account.model_copy(update={"url": url, "secrets": secrets, "per_minute": 10**9, "workers": 2})
     return Side(side.connector, side.mapping, account, side.file)

@@ -26,8 +26,8 @@ from migrator.addresses import (
 from migrator.blobs import keep
 from migrator.compile import name
 from migrator.kinds import Field, Kinds
-from migrator.project import Workspace
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 MOST_BYTES = 2**24  # of a file that is rewritten; it lies in memory meanwhile
 PIECE_BYTES = 2**20

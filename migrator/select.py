@@ -1,7 +1,4 @@
-"""Which of the source's records a plan is about: by conditions, a sample of them, and the people these need.
-
-Fills ``plan.unselected``; what stands there is skipped with its reason. One statement a step, none a record.
-"""
+"""Which of the source's records a plan is to be about, as migration.yaml says it: fields, dates, a sample, people."""
 
 from __future__ import annotations
 
@@ -15,14 +12,13 @@ from pydantic import Field as Option
 from pydantic import Strict, field_validator
 
 from migrator import documents
-from migrator.compile import flagged, match_key, name, quoted
+from migrator.compile import name, quoted
 from migrator.documents import Document, did_you_mean
 from migrator.errors import InputError
 from migrator.kinds import Field, Kind, Kinds, Selecting
 from migrator.mapping import Mapping, word
 from migrator.stage import Stage
 
-UNSELECTED = "kind VARCHAR, id VARCHAR, as_kind VARCHAR, reason VARCHAR"
 MOMENT = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)?)?"
 Wanted = dict[str, Any]  # field to a value, a list of values (any of them), or {since, until}
 
@@ -79,7 +75,7 @@ class Selection:
 
     @property
     def kind_name(self) -> str:
-        """Return the kind that is selected by."""
+        """Return the name of the kind that is selected by."""
         return self.select.kind or (self.kinds.selecting.kind if self.kinds.selecting else "")
 
     @property
@@ -97,22 +93,24 @@ class Selection:
         """Return the kinds of which only what is needed is taken."""
         if self.takes_all or self.select.people == "all":
             return ()
-        some = set(self._usual.people) | {self.kinds.kinds[one].stands_in for one in self._usual.people}
+        some = set(self.usual.people) | {self.kinds.kinds[one].stands_in for one in self.usual.people}
         return tuple(one for one in reversed(self.kinds.in_order()) if one in some and one != self.kind_name)
 
     @property
-    def _usual(self) -> Selecting:
+    def usual(self) -> Selecting:
+        """Return what the canonical file says of selecting."""
         return self.kinds.selecting or Selecting(kind=self.kind_name)
 
     @property
-    def _kind(self) -> Kind:
+    def kind(self) -> Kind:
+        """Return the kind that is selected by."""
         return self.kinds.kinds[self.kind_name]
 
     def narrowed(self, *, sample: int | None = None, since: str | None = None) -> Selection:
         """Return the selection with another sample or another first day, for one plan."""
         changes: dict[str, Any] = {"sample": sample} if sample is not None else {}
         if since is not None:
-            label = self._usual.since
+            label = self.usual.since
             if not label:
                 raise InputError(f"--since: it is not known when a {self.kind_name or 'record'} was made")
             _moment(since, "--since", InputError)
@@ -139,21 +137,23 @@ class Selection:
         if self.kind_name not in known:
             top = self.kinds.root(self.kind_name)
             raise self._wrong(f"a {self.kind_name} goes with its {top}; select by '{top}'", ("kind",))
-        self._any_of()
-        self._none_of()
+        self.any_of()
+        self.none_of()
 
     @property
     def _alternatives(self) -> tuple[Wanted, ...]:
         return self.select.where if isinstance(self.select.where, tuple) else (self.select.where,)
 
-    def _any_of(self) -> list[list[Condition]]:
+    def any_of(self) -> list[list[Condition]]:
+        """Return the tests of ``where``: all of one list must hold."""
         listed = isinstance(self.select.where, tuple)
         return [
             [self._condition(label, value, ("where", *([at] if listed else []), label)) for label, value in one.items()]
             for at, one in enumerate(self._alternatives)
         ]
 
-    def _none_of(self) -> list[Condition]:
+    def none_of(self) -> list[Condition]:
+        """Return the tests of ``without``."""
         return [self._condition(label, value, ("without", label)) for label, value in self.select.without.items()]
 
     def _wrong(self, what: str, where: tuple[Any, ...], remedy: str = "") -> InputError:
@@ -162,10 +162,10 @@ class Selection:
     # ---- conditions -------------------------------------------------------------------------------------------------
 
     def _condition(self, label: str, wanted: Any, where: tuple[Any, ...]) -> Condition:
-        spec = self._kind.fields.get(label)
+        spec = self.kind.fields.get(label)
         if spec is None:
             raise self._wrong(
-                f"a {self.kind_name} has no field '{label}'{did_you_mean(label, self._kind.fields)}", where
+                f"a {self.kind_name} has no field '{label}'{did_you_mean(label, self.kind.fields)}", where
             )
         if spec.type in ("map", "blob", "html"):
             raise self._wrong(f"records cannot be selected by '{label}'", where)
@@ -210,11 +210,12 @@ class Selection:
         if spec.type == "ref":
             return f"({column} IN ({ids}) OR {column} IN ({listed}))"  # the vendor's own number too
         return (
-            f"c.id IN (SELECT r.id FROM (SELECT id, unnest({column}) AS one FROM {self._all} c) r WHERE one IN ({ids}))"
+            f"c.id IN (SELECT r.id FROM (SELECT id, unnest({column}) AS one FROM {self.rows} c) r WHERE one IN ({ids}))"
         )
 
     @property
-    def _all(self) -> str:
+    def rows(self) -> str:
+        """Return the relation of all its records."""
         return f"canonical.{name(self.kind_name)}"
 
     def _names(self, kind_name: str) -> str:
@@ -247,18 +248,18 @@ class Selection:
     def _moment(self, value: Any, where: tuple[Any, ...]) -> tuple[datetime, bool] | None:
         return None if value is None else _moment(value, str(where[-1]), lambda what: self._wrong(what, where))
 
-    def _check_values(self, stage: Stage) -> None:
+    def check_values(self, stage: Stage) -> None:
         """Raise InputError where a value is no word of the mapping and no record has it: it is misspelt."""
-        for condition in [*(one for some in self._any_of() for one in some), *self._none_of()]:
+        for condition in [*(one for some in self.any_of() for one in some), *self.none_of()]:
             if not condition.named:
                 continue
             spec, label = condition.spec, condition.field
             verbs = [v.fields[label] for v in self.mapping.kinds.get(self.kind_name, ()) if label in v.fields]
             words = {word(value) for verb in verbs for value in (verb.values or {}).values() if value is not None}
             column = f"unnest({name(label)})" if spec.type == "list" else name(label)
-            said = f"SELECT {column} AS said FROM {self._all}"
+            said = f"SELECT {column} AS said FROM {self.rows}"
             if spec.to:
-                own = f"SELECT {name(label)} AS said FROM {self._all}" if spec.type == "ref" else ""
+                own = f"SELECT {name(label)} AS said FROM {self.rows}" if spec.type == "ref" else ""
                 said = " UNION ALL ".join(
                     [*(f"SELECT said FROM ({self._names(to)})" for to in spec.to), *filter(None, [own])]
                 )
@@ -272,187 +273,6 @@ class Selection:
                     guess = did_you_mean(value, [*sorted(words), *(row[0] for row in known[:2000])])
                     what = " or ".join(spec.to).replace("_", " ") if spec.to else f"{self.kind_name}'s {label}"
                     raise self._wrong(f"no {what} is '{value}'{guess}", where)
-
-    # ---- carrying it out --------------------------------------------------------------------------------------------
-
-    def apply(self, stage: Stage) -> None:
-        """Fill ``plan.unselected``. What earlier loads wrote (``plan.known``) is never in it."""
-        if self.takes_all:
-            return
-        self.check()
-        self._check_values(stage)
-        self._choose(stage)
-        if self.select.sample:
-            self._sample(stage, self.select.sample)
-        self._take_along(stage)
-        stage.run(
-            f"INSERT INTO plan.unselected SELECT {quoted(self.kind_name)}, id, {quoted(self.kind_name)}, reason "
-            "FROM plan.chosen WHERE reason IS NOT NULL"
-        )
-        if self.people:
-            self._need(stage)
-        stage.run("DROP TABLE plan.chosen")
-
-    def _choose(self, stage: Stage) -> None:
-        """Make ``plan.chosen``: each record of the kind, why it is not selected (or NULL), and if it stays anyway."""
-        cases = [f"WHEN {one.sql} THEN {_not(one.field)}" for one in self._none_of()]
-        some = self._any_of()
-        if len(some) == 1:
-            cases += [f"WHEN NOT {one.sql} THEN {_not(one.field)}" for one in some[0]]
-        elif some:
-            tests = " OR ".join(f"({' AND '.join(one.sql for one in every)})" for every in some)
-            cases.append(f"WHEN NOT ({tests}) THEN {_not(*(one.field for every in some for one in every))}")
-        reason = f"CASE {' '.join(cases)} END" if cases else "CAST(NULL AS VARCHAR)"
-        stays = flagged(self._kind, "c", always=True)
-        stage.run(f"CREATE TABLE plan.chosen AS SELECT c.id, {reason} AS reason, {stays} AS stays FROM {self._all} c")
-
-    def _sample(self, stage: Stage, size: int) -> None:
-        """Keep so many of what is chosen: first who shows most that nobody before shows, then whoever comes.
-
-        Nobody's turn depends on the size or the order of the records: a larger sample holds the smaller one.
-        """
-        parts = []
-        chosen = f"{self._all} c JOIN plan.chosen x ON x.id = c.id AND x.reason IS NULL AND NOT x.stays"
-        for label in self._usual.spread if self.kind_name == self._usual.kind else ():
-            spec, column = self._kind.fields[label], f"c.{name(label)}"
-            shown = {"map": f"unnest(json_keys(CAST({column} AS JSON)))", "list": f"unnest({column})"}
-            shown["refs"] = shown["list"]
-            value = shown.get(spec.type, f"CAST({column} AS VARCHAR)")
-            parts.append(f"SELECT c.id, {quoted(label)} AS what, {value} AS value FROM {chosen}")
-        for other, kind in self.kinds.kinds.items():
-            if kind.owner and self.kinds.root(other) == self.kind_name:
-                parts.append(f"SELECT c.id, {quoted(other)}, '' FROM {chosen} WHERE c.id IN ({self._roots(other)})")
-        first = "SELECT NULL AS id, NULL AS n WHERE FALSE"
-        if parts:
-            shows = (
-                f"SELECT arg_min(id, md5(id)) AS id FROM ({' UNION ALL '.join(parts)}) WHERE value IS NOT NULL "
-                "GROUP BY what, value"
-            )
-            first = f"SELECT id, count(*) AS n FROM ({shows}) GROUP BY id"
-        turn = "row_number() OVER (ORDER BY f.n DESC NULLS LAST, md5(x.id), x.id)"
-        stage.run(
-            f"UPDATE plan.chosen SET reason = {quoted(f'not selected: beyond the sample of {size}')} FROM "
-            f"(SELECT x.id, {turn} AS turn FROM plan.chosen x LEFT JOIN ({first}) f ON f.id = x.id "
-            f"WHERE x.reason IS NULL AND NOT x.stays) t WHERE t.id = chosen.id AND t.turn > {size}"
-        )
-
-    def _roots(self, kind_name: str) -> str:
-        """The records at the top that own some record of a kind."""
-        kind = self.kinds.kinds[kind_name]
-        if not kind.owner:
-            return f"SELECT id FROM canonical.{name(kind_name)}"
-        own, above = f"SELECT {name(kind.owner)} AS id FROM canonical.{name(kind_name)}", kind.fields[kind.owner].to[0]
-        while (owner := self.kinds.kinds[above]).owner:
-            own = f"SELECT {name(owner.owner or '')} AS id FROM canonical.{name(above)} WHERE id IN ({own})"
-            above = owner.fields[owner.owner or ""].to[0]
-        return own
-
-    def _take_along(self, stage: Stage) -> None:
-        """Select what is written already, and whatever is the same as a selected record."""
-        stage.run(
-            "UPDATE plan.chosen SET reason = NULL, stays = FALSE "
-            "WHERE id IN (SELECT id FROM plan.known WHERE kind = ?)",
-            self.kind_name,
-        )
-        if _by_text(self._kind):
-            keyed = f"SELECT id, {match_key(self._kind, 'm')} AS k FROM {self._all} m"
-            keys = f"SELECT k FROM ({keyed}) s JOIN plan.chosen x ON x.id = s.id WHERE x.reason IS NULL AND NOT x.stays"
-            stage.run(
-                f"UPDATE plan.chosen SET reason = NULL WHERE id IN (SELECT id FROM ({keyed}) WHERE k IN ({keys}))"
-            )
-
-    # ---- whom they need ---------------------------------------------------------------------------------------------
-
-    def _need(self, stage: Stage) -> None:
-        """Find the people that selected records name, the ones these name, and whoever is the same as one of them."""
-        people = self.people
-        stage.run("CREATE TABLE plan.needed (as_kind VARCHAR, id VARCHAR)")
-        stage.run("INSERT INTO plan.needed SELECT kind, id FROM plan.known UNION SELECT as_kind, id FROM plan.known")
-        after = [k for k in reversed(self.kinds.in_order()) if self.kinds.root(k) in people]
-        for kind_name in self.kinds.in_order():
-            if kind_name not in after:
-                self._references(stage, kind_name)
-        size = -1
-        while size != (size := int(stage.one("SELECT count(*) FROM plan.needed"))):
-            for kind_name in after:
-                self._same(stage, kind_name)
-                self._references(stage, kind_name)
-        for kind_name in people:
-            self._leave_out(stage, kind_name)
-        stage.run("DROP TABLE plan.needed")
-
-    def _references(self, stage: Stage, kind_name: str) -> None:
-        """Need the people that the kind's selected records name. A record that only links others needs nobody."""
-        kind = self.kinds.kinds[kind_name]
-        if kind.match and not _by_text(kind):
-            return
-        for label, spec in kind.references():
-            column = f"unnest(s.{name(label)})" if spec.type == "refs" else f"s.{name(label)}"
-            for to in spec.to:
-                if to in self.people:
-                    taken = self._taken(kind_name, "s")
-                    self._needed(stage, to, f"SELECT {column} AS id FROM canonical.{name(kind_name)} s WHERE {taken}")
-
-    def _taken(self, kind_name: str, alias: str) -> str:
-        """The test for a kind's records that are selected so far."""
-        kind = self.kinds.kinds[kind_name]
-        if kind_name == self.kind_name:
-            return f"{alias}.id IN (SELECT id FROM plan.chosen WHERE reason IS NULL AND NOT stays)"
-        if kind.owner:
-            of = kind.fields[kind.owner].to[0]
-            owners = f"SELECT id FROM canonical.{name(of)} {alias}s WHERE {self._taken(of, alias + 's')}"
-            return f"{alias}.{name(kind.owner)} IN ({owners}) AND NOT {flagged(kind, alias, always=True)}"
-        if kind_name in self.people:
-            return f"{alias}.id IN (SELECT id FROM plan.needed WHERE as_kind IN ({self._forms(kind_name)}))"
-        return f"NOT {flagged(kind, alias, always=True)}"
-
-    def _forms(self, kind_name: str) -> str:
-        """The kinds a record may be needed as: its own, and the one it stands in as."""
-        forms = (kind_name, self.kinds.kinds[kind_name].stands_in)
-        return ", ".join(quoted(form) for form in forms if form)
-
-    def _same(self, stage: Stage, kind_name: str) -> None:
-        """Need whoever would become one with somebody who is needed as this kind."""
-        kind = self.kinds.kinds[kind_name]
-        standing = [other for other, one in self.kinds.kinds.items() if one.stands_in == kind_name]
-        together = [other for other in standing if set(kind.match) <= set(self.kinds.kinds[other].fields)]
-        for by, members in ((kind, [kind_name, *together]), *((self.kinds.kinds[o], [o]) for o in standing)):
-            if _by_text(by):
-                keyed = " UNION ALL ".join(
-                    f"SELECT id, {match_key(by, 'm')} AS k FROM canonical.{name(member)} m" for member in members
-                )
-                needed = f"SELECT id FROM plan.needed WHERE as_kind = {quoted(kind_name)}"
-                keys = f"SELECT k FROM ({keyed}) WHERE id IN ({needed})"
-                self._needed(stage, kind_name, f"SELECT id FROM ({keyed}) WHERE k IN ({keys})")
-
-    @staticmethod
-    def _needed(stage: Stage, as_kind: str, ids: str) -> None:
-        stage.run(
-            f"INSERT INTO plan.needed SELECT DISTINCT {quoted(as_kind)}, i.id FROM ({ids}) i WHERE i.id IS NOT NULL "
-            f"AND i.id NOT IN (SELECT id FROM plan.needed WHERE as_kind = {quoted(as_kind)})"
-        )
-
-    def _leave_out(self, stage: Stage, kind_name: str) -> None:
-        """Leave out whom nobody needs: at all, or as the kind they would stand in as."""
-        who = self.kind_name.replace("_", " ")
-        who = who if self.takes_every_one else f"selected {who}"
-        for form, forms in ((kind_name, self._forms(kind_name)), (self.kinds.kinds[kind_name].stands_in, None)):
-            if form:
-                stage.run(
-                    f"INSERT INTO plan.unselected SELECT {quoted(kind_name)}, id, {quoted(form)}, "
-                    f"{quoted(f'not selected: no {who} needs it')} FROM canonical.{name(kind_name)} WHERE id NOT IN "
-                    f"(SELECT id FROM plan.needed WHERE as_kind IN ({forms or quoted(form)}))"
-                )
-
-
-def _by_text(kind: Kind) -> bool:
-    """Tell whether a kind's records are the same where they say the same, and not where they link the same others."""
-    return any(not kind.fields[label].to for label in kind.match)
-
-
-def _not(*fields: str) -> str:
-    """Return the reason, as SQL, of a record that these fields leave out."""
-    return quoted("not selected: " + ", ".join(dict.fromkeys(field.replace("_", " ") for field in fields)))
 
 
 def _moment(value: Any, what: str, wrong: Callable[[str], InputError]) -> tuple[datetime, bool]:

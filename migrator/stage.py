@@ -20,7 +20,7 @@ from migrator.kinds import Kind
 
 T = TypeVar("T")
 RAW = "id VARCHAR, parent VARCHAR, updated_at VARCHAR, body JSON"
-MEMORY_MB = 320  # for joins and sorts, on disk where it must be; 512 was no faster (benchmarks/README.md)
+MEMORY_MB = 160  # for joins and sorts, on disk where it must be; 320 was 3 % faster (benchmarks/README.md)
 MOST_MB = 5120  # what one statement that cannot work on disk may raise it to, step by step
 UNWRITTEN = "256MB"  # kept in the log before it goes into the file: each time whole blocks are written again
 FEW = 100  # rows that are inserted one by one
@@ -86,14 +86,19 @@ class Stage:
         """Carry out a statement, with more memory where it can neither do with less nor work on disk."""
         limit = MEMORY_MB
         with _told(), self._turn:
-            while True:
-                try:
-                    return statement()
-                except duckdb.OutOfMemoryException:
-                    limit *= 2
-                    if limit > MOST_MB or self._at_once:
-                        raise
-                    self.connection.execute(f"SET GLOBAL memory_limit = '{limit}MB'")
+            try:
+                while True:
+                    try:
+                        return statement()
+                    except duckdb.OutOfMemoryException:
+                        limit *= 2
+                        if limit > MOST_MB or self._at_once:
+                            raise
+                        self.connection.execute(f"SET GLOBAL memory_limit = '{limit}MB'")
+            finally:
+                if limit > MEMORY_MB:
+                    with suppress(duckdb.Error):  # what is still in use keeps it where it is
+                        self.connection.execute(f"SET GLOBAL memory_limit = '{MEMORY_MB}MB'")
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

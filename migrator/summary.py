@@ -9,8 +9,10 @@ from migrator.compile import name
 from migrator.ledger import Ledger
 from migrator.live import WAITS
 from migrator.passport import passport
+from migrator.project import Side
 from migrator.stage import Stage
-from migrator.steps import Steps, now
+from migrator.steps import Steps
+from migrator.workspace import now
 
 COLUMNS = ("created", "kept", "updated", "merged", "skipped", "manual", "quarantined", "pending")
 PLACES = 500  # of the rewrite register, in the report; rewrites.json holds all
@@ -19,23 +21,44 @@ SHOWN = {"skip": "skipped", "merge": "merged", "manual": "manual", "keep": "kept
 
 def summarize(steps: Steps) -> dict[str, Any]:
     """Return everything the report shows, as JSON-ready data. Raises InputError where there is no plan."""
-    plan = steps.saved_plan()
-    folder = steps.workspace.folder
+    plan, folder = steps.saved_plan(), steps.workspace.folder
     coverage = _read(folder / "coverage.json") or {"mapped": 0, "uncovered": [], "dropped": [], "unreadable": []}
     verification = _read(folder / "verify.json")
-    extracted = _read(folder / "extract.json") or {}
     source, destination = steps.project.source, steps.project.destination
-    kinds = source.connector.kinds
     with Ledger(steps.workspace.ledger) as ledger:
-        states = ledger.states(plan["digest"])
+        begun = bool(ledger.states(plan["digest"]))
         quarantined = ledger.quarantined(plan["digest"])
         history = ledger.history()
         identities = ledger.identities()
-    begun = bool(states)
     with Stage(steps.workspace.stage) as stage:
         written = _written(stage, begun, identities, {unit for unit, *_ in quarantined})
         labels = {unit: _label(stage, steps, unit) for unit, *_ in quarantined}
-        logins = [one for one in passport(stage, kinds, destination.connector.manifest) if one.verdict == "set again"]
+        checked = passport(stage, source.connector.kinds, destination.connector.manifest)
+    shown = _kinds(source, plan, written)
+    stage_name = "verified" if verification and verification["plan"] == plan["digest"] else "planned"
+    if begun and stage_name != "verified":
+        stage_name = "loading" if any(row["pending"] for row in shown) else "loaded"
+    return {
+        "name": steps.project.migration.name,
+        "source": _side(source, plan, "source"),
+        "destination": _side(destination, plan, "destination"),
+        "created_at": now(),
+        "digest": plan["digest"],
+        "stage": stage_name,
+        "kinds": shown,
+        "balance": _balance(source, shown, _read(folder / "extract.json") or {}),
+        **_planned(plan),
+        "coverage": coverage,
+        "rewrites": {"changes": plan.get("rewrites") or [], "places": _places(folder, plan)},
+        "todo": _todo(plan, quarantined, coverage) + _again(sum(one.verdict == "set again" for one in checked)),
+        "verification": _verification(verification) if stage_name == "verified" else None,
+        "quarantine": _quarantine(quarantined, labels),
+        "runs": [{"at": at, "command": command, "what": what} for _, command, at, what in history],
+    }
+
+
+def _kinds(source: Side, plan: dict[str, Any], written: dict[tuple[str, str], int]) -> list[dict[str, Any]]:
+    """Return each kind's records by what becomes of them."""
     counts: dict[str, dict[str, int]] = {}
     for line in plan["dispositions"]:
         row = counts.setdefault(line["kind"], dict.fromkeys(COLUMNS, 0))
@@ -43,7 +66,12 @@ def summarize(steps: Steps) -> dict[str, Any]:
             row[SHOWN[line["action"]]] += line["count"]
     for (kind_name, column), count in written.items():
         counts.setdefault(kind_name, dict.fromkeys(COLUMNS, 0))[column] += count
-    shown = [{"kind": k, "source": plan["counts"][k], **counts[k]} for k in kinds.in_order() if counts.get(k)]
+    kinds = source.connector.kinds.in_order()
+    return [{"kind": k, "source": plan["counts"][k], **counts[k]} for k in kinds if counts.get(k)]
+
+
+def _balance(source: Side, shown: list[dict[str, Any]], extracted: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return each kind's records, how many of them met an end, and the vendor's own count where it is of them alone."""
     streams = {k: {v.stream for v in variants} for k, variants in source.mapping.kinds.items()}
     alone = {
         k: next(iter(s))
@@ -65,18 +93,12 @@ def summarize(steps: Steps) -> dict[str, Any]:
                 "ok": accounted == row["source"],
             }
         )
-    stage_name = "verified" if verification and verification["plan"] == plan["digest"] else "planned"
-    if begun and stage_name != "verified":
-        stage_name = "loading" if any(row["pending"] for row in shown) else "loaded"
+    return balance
+
+
+def _planned(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return what the plan itself says: reasons, losses, what was narrowed, calls and hours."""
     return {
-        "name": steps.project.migration.name,
-        "source": _side(source, plan, "source"),
-        "destination": _side(destination, plan, "destination"),
-        "created_at": now(),
-        "digest": plan["digest"],
-        "stage": stage_name,
-        "kinds": shown,
-        "balance": balance,
         "reasons": [
             {
                 "kind": d["kind"],
@@ -95,30 +117,28 @@ def summarize(steps: Steps) -> dict[str, Any]:
             }
             for loss in plan["losses"]
         ],
-        "coverage": coverage,
         "narrowed": plan.get("narrowed") or [],
         "nested": plan.get("nested") or [],
-        "rewrites": {"changes": plan.get("rewrites") or [], "places": _places(folder, plan)},
         "calls": [{"endpoint": e, "calls": n} for e, n in plan["calls"]["endpoints"].items()],
         "quota": [
             dict(zip(("name", "per_minute", "calls", "minutes"), q, strict=True)) for q in plan["calls"]["quota"]
         ],
         "hours": plan["hours"],
         "bottleneck": plan["bottleneck"],
-        "todo": _todo(plan, quarantined, coverage) + _again(len(logins)),
-        "verification": _verification(verification) if stage_name == "verified" else None,
-        "quarantine": [
-            {
-                "unit": unit,
-                "kind": kind_name,
-                "label": labels[unit],
-                "answer": (answer or "")[:2000],
-                "remedy": "correct the mapping or the record, then plan and load again",
-            }
-            for unit, kind_name, answer, _ in quarantined
-        ],
-        "runs": [{"at": at, "command": command, "what": what} for _, command, at, what in history],
     }
+
+
+def _quarantine(quarantined: list[tuple[str, str, str, str]], labels: dict[str, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "unit": unit,
+            "kind": kind_name,
+            "label": labels[unit],
+            "answer": (answer or "")[:2000],
+            "remedy": "correct the mapping or the record, then plan and load again",
+        }
+        for unit, kind_name, answer, _ in quarantined
+    ]
 
 
 def _written(
@@ -157,7 +177,7 @@ def _places(folder: Any, plan: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda place: not place["why"])[:PLACES]
 
 
-def _side(side: Any, plan: dict[str, Any], which: str) -> dict[str, str]:
+def _side(side: Side, plan: dict[str, Any], which: str) -> dict[str, str]:
     return {"vendor": side.account.vendor, "title": side.connector.manifest.title, "account": plan["account"][which]}
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from migrator.accounts import LoadProgress, Progress, silent, silent_load
 from migrator.control import holds
 from migrator.cutover import ROUNDS, facts_of
 from migrator.errors import InputError, MigratorError, PlanError
 from migrator.move import agreed
 from migrator.stage import Stage
-from migrator.steps import LoadProgress, Progress, Steps, silent, silent_load
+from migrator.steps import Steps
 
 FILE = "tail.json"
 
@@ -102,7 +103,7 @@ def tail(
             "quarantined": quarantined,
             "closed": not arrived and began >= closes,
         }
-        steps.write(FILE, seen)
+        steps.workspace.write(FILE, seen)
         if seen["closed"] or once:
             counts = {name: seen[name] for name in ("rounds", "arrived", "quarantined", "closed")}
             return Tail(since, closes, **counts)

@@ -17,11 +17,11 @@ from migrator.kinds import Kinds
 from migrator.ledger import Ledger
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping, Verb
-from migrator.project import Workspace
 from migrator.rules.dialect import find
 from migrator.rules.references import in_place
 from migrator.stage import Stage
 from migrator.translate import field_ids, there
+from migrator.workspace import Workspace
 
 MOST_NAMED = 50_000  # ids kept in memory: the ledger knows the others
 COLUMNS = "kind, id, as_kind, variant, action, target, unit, lane, owner, blob, stamp, CAST(payload AS VARCHAR)"

@@ -16,8 +16,8 @@ from migrator.kinds import Field, Kinds
 from migrator.ledger import Ledger
 from migrator.manifest import Keep, Manifest
 from migrator.mapping import Mapping
-from migrator.project import Workspace
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 DATASET = "back"
 CANONICAL = "back_canonical"

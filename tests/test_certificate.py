@@ -18,19 +18,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from migrator import certificate
+from migrator import certificate, evidence
 from migrator.certificate import Checked, Made
 from migrator.cli import app
 from migrator.errors import AccessError, InputError
 from migrator.export import export
 from migrator.ledger import Identity, Ledger
-from migrator.project import Workspace, open_project
+from migrator.project import open_project
 from migrator.rehearsal import rehearse
 from migrator.signing import canonical_json
 from migrator.signing import signer as signer_of
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Sandbox
+from migrator.workspace import Workspace
 from tests.support.desks import small_desk, steps, tiny_desk
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -121,7 +122,7 @@ def test_its_figures_are_those_of_the_verification(moved: Moved) -> None:
     assert sum(line["compared"] for line in document["counts"].values()) == verified["records"]
     assert sum(line["equal"] for line in document["counts"].values()) == verified["equal"]
     for line in document["counts"].values():
-        assert line["source"] == sum(line[word] for word in certificate.DISPOSITIONS)
+        assert line["source"] == sum(line[word] for word in evidence.DISPOSITIONS)
     plan = moved.run.saved_plan()
     assert document["plan"]["digest"] == plan["digest"]
     assert [(x["kind"], x["how"], x["count"]) for x in document["losses"]] == [
@@ -153,7 +154,7 @@ def test_no_secret_and_no_mail_address_stands_in_it(moved: Moved) -> None:
 
 
 def test_a_mail_address_in_an_id_or_a_title_becomes_its_digest() -> None:
-    found = certificate._safe("custom: ask ada@firm.example")
+    found = evidence.masked("custom: ask ada@firm.example")
     assert re.fullmatch(r"custom: ask sha256:[0-9a-f]{64}", found)
 
 

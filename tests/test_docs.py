@@ -17,7 +17,8 @@ from migrator.kinds import Field, Kind
 from migrator.losses import HOWS
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping
-from migrator.project import Account, Migration, open_project
+from migrator.migration import Account, Migration
+from migrator.project import open_project
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])

@@ -13,10 +13,10 @@ from migrator import registry
 from migrator.compile import name
 from migrator.connectors.cpanel.filters import Spelling, scripts
 from migrator.mail_filters import of_mailboxes
-from migrator.project import Workspace
 from migrator.report import rules_html
 from migrator.stage import Stage
 from migrator.testing import acme
+from migrator.workspace import Workspace
 
 Native = dict[str, Any]
 ANN, BOB, CARL = (f"{one}@example.com" for one in ("ann", "bob", "carl"))

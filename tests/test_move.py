@@ -12,12 +12,13 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from migrator import registry
+from migrator.accounts import silent
 from migrator.errors import InputError, PlanError, VendorError
 from migrator.extract import Arrivals
 from migrator.ledger import Ledger
 from migrator.move import OFTEN, Moved, Terms, due, move
 from migrator.stage import Stage
-from migrator.steps import Steps, silent
+from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox
 from migrator.waves import ASIDE, WAITS, Wave
 from tests.support.desks import small_desk, steps, tiny_desk

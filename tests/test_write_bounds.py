@@ -19,11 +19,13 @@ from migrator.delivery import Deliverer
 from migrator.extract import canonicalize
 from migrator.ledger import Ledger
 from migrator.load import Loader
+from migrator.migration import Account
 from migrator.plan import Planner
-from migrator.project import Account, Workspace, side
+from migrator.project import side
 from migrator.stage import Stage
 from migrator.testing.conformance import stage_all
 from migrator.testing.sandbox import Sandbox, mount
+from migrator.workspace import Workspace
 
 pytestmark = pytest.mark.sandbox
 

@@ -193,7 +193,7 @@ class ArchiveConnection(ZoneAccount, Generic[Account]):
 
     @cached_property
     def _keywords(self) -> dict[tuple[str, str], str]:
-        return {key: text for key, text in self._beside("dovecot-keywords")}
+        return dict(self._beside("dovecot-keywords"))
 
     def _beside(self, name: str) -> Iterator[tuple[tuple[str, str], str]]:
         for path, text in self.found.files.items():

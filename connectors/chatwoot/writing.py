@@ -16,9 +16,9 @@ import msgspec
 import requests
 
 from migrator.connector import Child, Native, Raw, Unit, Written, at_path
-from migrator.delivery import form
 from migrator.errors import AbsentError, MigratorError, RefusedError, UnknownOutcomeError
 from migrator.http import Client
+from migrator.payloads import form
 
 AGENT = "agent:"  # begins an agent's id in mappings/vendors/chatwoot.yaml
 WAKES = ("resolved", "snoozed")  # a customer's word opens a conversation that is

@@ -16,7 +16,6 @@ from .sandbox_html import clean, plain
 from .sandbox_rules import API, Body, Check, routes
 
 STORAGE = "s3.freshdesk.sandbox"  # the host attachments lie on; it is not the help desk's
-RATINGS = (103, 102, 101, 100, -101, -102, -103, 1, 2, 3)
 NOTE_SHOWN = (
     "body_text",
     "body",

@@ -92,7 +92,7 @@ def _checks(box: Sandbox, stream: str, but: int | None = None) -> dict[str, Chec
     types, flags = (TICKET_TYPES, FLAGS) if stream == "ticket_fields" else (PERSON_TYPES, PERSON_FLAGS)
     checks: dict[str, Check] = {"label": _label(box, stream, but), "label_for_customers": rules.text()}
     checks |= {"type": rules.among(types), "position": rules.integer, "choices": _anything}
-    checks |= {flag: rules.boolean for flag in flags}
+    checks |= dict.fromkeys(flags, rules.boolean)
     if stream == "company_fields":
         for absent in ("label_for_customers", "editable_in_signup", *PERSON_FLAGS[-3:]):
             checks.pop(absent, None)

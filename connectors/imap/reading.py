@@ -206,7 +206,7 @@ class Reader(Deliverer):
 
     def _folder_pages(
         self, folder: str, mark: list[int] | None, within: dict[str, Any] | None
-    ) -> Iterator[tuple[list[Raw], dict[str, Any], list[str] | None]]:
+    ) -> Iterator[tuple[list[Raw], dict[str, Any], Iterator[str] | None]]:
         """Yield (records, where it goes on, and at the end all ids) of one folder."""
         address, name = folder_of(folder)
         native = self.space(address).native(name)
@@ -236,7 +236,7 @@ class Reader(Deliverer):
                 break
         else:
             found = []
-        yield found, within, [Place(folder, here.validity, uid).id for uid in numbers if uid not in gone]
+        yield found, within, (Place(folder, here.validity, uid).id for uid in numbers if uid not in gone)
 
     def _rows(self, folder: str, uids: Sequence[int]) -> list[Raw]:
         """Return messages of a folder as records; what is gone is left out."""

@@ -23,7 +23,6 @@ TOKEN = "sandbox-intercom-token"
 SETTINGS = {"host": "api.intercom.sandbox"}
 VERSION = "2.16"
 MOST_PARTS = 500  # "conversations are limited to 500 parts" (specification, retrieveConversation)
-CHILDREN = {"conversation_parts": "conversations", "ticket_parts": "tickets", "exceptions": "office_hours"}
 STREAMS = (
     "admins",
     "teams",

@@ -17,7 +17,6 @@ TOKEN = "sandbox-password"
 USER, CLIENT, GROUP = "migrator", 7, 8
 SETTINGS = {"user": USER, "client_id": str(CLIENT)}
 ADDRESS = r"[\w.+'-]+@[\w.-]+\.[A-Za-z0-9-]{2,63}"
-FLAG, NUMBER = r"[yn]", r"-?\d+"
 routes = Routes()
 
 

@@ -49,7 +49,7 @@ AS_TEXT = {
 }
 DUMP = (
     "--single-transaction", "--quick", "--routines", "--triggers", "--events", "--hex-blob", "--skip-dump-date",
-    "--skip-comments",     "--order-by-primary", "--no-tablespaces", "--skip-add-locks", 
+    "--skip-comments", "--order-by-primary", "--no-tablespaces", "--skip-add-locks",
     "--default-character-set=utf8mb4",
 )  # fmt: skip
 PIECE_BYTES = 2**20

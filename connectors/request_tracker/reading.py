@@ -112,8 +112,7 @@ class Reader(Deliverer):
 
     def _seen(self, stream: str, ids: Iterable[int]) -> list[Raw]:
         with ThreadPoolExecutor(self.workers) as pool:
-            records = [record for record in pool.map(lambda id: self._one(stream, str(id)), ids) if record]
-        return records
+            return [record for record in pool.map(lambda id: self._one(stream, str(id)), ids) if record]
 
     def _one(self, stream: str, id: str) -> Raw | None:
         """Return one record as it is read, people by number; None where it is gone, or merged into another."""

@@ -42,10 +42,7 @@ def furnish(box: Sandbox) -> Sandbox:
 
 def fill(box: Sandbox, tickets: int = 24) -> Sandbox:
     """Make up an account through the sandbox's API."""
-    for object, name, kind, option in FIELDS:
-        sent = {"object": object, "name": name, "display": name.title(), "data_type": kind, "data_option": option}
-        _post(box, "/object_manager_attributes", sent)
-    _post(box, "/object_manager_attributes_execute_migrations", {})
+    _fields(box)
     furnish(box)
     firm = _post(
         box, "/organizations", {"name": "Firm", "domain": "firm.example", "since": "2019-05-01", "note": "a & b"}
@@ -83,10 +80,18 @@ def fill(box: Sandbox, tickets: int = 24) -> Sandbox:
             _post(box, "/ticket_articles", text)
     _link(box, "parent", made[0], made[1])
     _link(box, "normal", made[2], made[3])
-    for number, flow in enumerate(WORKFLOWS, 1):
-        _post(box, "/core_workflows", {"object": "Ticket", "name": f"Fruit {number}", **flow})
     _post(box, "/text_modules", {"name": "Greeting", "content": "Hello <b>you</b>", "group_ids": [1]})
     return box
+
+
+def _fields(box: Sandbox) -> None:
+    """Add own fields, and what shows them."""
+    for object, name, kind, option in FIELDS:
+        sent = {"object": object, "name": name, "display": name.title(), "data_type": kind, "data_option": option}
+        _post(box, "/object_manager_attributes", sent)
+    _post(box, "/object_manager_attributes_execute_migrations", {})
+    for number, flow in enumerate(WORKFLOWS, 1):
+        _post(box, "/core_workflows", {"object": "Ticket", "name": f"Fruit {number}", **flow})
 
 
 def _link(box: Sandbox, how: str, source: Any, target: Any) -> None:

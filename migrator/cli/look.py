@@ -16,7 +16,7 @@ from migrator.cli.common import AsJson, Bars, Workspace, app, console, opened, s
 
 if TYPE_CHECKING:
     from migrator.ledger import Ledger
-    from migrator.project import Workspace as Folder
+    from migrator.workspace import Workspace as Folder
 
 WATCH_SECONDS = 1.0
 
@@ -41,7 +41,7 @@ def status(
     """Tell how far the migration is, and the run that is under way."""
     from migrator.errors import InputError
     from migrator.ledger import Ledger
-    from migrator.project import Workspace as Folder
+    from migrator.workspace import Workspace as Folder
 
     folder = Folder(workspace)
     if not folder.file.is_file():

@@ -64,7 +64,6 @@ class Syntax(Node):
 HASHES = Syntax(opens="#{", closes="}")
 BRACES = Syntax(opens="{{", closes="}}")
 LIQUID = Syntax(opens="{{", closes="}}", liquid=True)
-DOLLARS = Syntax(opens="{$", closes="}")
 
 _WORD = re.compile(r"\{%-?\s*(\w*)")
 _PAIRED = ("if", "unless", "for", "case", "capture", "comment", "raw", "tablerow", "ifchanged")
@@ -88,7 +87,7 @@ def _parts(
     while at < len(pieces):
         piece = pieces[at]
         if syntax.liquid and piece.startswith("{%"):
-            word = _WORD.match(piece).group(1)  # type: ignore[union-attr]
+            word = _WORD.findall(piece)[0]
             if until and word == f"end{until}":
                 return parts, at
             if word in _PAIRED:
@@ -126,18 +125,3 @@ def _written(part: Part, syntax: Syntax) -> str:
         inside = "|".join((f"{part.lead}{part.name}{part.trail}", *part.filters))
         return f"{syntax.opens}{inside}{syntax.closes}"
     return part.written + "".join(_written(each, syntax) for each in part.parts) + part.end
-
-
-def parts_of(template: Template) -> list[Var | Block]:
-    """Return every value and block, those inside blocks too."""
-    found: list[Var | Block] = []
-
-    def walk(parts: tuple[Part, ...]) -> None:
-        for part in parts:
-            if not isinstance(part, Said):
-                found.append(part)
-            if isinstance(part, Block):
-                walk(part.parts)
-
-    walk(template.parts)
-    return found

@@ -14,8 +14,8 @@ from typing import Any
 
 from migrator.compile import name
 from migrator.kinds import Kinds
-from migrator.project import Workspace
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 NAMES = (
     "Zoë Ångström",

@@ -115,14 +115,6 @@ def _absolute(text: str, zone: str) -> str:
         raise VendorError(f"{text[:80]!r} is not a DNS name: {err}") from err
 
 
-def unicode(name: str) -> str:
-    """Return a name the way people write it."""
-    try:
-        return dns.name.from_text(name).to_unicode(omit_final_dot=True, idna_codec=IDNA)
-    except (dns.exception.DNSException, UnicodeError):
-        return name.rstrip(".")
-
-
 def known(type: str) -> bool:
     """Tell whether the type is one of the protocol; ALIAS, LUA and the like are a vendor's own."""
     try:

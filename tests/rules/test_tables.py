@@ -18,7 +18,7 @@ def moved(vendor: str, field: str) -> dict[str, str]:
     kinds = yaml.safe_load((ROOT / "mappings" / "vendors" / f"{vendor}.yaml").read_text("utf-8"))["kinds"]
     ticket = kinds["ticket"][0] if isinstance(kinds["ticket"], list) else kinds["ticket"]
     spec: dict[str, Any] = ticket["fields"][field]
-    back = {native: ours for native, ours in spec["values"].items()}
+    back = dict(spec["values"].items())
     written = {ours: native for native, ours in reversed(spec["values"].items())} | spec.get("write", {})
     return {ours: back[native] for ours, native in written.items()}
 

@@ -8,7 +8,7 @@ import pytest
 
 from migrator.connectors.cpanel_archive import made_up
 from migrator.errors import VendorError
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock
 from tests.servers.dns.conftest import filed
@@ -94,7 +94,7 @@ def test_an_account_is_read_whole_whatever_else_the_archive_holds(
     ]
     assert rows(tmp_path / "w", "ftp_account", "login", "folder") == [("up@acme.example", "public_html/up")]
     assert rows(tmp_path / "w", "certificate", "names", "website") == [(["acme.example"], "acme.example")]
-    paths = {path: type for path, type in rows(tmp_path / "w", "file", "path", "type")}
+    paths = dict(rows(tmp_path / "w", "file", "path", "type"))
     assert paths["public_html/index.php"] == paths["copy.php"] == "file"
     assert [path for path, type in paths.items() if type == "refused"] == [
         "cpmove-acme/homedir/../../etc/cron.d/x (its name leads out of the archive)"

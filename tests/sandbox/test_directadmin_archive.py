@@ -9,7 +9,7 @@ import pytest
 
 from migrator.connectors.archives import written
 from migrator.connectors.directadmin_archive import made_up
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock
 from tests.servers.dns.conftest import filed
@@ -109,7 +109,7 @@ def test_a_backup_is_read_whole_whatever_else_it_holds(tmp_path: Path, monkeypat
         ("up@acme.example", f"{site}/public_html/up", "$6$b")
     ]
     assert rows(tmp_path / "w", "certificate", "names", "website") == [(["acme.example"], "acme.example")]
-    paths = {path: type for path, type in rows(tmp_path / "w", "file", "path", "type")}
+    paths = dict(rows(tmp_path / "w", "file", "path", "type"))
     assert {path: type for path, type in paths.items() if type != "refused"} == {
         "domains": "folder", site: "folder", f"{site}/public_html": "folder", f"{site}/public_html/index.php": "file",
         f"{site}/public_html/.htaccess": "file", f"{site}/private_html": "link", ".bashrc": "file", "bin": "folder",

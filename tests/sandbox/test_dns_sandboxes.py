@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from migrator import registry
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.steps import Steps
 from migrator.testing.sandbox import Sandbox, mount
 from tests.servers.dns.conftest import filed

@@ -14,8 +14,9 @@ from migrator import registry
 from migrator.errors import InputError
 from migrator.ledger import Ledger
 from migrator.links import Door, Links, written
+from migrator.migration import Account
 from migrator.passport import passport
-from migrator.project import Account, side
+from migrator.project import side
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Sandbox, mount

@@ -9,7 +9,7 @@ import pytest
 
 from migrator import registry
 from migrator.errors import AbsentError
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.steps import Steps
 from migrator.testing.conformance import SandboxGround
 from migrator.testing.sandbox import Sandbox, mount

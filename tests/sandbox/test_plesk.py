@@ -12,8 +12,9 @@ import requests
 from migrator import registry
 from migrator.connector import Unit, Written
 from migrator.errors import AccessError, ForbiddenError, RefusedError, UnknownOutcomeError
+from migrator.migration import Account
 from migrator.passport import passport
-from migrator.project import Account, side
+from migrator.project import side
 from migrator.stage import Stage
 from migrator.testing.sandbox import Sandbox, mount
 from tests.support.connectors import connector

@@ -12,8 +12,9 @@ import pytest
 from migrator import registry
 from migrator.connector import Unit
 from migrator.errors import AccessError, ForbiddenError, RefusedError, UnknownOutcomeError
+from migrator.migration import Account
 from migrator.passport import passport
-from migrator.project import Account, open_project, side
+from migrator.project import open_project, side
 from migrator.rehearsal import rehearse
 from migrator.stage import Stage
 from migrator.steps import Steps

@@ -101,7 +101,10 @@ def test_a_process_is_waited_for_and_stopped_with_its_children(tmp_path: Path) -
         "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         f"import http.server; http.server.test(http.server.SimpleHTTPRequestHandler, port={port}, bind='127.0.0.1')"
     )
-    ready = lambda: requests.get(f"http://127.0.0.1:{port}", timeout=5).ok  # noqa: E731
+
+    def ready() -> bool:
+        return requests.get(f"http://127.0.0.1:{port}", timeout=5).ok
+
     with Process([sys.executable, "-c", script], log=tmp_path / "log", folder=tmp_path, ready=ready) as process:
         assert process.running
         group = process.id

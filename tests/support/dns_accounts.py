@@ -6,8 +6,8 @@ from typing import Any
 
 from migrator.compile import name
 from migrator.kinds import Kinds
-from migrator.project import Workspace
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 from migrator.zones.records import RecordSet, record_set
 
 ZONES = ("one.example.", "xn--mnchen-3ya.example.", "three.example.")

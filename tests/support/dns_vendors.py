@@ -13,7 +13,8 @@ import requests
 import yaml
 from requests.adapters import BaseAdapter
 
-from migrator.project import Account, side
+from migrator.migration import Account
+from migrator.project import side
 from migrator.zones.account import ZoneAccount
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from migrator import registry
 from migrator.kinds import Kinds
-from migrator.project import Workspace
 from migrator.stage import Stage
 from migrator.testing.sandbox import Sandbox
+from migrator.workspace import Workspace
 from tests.support import dns_accounts
 
 SERVERS = ["ns1.new.example", "ns2.new.example"]

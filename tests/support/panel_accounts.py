@@ -6,8 +6,8 @@ from typing import Any
 
 from migrator.compile import name
 from migrator.kinds import Kinds
-from migrator.project import Workspace
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 ONE, TWO = "one.example", "two.example"
 HASH = "{SHA512-CRYPT}$6$saltsalt$" + "a" * 86

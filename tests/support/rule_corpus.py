@@ -34,8 +34,7 @@ STREAMS["scenario_automations"] = "macro"
 
 def rules(vendor: str) -> list[tuple[str, str, Native]]:
     """Return (place, kind, rule) of a vendor's published rules; none where the data is absent."""
-    found = list(_published(vendor)) if (folder() / "rules").is_dir() else []
-    return found
+    return list(_published(vendor)) if (folder() / "rules").is_dir() else []
 
 
 def _published(vendor: str) -> Iterator[tuple[str, str, Native]]:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from migrator import registry
-from migrator.project import Account, open_project
+from migrator.migration import Account
+from migrator.project import open_project
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox, mount

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from migrator.kinds import Kinds
-from migrator.project import Workspace
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 from tests.support import dns_accounts, panel_accounts
 from tests.support.panel_accounts import HASH, ONE, TWO
 

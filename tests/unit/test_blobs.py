@@ -13,8 +13,8 @@ from migrator.blobs import download
 from migrator.compile import name
 from migrator.errors import RefusedError
 from migrator.kinds import Kinds
-from migrator.project import Workspace
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 
 class Files:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from migrator.native import native_sql
 from migrator.stage import Stage
 from tests.unit.tiny import HOSTILE, back, kind, natives, put_fields, read, texts, variant, write
 
-many = lambda strategy: st.lists(strategy, min_size=1, max_size=25)  # noqa: E731
+many = partial(st.lists, min_size=1, max_size=25)
 lists = st.lists(texts, min_size=1, max_size=4)
 moments = st.datetimes(datetime(1, 1, 2), datetime(9998, 12, 30))
 few = settings(max_examples=3)  # of each parameter

@@ -90,7 +90,7 @@ def shown(steps: tuple[str, ...]) -> str:
 
 
 def above(steps: tuple[str, ...]) -> set[str]:
-    return {shown(steps[:size]) for size in range(0, len(steps) + 1)} | {"(whole record)"}
+    return {shown(steps[:size]) for size in range(len(steps) + 1)} | {"(whole record)"}
 
 
 @settings(max_examples=25)

@@ -12,7 +12,8 @@ from pydantic import ConfigDict
 
 from migrator import documents
 from migrator.errors import InputError
-from migrator.project import Migration, open_project
+from migrator.migration import Migration
+from migrator.project import open_project
 
 GOOD = """\
 name: move

@@ -9,9 +9,9 @@ import pytest
 
 from migrator import registry
 from migrator.ledger import Ledger
-from migrator.project import Workspace
 from migrator.stage import Stage
 from migrator.units import Builder
+from migrator.workspace import Workspace
 
 pytestmark = pytest.mark.unit
 

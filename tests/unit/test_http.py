@@ -29,8 +29,8 @@ from migrator.errors import (
     VendorError,
 )
 from migrator.http import Bearer, Client, mended
+from migrator.migration import Account
 from migrator.pacer import Limit, Pacer
-from migrator.project import Account
 from migrator.testing.sandbox import Clock, Routes, Sandbox, mount
 
 SECRET = "s3cr3t-T0ken"

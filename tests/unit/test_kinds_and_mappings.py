@@ -141,7 +141,9 @@ def test_the_order_respects_whatever_refers_to_whatever(data: st.DataObject) -> 
 
 
 def test_a_circle_of_references_is_refused() -> None:
-    ref = lambda to: {"fields": {"r": {"type": "ref", "to": [to]}}}  # noqa: E731
+    def ref(to: str) -> dict[str, object]:
+        return {"fields": {"r": {"type": "ref", "to": [to]}}}
+
     with pytest.raises(InputError, match="circle: "):
         Kinds.model_validate({"title": "t", "kinds": {"a": ref("b"), "b": ref("a")}}).in_order()
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from migrator import landing
 from migrator.connector import Raw
 from migrator.extract import Chunk
-from migrator.project import Workspace
 from migrator.stage import Stage
+from migrator.workspace import Workspace
 
 Rows = list[tuple[str, str | None]]  # (id, date of change), in the order they came
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from migrator.stage import Stage
 from tests.unit.tiny import back, kind, natives, put_fields, texts, variant, write
 
 names = st.text(st.sampled_from("aBc \t\n/\\.üß👍…x"), min_size=1, max_size=12) | texts
-many = lambda strategy: st.lists(strategy, min_size=1, max_size=20)  # noqa: E731
+many = partial(st.lists, min_size=1, max_size=20)
 BLANKS = " \t\n\r\f"
 SPACES = "".join(chr(c) for c in range(0x3001) if unicodedata.category(chr(c)) == "Zs")  # what DuckDB's trim takes off
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from migrator import registry
 from migrator.errors import HeldError, StoppedError
+from migrator.migration import Account
 from migrator.pacer import Limit, Pacer, Spent
-from migrator.project import Account, Side
+from migrator.project import Side
 
 
 class Time:

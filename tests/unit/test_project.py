@@ -15,8 +15,9 @@ from keyring.backend import KeyringBackend
 from migrator import registry
 from migrator.errors import AccessError, InputError
 from migrator.manifest import Channel
-from migrator.project import Project, Workspace, open_project, secret
+from migrator.project import Project, open_project, secret
 from migrator.starter import starter
+from migrator.workspace import Workspace
 
 SECRET = "hunter2-Geheim"
 

@@ -26,7 +26,6 @@ from migrator.zones.records import (
     sent,
     strings,
     text_rdata,
-    unicode,
 )
 
 pytestmark = pytest.mark.unit
@@ -81,10 +80,6 @@ def test_two_texts_of_the_same_record_have_one_form(type: str, one: str, other: 
 )
 def test_a_name_is_absolute_and_in_lower_case(text: str, form: str) -> None:
     assert absolute(text, "example.org.") == form
-
-
-def test_a_name_is_shown_the_way_people_write_it() -> None:
-    assert unicode("xn--mnchen-3ya.example.") == "münchen.example"
 
 
 @pytest.mark.parametrize("text", ["a..b.", "x" * 64 + ".example.", "." + "a." * 130])

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from migrator.choice import UNSELECTED, Choice
 from migrator.errors import InputError
 from migrator.extract import canonicalize
 from migrator.plan import Plan
 from migrator.project import open_project
-from migrator.select import UNSELECTED, Select, Selection
+from migrator.select import Select, Selection
 from migrator.stage import Stage
 from tests.unit.accounts import Account, accounts, put
 from tests.unit.test_plan_laws import (
@@ -134,7 +135,7 @@ def chosen(stage: Stage, select: Selection) -> set[str]:
     stage.schema("plan", fresh=True)
     stage.run("CREATE TABLE plan.known (kind VARCHAR, id VARCHAR, target VARCHAR, as_kind VARCHAR, variant VARCHAR)")
     stage.run(f"CREATE TABLE plan.unselected ({UNSELECTED})")
-    select.apply(stage)
+    Choice(select, stage).make()
     left = "SELECT id FROM plan.unselected WHERE kind = 'ticket'"
     rows = stage.rows(f"SELECT id FROM canonical.ticket WHERE NOT COALESCE(deleted, FALSE) AND id NOT IN ({left})")
     return {id for (id,) in rows}

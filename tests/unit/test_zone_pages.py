@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from migrator.project import Account, side
+from migrator.migration import Account
+from migrator.project import side
 from migrator.zones.account import PAGE, ZoneAccount
 from migrator.zones.records import RecordSet
 

@@ -147,8 +147,7 @@ def _people(field: str, some: list[str], leaf: Is) -> str:
     """Return a question for queue, owner or requester: nobody owns a ticket without an owner."""
     nobody = "Owner {} 'Nobody'" if field == "Owner" else ""
     if not some:
-        there = nobody.format("=" if leaf.null else "!=") if nobody else "id > '0'"
-        return there
+        return nobody.format("=" if leaf.null else "!=") if nobody else "id > '0'"
     if leaf.negated:
         parts = [f"{field} != {quoted(one)}" for one in some]
         parts += [nobody.format("!=")] if nobody and not leaf.null else []

@@ -13,8 +13,9 @@ from migrator.rules.replies import tells_of_replies
 from migrator.rules.rule import Action, Comment, Follow, Hook, Mail, Rule, SetField, SetTags, Unread, Verb
 from migrator.rules.verdicts import Translation, Verdict
 
-from . import forms, names
+from . import names
 from .conditions import Conditions
+from .hiding import write as conditions_of_a_form
 from .hours import calendar, ordered, slas
 
 Native = dict[str, Any]
@@ -35,7 +36,7 @@ def rule(source: Rule) -> Translation:
     own = source.vendor == "zammad"
     book = Notebook(source, "zammad", click=f"Settings, Manage, {CLICKS[source.kind]}")
     if source.kind == "form":
-        return book.done(*forms.write(book, source))
+        return book.done(*conditions_of_a_form(book, source))
     if not own and source.kind == "trigger" and tells_of_replies(source):
         note = "an agent's e-mail goes to the customer, and to whom it names, by itself; this mail comes besides"
         book.add("do 1", "the mail of the reply itself", "equivalent", note)

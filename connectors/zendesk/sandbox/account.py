@@ -101,7 +101,7 @@ def _address(box: Sandbox, given: Native, existing: Native | None) -> None:
         given["brand_id"] = next((one["id"] for one in box.store["brands"].values() if one.get("default")), None)
     given["name"] = given.get("name") or str(given["email"]).split("@")[0]
     if existing is None:  # a person proves that mail to it is passed on
-        given |= {name: "unknown" for name in ("forwarding_status", "spf_status", "cname_status")}
+        given |= dict.fromkeys(("forwarding_status", "spf_status", "cname_status"), "unknown")
 
 
 def _schedule(box: Sandbox, given: Native, existing: Native | None) -> None:

@@ -170,8 +170,9 @@ def comments(box: Sandbox, request: Request, key: int) -> Response:
         newest = sorted(rows, key=lambda row: (row["created_at"], row["id"]), reverse=True)
         places = {row["id"]: place for place, row in enumerate(newest)}
         return listing(box, request, "comments", newest, key=lambda row: (places[row["id"]],))
-    order: Key = lambda row: (row["created_at"], row["id"])  # noqa: E731
-    return listing(box, request, "comments", rows, key=order, sorts=("created_at",))
+    return listing(
+        box, request, "comments", rows, key=lambda row: (row["created_at"], row["id"]), sorts=("created_at",)
+    )
 
 
 def _without_inline(comment: Native) -> Native:

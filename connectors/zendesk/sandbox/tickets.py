@@ -247,7 +247,10 @@ def create(box: Sandbox, request: Request) -> Response:
 def create_many(box: Sandbox, request: Request) -> Response:
     """Queue up to 100 new tickets."""
     given = _batch(payload(request, "tickets"))
-    work = lambda item: ticket_result(build(box, request, item, dated=False))  # noqa: E731
+
+    def work(item: Native) -> Native:
+        return ticket_result(build(box, request, item, dated=False))
+
     return start(box, request, "Bulk Create Ticket", given, work)
 
 
@@ -262,7 +265,10 @@ def import_one(box: Sandbox, request: Request) -> Response:
 def import_many(box: Sandbox, request: Request) -> Response:
     """Queue the import of up to 100 tickets with their history."""
     given = _batch(payload(request, "tickets"))
-    work = lambda item: ticket_result(build(box, request, item, dated=True))  # noqa: E731
+
+    def work(item: Native) -> Native:
+        return ticket_result(build(box, request, item, dated=True))
+
     return start(box, request, "Bulk Import Ticket", given, work)
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from migrator.delivery import Deliverer
-from migrator.project import Account, side
+from migrator.migration import Account
+from migrator.project import side
 from migrator.registry import Connector
 from migrator.testing.sandbox import Clock, Sandbox, mount
 from migrator.testing.servers.proxy import Proxy

@@ -19,13 +19,13 @@ from migrator.kinds import Kinds
 from migrator.ledger import Ledger
 from migrator.load import Loaded, Loader
 from migrator.plan import Plan, Planner
-from migrator.project import Workspace
 from migrator.stage import Stage
 from migrator.switches import quiet
 from migrator.testing.conformance.ground import Ground
 from migrator.testing.conformance.made_up import account
 from migrator.testing.conformance.suite import Suite
 from migrator.verify import Verified, compare, discrepancies
+from migrator.workspace import Workspace
 
 _numbers = itertools.count()
 Made = Callable[[Stage, Kinds, Workspace], None]  # fills the stage's ``canonical`` schema

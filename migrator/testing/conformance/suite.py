@@ -19,7 +19,7 @@ class Suite:
     own ``demo.fill`` if it has one; it is given the sandbox, or the server). ``records``: made-up records of each kind;
     ``step``: every so many calls get a fault (1 is all of them). ``channels``: ways to write beside the vendor's API.
     ``made`` puts canonical records into the stage in place of the made-up ones, where records must fit each other.
-    ``harms``: the faults to order; a proxy before a server knows those of ``servers.proxy.Harm``. ``blob``: the bytes
+    ``harms``: the faults to order; a proxy before a server knows those of ``servers.harm.Harm``. ``blob``: the bytes
     of made-up records that have some, where the vendor takes only such of its own form.
     """
 

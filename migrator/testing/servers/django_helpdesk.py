@@ -148,12 +148,7 @@ class DjangoHelpdesk:
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Ask the server's own database; what is changed is kept."""
         if self.cluster:
-            import psycopg
-
-            where = f"host=127.0.0.1 port={self.cluster.port} dbname={DATABASE} user=postgres"
-            with psycopg.connect(where, autocommit=True) as there:
-                asked = there.execute(sql.replace("?", "%s"), values or None)
-                return asked.fetchall() if asked.description else []
+            return self.cluster.ask(sql.replace("?", "%s"), values, database=DATABASE)
         with closing(sqlite3.connect(self.database, timeout=30)) as connection, connection:
             return connection.execute(sql, values).fetchall()
 

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from migrator.testing.servers.packages import Unavailable, need
 from migrator.testing.servers.process import Process, free_port
@@ -67,6 +68,15 @@ class Cluster:
     def file(self, path: Path, *, database: str, user: str, password: str) -> None:
         """Carry out a file of statements."""
         run([*self._psql(database, user), "-o", os.devnull, "-f", str(path)], environment={"PGPASSWORD": password})
+
+    def ask(self, sql: str, values: Sequence[Any], *, database: str) -> list[tuple[Any, ...]]:
+        """Ask a database as the superuser, with ``%s`` for the values; what is changed is kept."""
+        import psycopg
+
+        where = f"host=127.0.0.1 port={self.port} dbname={database} user=postgres"
+        with psycopg.connect(where, autocommit=True) as connection:
+            asked = connection.execute(sql, values or None)
+            return asked.fetchall() if asked.description else []
 
     def _psql(self, database: str, user: str) -> list[str]:
         where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", user, "-d", database]

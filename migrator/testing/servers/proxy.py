@@ -5,51 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-import struct
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
-from urllib.parse import urlsplit
 
-Harm = Literal["429", "500", "502", "503", "reset", "unanswered", "failed", "truncated", "delay", "within"]
+from migrator.testing.servers.harm import TIMEOUT_SECONDS, Between, cut_hard
+
 MOST_HEAD_BYTES = 1 << 16
-TIMEOUT_SECONDS = 120.0
-
-
-@dataclass
-class Order:
-    """Harm at the ``at``-th request from now (1 is the next), among those whose "METHOD /path" matches.
-
-    ``429``, ``500``, ``502``, ``503``: answered so, and the server never saw it. ``reset``: the connection ends,
-    nothing was done. ``unanswered``: done, and the connection ends before the answer. ``failed``: done, and answered
-    with 500. ``truncated``: done, the answer cut in half. ``delay``: handed on ``seconds`` later. ``within``: cut off
-    in the middle of the request (a ``Tunnel`` alone knows it).
-    """
-
-    how: Harm
-    at: int = 1
-    matching: str = ""
-    times: int = 1
-    seconds: float = 0.0
-    seen: int = 0
-
-    def strikes(self, name: str) -> bool:
-        """Count a request and tell whether it is the one."""
-        if not re.search(self.matching, name):
-            return False
-        self.seen += 1
-        return self.at <= self.seen < self.at + self.times
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A request that came by; ``status`` is what was answered, 0 where nothing was."""
-
-    method: str
-    path: str
-    status: int
 
 
 @dataclass
@@ -105,65 +67,26 @@ class _Wire:
 
 
 @dataclass
-class Proxy:
-    """Listens on a port of its own and hands everything on to ``upstream`` (``http://127.0.0.1:4711``).
+class Proxy(Between):
+    """Listens on a port of its own and hands everything on to ``upstream`` (``http://127.0.0.1:4711``)."""
 
-    ``exchanges`` holds every request that came by; ``orders`` the harm still to do; ``watchers`` are called with
-    ``before`` and ``after`` and "METHOD /path" around each request, in the connection's thread.
-    """
-
-    upstream: str
-    exchanges: list[Seen] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
-    watchers: list[Callable[[str, str], None]] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _open: set[socket.socket] = field(default_factory=set, repr=False)
 
     def __post_init__(self) -> None:
-        there = urlsplit(self.upstream)
-        self._there = (there.hostname or "127.0.0.1", there.port or 80)
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listening.getsockname()[1])
-        self.url = there._replace(netloc=f"127.0.0.1:{self.port}").geturl()
-        threading.Thread(target=self._accept, daemon=True, name="proxy").start()
-
-    def order(self, how: Harm, at: int = 1, matching: str = "", *, times: int = 1, seconds: float = 0.0) -> None:
-        """Order harm; counting begins with the next request."""
-        with self._lock:
-            self.orders.append(Order(how, at, matching, times, seconds))
-
-    def calm(self) -> None:
-        """Forget what was ordered and what was seen."""
-        with self._lock:
-            self.orders.clear()
-            self.exchanges.clear()
-            self.watchers.clear()
+        self._listen(80, self._take)
 
     def stop(self) -> None:
         """Close every connection and listen no more."""
-        with contextlib.suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
+        super().stop()
         with self._lock:
             for connection in self._open:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
-    def __enter__(self) -> Proxy:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
     # ---- connections ------------------------------------------------------------------------------------------------
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True, name="proxy").start()
+    def _take(self, connection: socket.socket) -> None:
+        threading.Thread(target=self._serve, args=(connection,), daemon=True, name="proxy").start()
 
     def _serve(self, connection: socket.socket) -> None:
         with self._lock:
@@ -185,9 +108,7 @@ class Proxy:
         """Carry one request to the server and its answer back; False where the connection is to end."""
         method, path = request.head.decode("latin-1").split(" ", 2)[:2]
         name = f"{method} {path.partition('?')[0]}"
-        with self._lock:
-            order = next((one for one in [one for one in self.orders if one.strikes(name)]), None)
-        self._tell("before", name)
+        order = self._begins(name)
         how, status, goes_on = order.how if order else "", 0, False
         if order and how == "delay":
             time.sleep(order.seconds)
@@ -202,8 +123,7 @@ class Proxy:
                 status = {"failed": 500, "unanswered": 0}.get(how, answer.status)
                 goes_on = _give(client, answer, how)
         finally:
-            with self._lock:
-                self.exchanges.append(Seen(method, path, status))
+            self._seen(method, path, status)
         self._tell("after", name)
         return goes_on
 
@@ -216,10 +136,6 @@ class Proxy:
         if answer is None:
             raise ConnectionError(f"{self.upstream} did not answer")
         return answer
-
-    def _tell(self, moment: str, name: str) -> None:
-        for watcher in list(self.watchers):
-            watcher(moment, name)
 
 
 # ---- messages --------------------------------------------------------------------------------------------------------
@@ -268,11 +184,6 @@ def _response(wire: _Wire, method: str) -> _Message | None:
     while wire.more():
         pass
     return _Message(head, wire.take(len(wire.held)), True)
-
-
-def cut_hard(connection: socket.socket) -> None:
-    """End a connection the hard way: the other side sees a reset, not an end."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _answer(client: _Wire, status: int) -> None:

@@ -22,10 +22,6 @@ TAG = b""  # one command is under way on a connection
 class SqlTunnel(Tunnel):
     """A statement's name is ``POST /create``: what it does, and its first word."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.url = f"mysql://127.0.0.1:{self.port}"
-
     def _ask(self, way: _Way) -> None:
         with contextlib.suppress(OSError, ValueError), way.client.makefile("rb") as packets:
             while len(head := packets.read(HEAD_BYTES)) == HEAD_BYTES:
@@ -43,12 +39,10 @@ class SqlTunnel(Tunnel):
         word = line.split()[1].decode("ascii", "replace")
         name = f"{METHODS.get(word, 'GET')} /{word.lower()}"
         way.names[TAG] = name
-        with self._lock:
-            order = next((one for one in [one for one in self.orders if one.strikes(name)]), None)
-        self._tell("before", name)
+        order = self._begins(name)
         if order and order.how in ("unanswered", "truncated"):
             way.cuts[TAG] = order.how
-        return {"reset": 0, "within": max(1, self.cut_bytes)}.get(order.how) if order else None
+        return {"reset": 0, "within": max(1, self.cut_bytes)}.get(str(order.how)) if order else None
 
     def _answer(self, way: _Way) -> None:
         with contextlib.suppress(OSError, ValueError):

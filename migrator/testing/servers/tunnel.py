@@ -11,14 +11,10 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
-from urllib.parse import urlsplit
 
-from migrator.testing.servers.proxy import TIMEOUT_SECONDS, Order, Seen, cut_hard
+from migrator.testing.servers.harm import TIMEOUT_SECONDS, Between, cut_hard
 
-Cut = Literal["reset", "unanswered", "within", "truncated", "delay"]
 METHODS = {
     "APPEND": "POST", "CREATE": "POST", "SUBSCRIBE": "PUT", "UNSUBSCRIBE": "PUT", "STORE": "PUT", "DELETE": "DELETE",
     "EXPUNGE": "DELETE", "RENAME": "PUT", "COPY": "POST", "MOVE": "POST", "SETQUOTA": "PUT",
@@ -53,78 +49,42 @@ class _Way:
 
 
 @dataclass
-class Tunnel:
-    """Listens on a port of its own and hands everything on to ``upstream`` (``imap://127.0.0.1:4711``).
+class Tunnel(Between):
+    """Hands everything on to ``upstream`` (``imap://127.0.0.1:4711``).
 
-    ``exchanges`` holds every command that was answered; ``orders`` the harm still to do; ``watchers`` are called with
-    ``before`` and ``after`` and the command's name, in the connection's thread. The harm is ``reset`` (nothing was
-    done), ``unanswered`` (done, and the connection ends before the answer), ``within`` (the connection ends after
-    ``cut_bytes`` bytes of the command), ``truncated`` (done, the answer cut in half), ``delay``.
+    The harm is ``reset`` (nothing was done), ``unanswered`` (done, and the connection ends before the answer),
+    ``within`` (the connection ends after ``cut_bytes`` bytes of the command), ``truncated`` (done, the answer cut in
+    half), ``delay``.
     """
 
-    upstream: str
     cut_bytes: int = 200
-    exchanges: list[Seen] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
-    watchers: list[Callable[[str, str], None]] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _open: dict[threading.Thread, _Way] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        there = urlsplit(self.upstream)
-        self._there = (there.hostname or "127.0.0.1", there.port or 143)
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listening.getsockname()[1])
-        self.url = f"imap://127.0.0.1:{self.port}"
-        threading.Thread(target=self._accept, daemon=True, name="tunnel").start()
-
-    def order(self, how: Cut, at: int = 1, matching: str = "", *, times: int = 1, seconds: float = 0.0) -> None:
-        """Order harm; counting begins with the next command."""
-        with self._lock:
-            self.orders.append(Order(how, at, matching, times, seconds))
-
-    def calm(self) -> None:
-        """Forget what was ordered and what was seen."""
-        with self._lock:
-            self.orders.clear()
-            self.exchanges.clear()
-            self.watchers.clear()
+        self._listen(143, self._take)
 
     def stop(self) -> None:
         """Close every connection and listen no more."""
-        with contextlib.suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
+        super().stop()
         for carrying, way in list(self._open.items()):
             way.end()
             carrying.join(TIMEOUT_SECONDS)
 
-    def __enter__(self) -> Tunnel:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
     # ---- connections ------------------------------------------------------------------------------------------------
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:
-                return
-            try:
-                server = socket.create_connection(self._there, TIMEOUT_SECONDS)
-            except OSError:
-                client.close()
-                return
-            for one in (client, server):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                one.settimeout(TIMEOUT_SECONDS)
-            way = _Way(client, server)
-            carrying = threading.Thread(target=self._carry, args=(way,), daemon=True, name="tunnel")
-            self._open[carrying] = way
-            carrying.start()
+    def _take(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(self._there, TIMEOUT_SECONDS)
+        except OSError:
+            client.close()
+            return
+        for one in (client, server):
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            one.settimeout(TIMEOUT_SECONDS)
+        way = _Way(client, server)
+        carrying = threading.Thread(target=self._carry, args=(way,), daemon=True, name="tunnel")
+        self._open[carrying] = way
+        carrying.start()
 
     def _carry(self, way: _Way) -> None:
         """Carry both ways until either side ends."""
@@ -174,9 +134,7 @@ class Tunnel:
         word = verb.decode("ascii", "replace")
         name = f"{METHODS.get(word, 'GET')} /{word.lower()}"
         way.names[tag] = name
-        with self._lock:
-            order = next((one for one in [one for one in self.orders if one.strikes(name)]), None)
-        self._tell("before", name)
+        order = self._begins(name)
         if order is None:
             return None
         if order.how == "delay":
@@ -214,10 +172,5 @@ class Tunnel:
     def _done(self, way: _Way, tag: bytes, status: int) -> None:
         name = way.names.pop(tag, "")
         method, _, path = name.partition(" ")
-        with self._lock:
-            self.exchanges.append(Seen(method, path, status))
+        self._seen(method, path, status)
         self._tell("after", name)
-
-    def _tell(self, moment: str, name: str) -> None:
-        for watcher in list(self.watchers):
-            watcher(moment, name)

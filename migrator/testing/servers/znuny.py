@@ -74,12 +74,7 @@ class Znuny:
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Ask the server's own database; what is changed is kept."""
-        import psycopg
-
-        where = f"host=127.0.0.1 port={self.cluster.port} dbname={self.database} user=postgres"
-        with psycopg.connect(where, autocommit=True) as connection:
-            asked = connection.execute(sql, values or None)
-            return asked.fetchall() if asked.description else []
+        return self.cluster.ask(sql, values, database=self.database)
 
     def count(self, table: str, where: str = "1 = 1", *values: Any) -> int:
         """Return the number of rows of a table."""

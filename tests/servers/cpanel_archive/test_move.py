@@ -42,7 +42,7 @@ def test_the_zone_is_served_as_the_old_panel_served_it(running: Running, tmp_pat
     account, secrets = at(server, servers=server.address)
     there = account.model_dump(exclude_defaults=True) | {"url": account.url}
     os.environ["CPANEL_TEST_DNS"] = next(iter(secrets.values()))
-    there["secrets"] = {name: "env:CPANEL_TEST_DNS" for name in secrets}
+    there["secrets"] = dict.fromkeys(secrets, "env:CPANEL_TEST_DNS")
     archive = made_up.write(tmp_path / "a.tar.gz", made_up.entries())
     plan = moved(moves.steps(tmp_path / "w", source(archive), there))
     wanted = of_text(made_up.ZONE.replace("cpanel IN A 192.0.2.10\n", ""), "acme.example.")

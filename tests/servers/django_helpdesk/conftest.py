@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from migrator import registry
-from migrator.project import Account, open_project
+from migrator.migration import Account
+from migrator.project import open_project
 from migrator.steps import Steps
 from migrator.testing.conformance.ground import ServerGround
 from migrator.testing.sandbox import Sandbox, mount

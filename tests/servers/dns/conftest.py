@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.testing.servers import name_servers, powerdns
 from migrator.testing.servers.name_servers import NameServer
 from migrator.testing.servers.powerdns import PowerDNS

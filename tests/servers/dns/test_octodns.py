@@ -12,7 +12,7 @@ import pytest
 
 from migrator.errors import RefusedError
 from migrator.ledger import Ledger
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.conformance.ground import HastyClock

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from migrator.accounts import silent, silent_load
 from migrator.demo import run_hosting
 from migrator.errors import InputError
-from migrator.steps import silent, silent_load
 
 
 def test_without_debian_the_demo_says_which_packages_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

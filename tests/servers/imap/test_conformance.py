@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.testing.conformance import ServerGround, Suite, checks
 from migrator.testing.servers import Tunnel
 from migrator.testing.servers.dovecot import MASTER, MASTER_PASSWORD, Dovecot

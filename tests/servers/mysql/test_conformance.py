@@ -11,13 +11,14 @@ import pytest
 from migrator.compile import name
 from migrator.extract import canonicalize
 from migrator.kinds import Kinds
-from migrator.project import Account, Workspace
+from migrator.migration import Account
 from migrator.registry import connector
 from migrator.stage import Stage
 from migrator.testing.conformance import Check, ServerGround, Suite, checks
 from migrator.testing.conformance.runs import stage_all
 from migrator.testing.servers.mariadb import PASSWORD, MariaDB
 from migrator.testing.servers.sql_tunnel import SqlTunnel
+from migrator.workspace import Workspace
 from tests.servers.mysql.shop import HASH
 
 pytestmark = pytest.mark.servers

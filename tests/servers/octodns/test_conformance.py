@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.testing.conformance import Check, ServerGround, Suite, checks
-from migrator.testing.servers import Proxy, powerdns
+from migrator.testing.servers import powerdns
 from migrator.testing.servers.powerdns import PowerDNS
+from tests.support.behind import Behind
 from tests.support.dns_accounts import made
 
 pytest.importorskip("octodns_powerdns")
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
-_here: dict[str, tuple[PowerDNS, Proxy]] = {}
+HERE: Behind[PowerDNS] = Behind()
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +29,13 @@ def server(running: Callable[..., Any]) -> PowerDNS:
 
 @pytest.fixture(autouse=True)
 def _running(server: PowerDNS) -> Iterator[None]:
-    with Proxy(server.url) as proxy:
-        _here["now"] = (server, proxy)
+    with HERE.proxied(server):
         yield
 
 
 def ground() -> ServerGround:
     """Return an empty server."""
-    server, proxy = _here["now"]
-    server.reset()
-    proxy.calm()
+    server, proxy = HERE.empty()
     port = int(proxy.url.rpartition(":")[2])
     arguments = json.dumps({"host": "127.0.0.1", "port": port, "api_key": "{key}"})
     settings = {"provider": "octodns_powerdns.PowerDnsProvider", "arguments": arguments}

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from migrator.testing.conformance import Check, ServerGround, Suite, checks
-from migrator.testing.servers import Proxy, powerdns
+from migrator.testing.servers import powerdns
 from migrator.testing.servers.powerdns import PowerDNS
 from tests.servers.dns.conftest import at
+from tests.support.behind import Behind
 from tests.support.dns_accounts import made
 
 pytestmark = pytest.mark.servers
-_here: dict[str, tuple[PowerDNS, Proxy]] = {}
+HERE: Behind[PowerDNS] = Behind()
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +27,13 @@ def server(running: Callable[..., Any]) -> PowerDNS:
 
 @pytest.fixture(autouse=True)
 def _running(server: PowerDNS) -> Iterator[None]:
-    with Proxy(server.url) as proxy:
-        _here["now"] = (server, proxy)
+    with HERE.proxied(server):
         yield
 
 
 def ground() -> ServerGround:
     """Return an empty server."""
-    server, proxy = _here["now"]
-    server.reset()
-    proxy.calm()
+    server, proxy = HERE.empty()
     account, secrets = at(server, servers=server.address)
 
     return ServerGround(proxy, account.model_copy(update={"workers": 1}), secrets, server.counted, server)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.testing.conformance import ServerGround
 from migrator.testing.servers import Proxy
 from migrator.testing.servers.request_tracker import RequestTracker

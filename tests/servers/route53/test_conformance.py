@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from migrator.testing.conformance import Check, ServerGround, Suite, checks
-from migrator.testing.servers import Proxy, moto
+from migrator.testing.servers import moto
 from migrator.testing.servers.moto import Moto
+from tests.support.behind import Behind
 from tests.support.dns_accounts import made
 
 from .test_moto import at
 
 pytestmark = pytest.mark.servers
-_here: dict[str, tuple[Moto, Proxy]] = {}
+HERE: Behind[Moto] = Behind()
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +28,13 @@ def playing(running: Callable[..., Any]) -> Moto:
 
 @pytest.fixture(autouse=True)
 def _running(playing: Moto) -> Iterator[None]:
-    with Proxy(playing.url) as proxy:
-        _here["now"] = (playing, proxy)
+    with HERE.proxied(playing):
         yield
 
 
 def ground() -> ServerGround:
     """Return an account without zones."""
-    server, proxy = _here["now"]
-    server.reset()
-    proxy.calm()
+    server, proxy = HERE.empty()
     account, secrets = at(server)
     return ServerGround(proxy, account, secrets, dict, server)
 

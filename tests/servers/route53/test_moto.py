@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from migrator.connectors.route53.signature import Signature
-from migrator.project import Account
+from migrator.migration import Account
 from migrator.testing.conformance.ground import HastyClock
 from migrator.testing.servers import moto
 from migrator.testing.servers.moto import Moto

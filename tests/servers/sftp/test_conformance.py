@@ -12,10 +12,11 @@ import pytest
 
 from migrator.compile import name
 from migrator.kinds import Kinds
-from migrator.project import Account, Workspace
+from migrator.migration import Account
 from migrator.stage import Stage
 from migrator.testing.conformance import Check, ServerGround, Straight, Suite, checks
 from migrator.testing.servers.openssh import OpenSSH
+from migrator.workspace import Workspace
 from tests.servers.sftp.trees import awkward, seen
 
 pytestmark = pytest.mark.servers

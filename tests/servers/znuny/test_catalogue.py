@@ -10,7 +10,8 @@ import pytest
 from migrator import registry
 from migrator.connector import Unit
 from migrator.errors import RefusedError
-from migrator.project import Account, side
+from migrator.migration import Account
+from migrator.project import side
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.servers.znuny import Znuny

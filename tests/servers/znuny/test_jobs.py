@@ -12,7 +12,8 @@ from migrator import registry
 from migrator.connector import Unit
 from migrator.errors import RefusedError
 from migrator.ledger import Ledger
-from migrator.project import Account, side
+from migrator.migration import Account
+from migrator.project import side
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock
 from migrator.testing.servers.znuny import Znuny
