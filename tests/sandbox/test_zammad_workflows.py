@@ -107,7 +107,7 @@ def placed(native: Native) -> Native:
     return dict(json.loads(text))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_a_form_shows_and_needs_the_same_fields_as_at_zendesk_and_is_read_back_as_it_was(seed: int) -> None:
     form = invented(random.Random(seed))
     rule = rule_of(form)
@@ -120,7 +120,7 @@ def test_a_form_shows_and_needs_the_same_fields_as_at_zendesk_and_is_read_back_a
         call("POST", "core_workflows", body)
     keys = dict(zip((*VALUES, ""), ("a", "b", "c", ""), strict=True))
     dice = random.Random(seed)
-    chosen = [tuple(dice.choice((*VALUES, "")) for _ in FIELDS) for _ in range(25)]
+    chosen = [tuple(dice.choice((*VALUES, "")) for _ in FIELDS) for _ in range(16)]
     for side, (status, state), values in product(SIDES, STATES.items(), chosen):
         params = {f"f_{id}": keys[value] for id, value in zip(FIELDS, values, strict=True)}
         asked = {"class_name": "Ticket", "screen": "edit", "params": {**params, "state_id": state}}

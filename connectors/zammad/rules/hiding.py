@@ -127,11 +127,11 @@ class _Writer:
             found.setdefault((one.to, child, at, states), {})[value] = None
         flows: dict[tuple[str, Alternatives, tuple[str, ...]], list[str]] = {}
         for (side, child, at, states), values in found.items():
-            some = ways(self.gates[side], at, values)
-            if not some:
+            found_ways = ways(self.gates[side], at, values)
+            if not found_ways:
                 said = f"{child.removeprefix('ticket.')}, for {side}"
                 self.book.add("when", said, "approximated", "too many fields on each other: not said when it is needed")
-            for way in some:
+            for way in found_ways:
                 flows.setdefault((side, way, states), []).append(child)
         return [
             self._flow(self._tests(way, _is) | _in(states), (side,), children, "set_mandatory")
