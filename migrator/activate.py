@@ -47,7 +47,7 @@ class Activated:
 def due(stage: Stage, ledger: Ledger, kinds: Kinds, manifest: Manifest, *, again: bool = False) -> list[Due]:
     """Return what waits to be switched on, in order; ``again``: also what is on already.
 
-    What had no switch at the source (an SLA policy of Zendesk's) acted there.
+    What had no switch at the source (an SLA policy of Zendesk's) acted there, unless its switch ``rests``.
     """
     stage.table("plan.written", "kind VARCHAR, id VARCHAR, there VARCHAR")
     stage.insert(
@@ -60,6 +60,9 @@ def due(stage: Stage, ledger: Ledger, kinds: Kinds, manifest: Manifest, *, again
         able = [write for write in manifest.writes if write.kind == kind_name and write.activate]
         if not kind.switch or not able or kind_name not in stage.tables_of("canonical"):
             continue
+        acts = str(not kind.fields[kind.switch].rests).upper()  # where nothing is said
+        variants = ", ".join(quoted(write.variant) for write in able if write.variant)
+        ours = f"AND p.variant IN ({variants}) " if variants else ""
         order = next((f"c.{name(label)}" for label, spec in kind.fields.items() if spec.sequence), "length(c.id)")
         label = name(kind.label or "id")
         rows = stage.rows(
@@ -68,7 +71,7 @@ def due(stage: Stage, ledger: Ledger, kinds: Kinds, manifest: Manifest, *, again
             f"LEFT JOIN canonical.{name(kind_name)} c ON c.id = split_part(p.id, '~', 1) "  # parts of a rule: ~2, ~3
             f"WHERE p.as_kind = {quoted(kind_name)} AND p.action IN ('create', 'keep', 'update') "
             f"AND (c.id IS NOT NULL OR starts_with(p.id, {quoted(NEEDED)})) "  # what rules need acts before them
-            f"AND COALESCE(c.{name(kind.switch)}, TRUE) ORDER BY {order} NULLS FIRST, length(p.id), p.id"
+            f"AND COALESCE(c.{name(kind.switch)}, {acts}) {ours}ORDER BY {order} NULLS FIRST, length(p.id), p.id"
         )
         found += [
             Due(as_kind, of, id, variant, there, str(label or ""))

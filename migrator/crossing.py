@@ -67,7 +67,9 @@ class Crossing:
             return set()
         writes = [write for write in self.manifest.writes if write.kind == self.kind_name]
         verbs = [verb for variant in self.mapping.kinds.get(self.kind_name, ()) for verb in variant.fields.values()]
-        used = {label for write in writes for label, keep in write.fields.items() if keep.write != "never"}
+        used = {
+            label for write in writes for label, keep in write.fields.items() if keep.write != "never" or keep.bound
+        }
         used |= {keep.follows[0] for write in writes for keep in write.fields.values() if keep.follows}
         used |= {verb.preface.by for verb in verbs if verb.preface}
         return {
@@ -75,6 +77,15 @@ class Crossing:
             for label, spec in self.kind.references()
             if label != self.kind.owner and (spec.required or label in used)
         }
+
+    def bound(self) -> dict[str, list[str]]:
+        """Return the references without whose record one is not written, each with the variants that say so."""
+        found: dict[str, list[str]] = {}
+        for variant, write in self.choices:
+            for label, keep in write.fields.items():
+                if keep.bound:
+                    found.setdefault(label, []).append(variant.name)
+        return found
 
     def variant(self) -> str:
         """Return the variant a record is written as: the first whose constants it has, or its owner's stream's."""
@@ -124,6 +135,11 @@ class Crossing:
             )
             links.append(f"f.{name(label)} = ({there})")
         return f"(SELECT min(f.id) FROM {self.found}.{name(self.kind_name)} f WHERE {' AND '.join(links)})"
+
+
+def work_table(kind_name: str) -> str:
+    """Return the relation of a kind's records as they may be written."""
+    return f"native.{name('work ' + kind_name)}"
 
 
 def writable(manifest: Manifest, mapping: Mapping, kind_name: str) -> list[tuple[Variant, Write]]:

@@ -22,7 +22,7 @@ from migrator.rules.clock import Calendar, folded, lives, told
 from migrator.rules.conditions import All, Condition, leaves
 from migrator.rules.dialect import Dialect, sequence
 from migrator.rules.records import native_rule, parsed, translate, translated
-from migrator.rules.references import REFERS, bare, marks, named
+from migrator.rules.references import bare, marks, named
 from migrator.rules.replay import replayed, runs
 from migrator.rules.request import export_request
 from migrator.rules.rule import Hook, Kind, Rule
@@ -31,9 +31,9 @@ from migrator.rules.sql import Agreement, Moved, agreements, counts, examples
 from migrator.rules.verdicts import MAIL_MEANINGS, MEANINGS, WORST, Translation
 from migrator.rules.words import leaf_words, rule_lines
 from migrator.seals import SEALED
-from migrator.settings import planned
+from migrator.settings import FATES, calendars, planned
 from migrator.stage import Stage
-from migrator.translate import added_statuses, field_id, field_ids
+from migrator.translate import added_statuses, names
 from migrator.workspace import Workspace
 
 KINDS = {
@@ -103,8 +103,17 @@ def explain(
     data = page(file.name, old, new, shown, made, compared=workspace is not None)
     hours = getattr(old, "calendar", lambda document: None)(_document(file))
     played = None if history is None else _replayed(history, source, old, new, made, hours)
-    files: dict[str, str] = getattr(new, "files", lambda made: {})(made)
+    told: dict[str, Calendar] = getattr(old, "calendars", lambda document: {})(_document(file))
+    files: dict[str, str] = getattr(new, "files", lambda made, hours: {})(made, told or _hours_of(workspace))
     return data | {"checked": check is not None, "replayed": played, "files": files}
+
+
+def _hours_of(workspace: Path | None) -> dict[str, Calendar]:
+    """Return the working hours of a workspace's staged account."""
+    if workspace is None or not Workspace(workspace).stage.is_file():
+        return {}
+    with Stage(Workspace(workspace).stage, read_only=True) as stage:
+        return calendars(stage)
 
 
 def of_account(workspace: Workspace, source: Connector, destination: Connector, account: str) -> dict[str, Any] | None:
@@ -122,15 +131,12 @@ def of_account(workspace: Workspace, source: Connector, destination: Connector, 
     back = [read_back(new, one) for one in made]
     plain = [translate(new, destination.vendor, parsed(bare(text), **beside), write) for _, beside, text, _ in rows]
     counted = _compared(workspace.folder, plain, [read_back(new, one) for one in plain])
-    called = _names(workspace, {mark for _, _, text, _ in rows for mark in marks(text)})
-
-    def name_of(kind: str, id: str) -> str:
-        return called.get((kind, id), f"{kind.replace('_', ' ')} {id}")
-
+    with Stage(workspace.stage) as stage:
+        name_of = names(stage, {mark for _, _, text, _ in rows for mark in marks(text)})
     shown = []
     for one, rules_back, count, (kind, _, _, fate) in zip(made, back, counted, rows, strict=True):
         line = _said(shown_rule(one, rules_back, count), name_of)
-        shown.append({**line, "fate": fate, "record": kind})
+        shown.append({**line, "fate": _said(fate, name_of), "record": kind})
     old = registry.dialect(rules[0].vendor)
     data = page(account, old, new, shown, made, compared=True)
     fired = [(one["counted"]["source"], one["verdict"]) for one in shown if one["counted"]]
@@ -166,33 +172,25 @@ def _staged(workspace: Workspace, source: Connector) -> list[Staged]:
             kind = source.kinds.kinds[kind_name]
             if not kind.rule or not kind.switch or kind.owner or kind_name not in here:
                 continue  # what stands on a form is shown with the forms
-            fate = "p.action || CASE WHEN p.reason <> '' THEN ': ' || p.reason ELSE '' END" if planned else "''"
+            fate = "p.action, p.reason" if planned else "NULL, NULL"
             plan = f"LEFT JOIN plan.planned p ON p.kind = {quoted(kind_name)} AND p.id = c.id" if planned else ""
             rows = stage.rows(
                 f"SELECT c.id, c.{name(kind.label or 'id')}, c.description, c.{name(kind.switch)}, c.position, "
                 f"c.{name(kind.rule)}, {fate} FROM canonical.{name(kind_name)} c {plan} "
                 f"WHERE c.{name(kind.rule)} IS NOT NULL ORDER BY c.position, length(c.id), c.id"
             )
-            for id, label, description, active, position, text, becomes in rows:
+            for id, label, description, active, position, text, action, reason in rows:
+                becomes = ": ".join(part for part in (_fate(action), reason) if part)
                 beside = {"id": id, "name": label or "", "description": description or "", "position": position}
                 # One that was off is written off; it is not called dead for that.
-                found.append((kind_name, {**beside, "active": active or None}, text, str(becomes or "")))
+                found.append((kind_name, {**beside, "active": active or None}, text, becomes))
     return found
 
 
-def _names(workspace: Workspace, named_in: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return what the records that rules name are called."""
-    called = {}
-    with Stage(workspace.stage) as stage:
-        for of, id in named_in:
-            label = "title" if of == "custom_field" else "name"
-            for kind in REFERS.get(of, ()):
-                key = field_id(stage, id) if of == "custom_field" else id
-                found = stage.one(f"SELECT {label} FROM canonical.{name(kind)} WHERE id = ?", key) if key else None
-                if found:
-                    called[of, id] = f"“{found}”"
-                    break
-    return called
+def _fate(action: str | None) -> str:
+    """Return in a person's words what the plan does with a rule."""
+    word = FATES.get(action or "", (action or "", ""))[0]
+    return f"{word}, switched off" if action == "create" else word
 
 
 def _said(node: Any, name_of: Callable[[str, str], str]) -> Any:
@@ -398,11 +396,13 @@ def tickets(stage: Stage, conditions: Sequence[Condition]) -> tuple[str, list[st
     for anchor, column in (("created", "created_at"), ("updated", "updated_at")):
         if column in there and "updated_at" in there:
             columns[f"hours.{anchor}"] = f"date_diff('second', {name(column)}, {now}) / 3600.0"
-    records = field_ids(stage)  # by which custom values are kept
+    held = "custom_field" in stage.tables_of("canonical")
+    of = "SELECT key, min(id) FROM canonical.custom_field WHERE applies_to = 'ticket' AND key IS NOT NULL GROUP BY 1"
+    ids = dict(stage.rows(of)) if held else {}
     for leaf in leaves(All(of=tuple(conditions))):
         at = getattr(leaf, "path", None)
         if at is not None and at.of == "ticket" and at.custom and "custom" in there:
-            literal = f"${json_step(records.get(f'ticket:{at.custom}', at.custom))}".replace("'", "''")
+            literal = f"${json_step(ids.get(at.custom, at.custom))}".replace("'", "''")
             columns[str(at)] = f"json_extract_string(custom, '{literal}')"
     shown = ", ".join(f"{expression} AS {name(path)}" for path, expression in columns.items())
     moved = "WHERE NOT COALESCE(deleted, FALSE)" if "deleted" in there else ""

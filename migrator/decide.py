@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from migrator import gathering, reasons
 from migrator.compile import name, quoted
-from migrator.crossing import Crossing, writable
+from migrator.crossing import Crossing, work_table, writable
 from migrator.kinds import Kinds
 from migrator.manifest import Manifest, Write
 from migrator.mapping import Mapping, Variant
@@ -17,6 +17,8 @@ from migrator.stage import Stage
 from migrator.translate import Translator
 
 WRITES = "('create', 'update', 'delete')"  # the actions that make a call
+LEVEL, MOST_LEVELS = 10**9, 10**4  # a place is the kind's, then the level among its kin, then that among its siblings
+RANK = LEVEL * MOST_LEVELS
 DECIDED = (
     "kind VARCHAR, id VARCHAR, as_kind VARCHAR, variant VARCHAR, action VARCHAR, reason VARCHAR, target VARCHAR, "
     "unit VARCHAR, lane VARCHAR, place BIGINT, own BOOLEAN, owner VARCHAR, blob VARCHAR, known BOOLEAN, stamp VARCHAR"
@@ -38,11 +40,11 @@ class Decider:
 
     def decide(self, kind_name: str) -> None:
         """Make the kind's working table and add its lines to ``plan.decided``."""
-        crossing = self._crossing(kind_name)
-        work = f"native.{name('work ' + kind_name)}"
+        crossing = self.crossing(kind_name)
+        work = work_table(kind_name)
         self.translator.translate(kind_name, crossing.kind)
         clauses = [
-            *gathering.relations(crossing),
+            *gathering.relations(crossing, self.translator.unmade(kind_name, self.manifest.setup)),
             f"varied AS (SELECT *, {crossing.variant()} AS _variant FROM joined w)",
             f"judged AS (SELECT *, {reasons.judged(crossing)} AS _d FROM varied w)",
         ]
@@ -61,9 +63,10 @@ class Decider:
 
     def named(self, kind_name: str) -> str:
         """Return the test for records ``w`` that a record which is written names, once all is decided."""
-        return reasons.named_by(self._crossing(kind_name), decided=True)
+        return reasons.named_by(self.crossing(kind_name), decided=True)
 
-    def _crossing(self, kind_name: str) -> Crossing:
+    def crossing(self, kind_name: str) -> Crossing:
+        """Return the kind between the two accounts."""
         sides = (self.kinds, self.manifest, self.mapping)
         return Crossing(kind_name, self.stage, *sides, self.source, self.found, self.without_seat)
 
@@ -76,7 +79,7 @@ class Decider:
         owner = None if crossing.stands_alone else kind.owner
         unit = f"CASE WHEN {inside} THEN w._owner_unit ELSE {own_unit} END" if owner else own_unit
         lane = "w._owner_lane" if owner else quoted(f"{kind_name}:") if sequence or kind.owner else own_unit
-        rank = self.kinds.in_order().index(kind_name) * 10**9
+        rank = self.kinds.in_order().index(kind_name) * RANK
         place = f"CAST({rank} AS BIGINT) + {f'COALESCE(w.{name(sequence)}, 0)' if sequence else '0'}"
         self.stage.run(
             "INSERT INTO plan.decided SELECT w._kind, w.id, w._as_kind, w._variant, w._action, w._reason, w._target, "
@@ -94,7 +97,7 @@ class Decider:
 
     def _insert_gone(self, kind_name: str, work: str) -> None:
         """Add what earlier loads wrote and the source no longer has."""
-        rank = self.kinds.in_order().index(kind_name) * 10**9
+        rank = self.kinds.in_order().index(kind_name) * RANK
         self.stage.run(
             "INSERT INTO plan.decided SELECT k.kind, k.id, k.as_kind, k.variant, 'keep', 'gone from the source since', "
             f"k.target, k.as_kind || ':' || k.id, k.as_kind || ':' || k.id, {rank}, TRUE, NULL, NULL, TRUE, NULL "

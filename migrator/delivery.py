@@ -41,6 +41,11 @@ class Deliverer(Declarative):
         """Return the account that holds the kind: this one, unless it is made of parts."""
         return self
 
+    def waits_seconds(self) -> float:
+        """Return for how long yet the quotas let nobody go who waits for one; 0 where somebody may, or nobody waits."""
+        pacers = [account.client.pacer for account in self.accounts()]
+        return min((pacer.waits_seconds() for pacer in pacers if pacer.waiting_until is not None), default=0.0)
+
     def most(self, kind: str, variant: str, action: str = "create") -> int:
         """Return how many such units one call may carry."""
         write = self.manifest.write(kind, variant)

@@ -125,7 +125,9 @@ class Delta:
                 by_record[row[0], row[1]].append(row)
         self.stage.insert("plan.changed", lines)
         for (of, id), rows in by_record.items():
-            self._update(kind_name, kind, variant, of, id, {row[2] for row in rows})
+            changed = {row[2] for row in rows}
+            told = {by for label, (_, keep) in fields.items() if label in changed for by in keep.seen_by}
+            self._update(kind_name, kind, variant, of, id, changed, told)
         self._name_the_rest(kind_name, {(row[0], row[1]) for row in found} - set(by_record))
 
     def _left(self, kind_name: str) -> set[tuple[str, str]]:
@@ -137,8 +139,9 @@ class Delta:
     def _unseen(self, kind_name: str, fields: dict[str, tuple[Field, Keep]]) -> set[tuple[str, str, str]]:
         """Return the fields (kind, id, field) of which nobody could tell whether people changed them."""
         found: set[tuple[str, str, str]] = set()
-        for label, by in ((label, keep.seen_by) for label, (_, keep) in fields.items() if keep.seen_by):
-            rows = self.stage.rows(f"SELECT _kind, id FROM earlier.{name(kind_name)} WHERE {name(by)} IS NULL")
+        for label, seen_by in ((label, keep.seen_by) for label, (_, keep) in fields.items() if keep.seen_by):
+            silent = " AND ".join(f"{name(by)} IS NULL" for by in seen_by)
+            rows = self.stage.rows(f"SELECT _kind, id FROM earlier.{name(kind_name)} WHERE {silent}")
             found |= {(of, id, label) for of, id in rows}
         return found
 
@@ -238,8 +241,10 @@ class Delta:
 
     # ---- what is written --------------------------------------------------------------------------------------------
 
-    def _update(self, kind_name: str, kind: Kind, variant: Variant, of: str, id: str, changed: set[str]) -> None:
-        """Make a kept record an update of these fields, and predict them."""
+    def _update(
+        self, kind_name: str, kind: Kind, variant: Variant, of: str, id: str, changed: set[str], told: set[str]
+    ) -> None:
+        """Make a kept record an update of these fields, and predict them; ``told``: fields that change with them."""
         whole = json.loads(
             self.stage.one(
                 "SELECT CAST(payload AS VARCHAR) FROM anew.payload WHERE as_kind = ? AND id = ?", kind_name, id
@@ -268,7 +273,7 @@ class Delta:
             kind_name,
         )
         table = f"predicted.{name(kind_name)}"
-        for label in columns:
+        for label in [*columns, *sorted(told.difference(columns))]:
             self.stage.run(
                 f"UPDATE {table} SET {name(label)} = a.{name(label)} FROM anew.{name(kind_name)} a "
                 f"WHERE a.id = {table}.id AND a._kind = {table}._kind AND {table}.id = ? AND {table}._kind = ?",

@@ -54,7 +54,7 @@ def compare_field(
                 f"JOIN {names} n ON n.source = x.one GROUP BY x.id) n ON n.id = r.id"
             )
             expected, found = "n.some", f"list_sort(f.{column})"
-    test = differs(spec, expected, found)
+    test = differs(spec, f"NULLIF({expected}, [])" if spec.type == "list" else expected, found)
     if spec.type == "boolean":
         test = f"COALESCE({expected}, FALSE) <> COALESCE({found}, FALSE)"
     if keep and keep.fills:

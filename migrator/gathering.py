@@ -5,7 +5,7 @@ Four relations, each made from the one before: ``gathered``, ``named``, ``single
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from migrator.compile import flagged, match_key, name, quoted
@@ -14,11 +14,11 @@ from migrator.kinds import Field
 from migrator.reasons import skipped
 
 
-def relations(crossing: Crossing) -> list[str]:
-    """Return the four as clauses of a WITH."""
+def relations(crossing: Crossing, unmade: Mapping[str, str]) -> list[str]:
+    """Return the four as clauses of a WITH. ``unmade``: records of our own that are left to a person, and why."""
     unselected = f"u.kind = g._kind AND u.id = g.id AND u.as_kind = {quoted(crossing.kind_name)}"
     return [
-        f"gathered AS (SELECT g.*, u.reason AS _unselected FROM ({_gathered(crossing)}) g "
+        f"gathered AS (SELECT g.*, u.reason AS _unselected FROM ({_gathered(crossing, unmade)}) g "
         f"LEFT JOIN plan.unselected u ON {unselected})",
         f"named AS ({_named(crossing)})",
         f"single AS ({_single(crossing)})",
@@ -29,12 +29,12 @@ def relations(crossing: Crossing) -> list[str]:
 # ---- which there are ------------------------------------------------------------------------------------------------
 
 
-def _gathered(crossing: Crossing) -> str:
+def _gathered(crossing: Crossing, unmade: Mapping[str, str]) -> str:
     """The kind's own records, those that stand in as it, and the connector's own."""
     kind_name, kind = crossing.kind_name, crossing.kind
     columns = ["id", *kind.fields]
     if kind.rule:
-        return " UNION ALL BY NAME ".join([*_translated(crossing), *_ours(crossing)])
+        return " UNION ALL BY NAME ".join([*_translated(crossing), *_ours(crossing, unmade)])
     parts = [_selected(columns, f"canonical.{name(kind_name)}", kind_name)]
     for other_name, other in crossing.kinds.kinds.items():
         if other.stands_in == kind_name:
@@ -42,7 +42,7 @@ def _gathered(crossing: Crossing) -> str:
             standing = f"SELECT id FROM plan.decided WHERE kind = {quoted(other_name)} AND action = 'stand_in'"
             part = _selected(shared, f"canonical.{name(other_name)}", other_name)
             parts.append(f"{part} WHERE id IN ({standing})")
-    return " UNION ALL BY NAME ".join([*parts, *_ours(crossing)])
+    return " UNION ALL BY NAME ".join([*parts, *_ours(crossing, unmade)])
 
 
 def _selected(columns: Iterable[str], relation: str, kind_name: str) -> str:
@@ -50,12 +50,13 @@ def _selected(columns: Iterable[str], relation: str, kind_name: str) -> str:
     return f"SELECT {listed}, {quoted(kind_name)} AS _kind, FALSE AS _own FROM {relation}"
 
 
-def _ours(crossing: Crossing) -> list[str]:
+def _ours(crossing: Crossing, unmade: Mapping[str, str]) -> list[str]:
     """The connector's own records, and those that rules need."""
     parts = []
     for own in crossing.manifest.setup:
         if own.kind == crossing.kind_name:
             values = ", ".join(f"{_literal(value)} AS {name(label)}" for label, value in own.fields.items())
+            values += f", 'manual' AS _does, {quoted(unmade[own.id])} AS _why" if own.id in unmade else ""
             parts.append(f"SELECT {quoted(own.id)} AS id, {values}, {quoted(own.kind)} AS _kind, TRUE AS _own")
     return parts
 
@@ -193,6 +194,8 @@ def _joined(crossing: Crossing) -> str:
         if label in needed:
             alias = name(f"a {label}")
             columns.append(f"w.{name(label)} AS {name('_was ' + label)}")
+            if crossing.kind_name in spec.to:
+                continue  # it is decided in this very statement: kin looks whether it arrives
             joins.append(_arriving(label, alias, spec))
             replaced.append(f"{alias}.{'id' if spec.type == 'ref' else 'some'} AS {name(label)}")
     for more, join in (_owner(crossing), _match(crossing)):

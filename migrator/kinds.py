@@ -52,12 +52,13 @@ class Field(Document):
     compared as a set. ``private``: kept in the stage for translation, never compared and never a loss. ``sequence``:
     the place of a record among those of its owner, which are written in this order. ``skip``: a boolean that keeps its
     record from being written. ``keyed_by``: the kind whose ids are the keys of a map. ``examples``: what a text that is
-    not free looks like. ``among``: only such records may be referred to. ``names``: the kinds a rule may name, written
-    before it. ``exact``: half a rule is worse than none: where its condition would only be nearly the same, and
-    what it does cannot be taken back, the record is left to a person. ``switch``: it says whether the record acts; what
-    is written is off, and switched on later (``activate``). ``versioned``: bytes that change under the same id, fetched
-    anew when their address does. ``rewrite``: addresses that change on the way are put right in it. ``given``:
-    references that a record which is there already does not get: where it has others, that is said.
+    not free looks like. ``among``: only such records may be referred to. ``names``: the kinds a rule may name,
+    written before it. ``exact``: half a rule is worse than none: where its condition would only be nearly the same,
+    and what it does cannot be taken back, the record is left to a person. ``switch``: it says whether the record
+    acts; what is written is off, and switched on later (``activate``); ``rests``: where nothing is said, it is off.
+    ``versioned``: bytes that change under the same id, fetched anew when their address does. ``rewrite``: addresses
+    that change on the way are put right in it. ``given``: references that a record which is there already does not
+    get: where it has others, that is said.
     """
 
     type: Type = "text"
@@ -75,6 +76,7 @@ class Field(Document):
     names: tuple[str, ...] = ()
     exact: Flag = False
     switch: Flag = False
+    rests: Flag = False
     versioned: Flag = False
     given: Flag = False
     rewrite: Flag = False
@@ -182,6 +184,8 @@ class Kinds(Document):
             targets = kind.needs | ({kind.stands_in} if kind.stands_in else set())
             for target in targets - set(self.kinds):
                 raise ValueError(f"{name} refers to the kind '{target}', which does not exist")
+            if kind.owner and any(name in spec.to for label, spec in kind.references() if label != kind.owner):
+                raise ValueError(f"{name} lives inside another record, and may not refer to its own kind")
             for match in (*kind.match, *kind.role, *kind.same, *([kind.apart] if kind.apart else [])):
                 if match not in kind.fields:
                     raise ValueError(f"{name} is matched by '{match}', which is not a field of it")

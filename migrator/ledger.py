@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -128,13 +130,12 @@ class Ledger:
 
     def done(self, plan: str, units: Iterable[tuple[str, Iterable[Identity]]], at: str) -> None:
         """Note that units were carried out, and the names their records got; durable before anything else is noted."""
-        statements: list[tuple[str, Any]] = []
+        ends: list[tuple[str, Any]] = []
+        names: list[tuple[str, Any]] = []
         for unit, identities in units:
-            statements.append(
-                ("UPDATE unit SET state = 'done', done_at = ? WHERE plan = ? AND unit = ?", (at, plan, unit))
-            )
-            statements += [_identity(identity, unit, plan) for identity in identities]
-        self._do(statements, wait=False)
+            ends.append(("UPDATE unit SET state = 'done', done_at = ? WHERE plan = ? AND unit = ?", (at, plan, unit)))
+            names += [_identity(identity, unit, plan) for identity in identities]
+        self._do(ends + names, wait=False)
 
     def unsent(self, plan: str, units: Iterable[str]) -> None:
         """Note that units in doubt turned out not to have been carried out."""
@@ -333,9 +334,8 @@ class Ledger:
                 if _identity_of(self._path) != self._file:  # SQLite would go on writing into the file that is gone
                     raise sqlite3.OperationalError("the file is gone")
                 self._write.execute("BEGIN IMMEDIATE")
-                for statements, _ in batch:
-                    for sql, values in statements:
-                        self._write.execute(sql, values)
+                for sql, alike in groupby((one for statements, _ in batch for one in statements), itemgetter(0)):
+                    self._write.executemany(sql, map(itemgetter(1), alike))  # in order; half the time of one by one
                 self._write.execute("COMMIT")
             except Exception as err:  # whatever it is: a writer that dies leaves every worker waiting for ever
                 if self._write.in_transaction:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -114,6 +114,7 @@ class Loader:
     planned: str = "plan.planned"  # or where its rows were set apart
     gate: Callable[[], bool] = lambda: False  # asked between calls: may wait (a pause), and tells whether to stop
     _stop: threading.Event = field(default_factory=threading.Event)
+    _most: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.builder = Builder(
@@ -219,10 +220,16 @@ class Loader:
         phase = _Phase(root, int(total), min(counted, int(total)))
         self.progress(root, phase.counted, phase.total)
         self.now()  # whoever has to ask for the time does so once, before the workers begin
-        lanes = (
-            _Lane(deque(rows for rows in lane if not over(rows[0].unit)))
-            for lane in self.builder.lanes(members, actions)
-        )
+        levels: list[int] = self.builder.levels(root, actions)
+        for level in reversed(levels) if "delete" in actions else levels:
+            lanes = self.builder.lanes(members, actions, level if len(levels) > 1 else None)
+            self._level(phase, (_Lane(deque(rows for rows in lane if not over(rows[0].unit))) for lane in lanes))
+            if level < levels[-1]:
+                self._know_merged()
+        return phase.done
+
+    def _level(self, phase: _Phase, lanes: Iterator[_Lane]) -> None:
+        """Carry out lanes of which none waits for another."""
         more = True
         with ThreadPoolExecutor(self.workers) as pool:
             try:
@@ -246,7 +253,6 @@ class Loader:
                 raise
         if self._stop.is_set():
             raise MigratorError("stopped before the end; `migrator load` with the same plan goes on from here")
-        return phase.done
 
     def _over(self, unit: str) -> bool:
         return self.ledger.state(self.plan, unit) in ("done", "quarantined")
@@ -265,7 +271,7 @@ class Loader:
         if not lane.units or self._stop.is_set():
             return
         main = lane.units[0][0]
-        most = self.destination.most(main.as_kind, main.variant, main.action)
+        most = self._at_once(main)
         if most == 1:
             phase.calls.add(pool.submit(self._alone, lane))
             return
@@ -274,6 +280,13 @@ class Loader:
         if len(batch) >= most:
             phase.calls.add(pool.submit(self._batch, list(batch)))
             batch.clear()
+
+    def _at_once(self, main: Row) -> int:
+        """Return how many units such as this one may share a call."""
+        what = main.as_kind, main.variant, main.action
+        if what not in self._most:
+            self._most[what] = self.destination.most(*what)
+        return self._most[what]
 
     def _collect(self, phase: _Phase, pool: ThreadPoolExecutor, *, idle: bool) -> None:
         """Take in what calls and jobs have come to, waiting for whichever is next."""
@@ -307,7 +320,7 @@ class Loader:
         whole = _Sent()
         while lane.units and not self._stop.is_set():
             main = lane.units[0][0]
-            if self.destination.most(main.as_kind, main.variant, main.action) > 1:
+            if self._at_once(main) > 1:
                 break
             sent = self._batch([lane])
             whole.done, whole.aside = whole.done + sent.done, whole.aside + sent.aside
@@ -327,11 +340,11 @@ class Loader:
 
     def _batch(self, lanes: list[_Lane]) -> _Sent:
         """Carry out the first unit of each lane in one call. Raises what ends the run."""
-        sent, units, with_units = _Sent(), [], []
+        sent, units, with_units, at = _Sent(), [], [], self._at()
         for lane in lanes:
             rows = lane.units[0]
             try:
-                units.append(self.builder.build(rows, self._at()))
+                units.append(self.builder.build(rows, at))
                 with_units.append(lane)
             except RefusedError as err:
                 self._aside(rows[0].unit, rows[0].kind, str(err), rows[0].payload)
@@ -344,7 +357,8 @@ class Loader:
     def _call(self, units: list[Unit], lanes: list[_Lane], sent: _Sent) -> None:
         names = [lane.units[0][0].unit for lane in lanes]
         if isinstance(self.destination, Marking) and units[0].action == "create":
-            units = [replace(u, mark=m) for u, m in zip(units, self.destination.marks(units), strict=True)]
+            marked = zip(units, self.destination.marks(units), strict=True)
+            units = [replace(unit, mark=mark) if mark else unit for unit, mark in marked]
         marks = {n: u.mark for n, u in zip(names, units, strict=True)}
         kinds = [(n, u.kind) for n, u in zip(names, units, strict=True)]
         self.ledger.sent(self.plan, kinds, units[0].sent_at, marks)

@@ -59,7 +59,7 @@ def loading(steps: Steps, digest: str, progress: LoadProgress = silent_load) -> 
             future = pool.submit(carry_out)  # from here on the stage is the loader's
             try:
                 over = functools.partial(orders.over, ledger, loader.plan)
-                yield Loading(future, units, over, destination.client.pacer.waits_seconds, alone)
+                yield Loading(future, units, over, destination.waits_seconds, alone)
                 loaded = future.result()
             except BaseException:
                 loader.stop()

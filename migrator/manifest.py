@@ -227,9 +227,11 @@ class Keep(Document):
     reference is written only where a record of that kind has it as ``this`` and our own ``other`` as ``other``.
     ``same_as``: a reference is written only where that field of the record another one names is the same.
     ``fits``: a reference is written only where that record agrees with another field of ours.
+    ``bound``: the record is written only with the one that this reference names, whether or not the name is written.
     ``matches``: a text is written only where the whole of it is like this. ``whole_days``: of a moment only its day
-    (UTC), from its beginning. ``seen_by``: what people changed of these bytes is seen by this field; where the source
-    does not tell it, a change is left to a person. ``loss``/``because``: how a difference is named in the report, and
+    (UTC), from its beginning. ``seen_by``: what people changed of these bytes is seen by these fields; where the source
+    tells none of them, by what a reading told, or else a change is left to a person.
+    ``loss``/``because``: how a difference is named in the report, and
     why.
     """
 
@@ -248,9 +250,10 @@ class Keep(Document):
     kinds: tuple[str, ...] = ()
     same_as: tuple[str, str] | None = None
     fits: Fits | None = None
+    bound: Flag = False
     matches: str = ""
     whole_days: Flag = False
-    seen_by: str = ""
+    seen_by: tuple[str, ...] = ()
     bare: Flag = False
     type_max: dict[str, int] = {}
     only_with: dict[str, tuple[str, ...]] = {}
@@ -312,7 +315,8 @@ class Write(Document):
     custom field that holds migrator's own key. ``owner_with``: written only where its owner's fields have these values.
     ``takes``: written only where its own fields have these values (regular expressions). ``needs``: the secret without
     which it is left to a person. ``named``: no call makes it, it is there as soon as a written record names it; what
-    none names is left behind, for this reason. ``ends``: a reference after which the record it names takes no other of
+    none names is left behind, for this reason; ``unnamed``: so is what a call makes and nobody could read back where no
+    written record names it. ``ends``: a reference after which the record it names takes no other of
     this kind (a merged ticket has no links of its own): those are left to a person. ``tried``: a plan asks the
     destination whether it would take the record (its ``complaint``), and leaves what it would not to a person.
     ``activate``: how a record that was written switched off is switched on. ``completes``: a second call after
@@ -338,6 +342,7 @@ class Write(Document):
     takes: dict[str, tuple[str, ...]] = {}
     needs: str | None = None
     named: str | None = None
+    unnamed: str | None = None
     ends: str | None = None
     tried: Flag = False
     fields: dict[str, Keep] = {}

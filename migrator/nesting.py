@@ -6,6 +6,7 @@ Works on the canonical records before they are planned, so that plan, prediction
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 from migrator.kinds import Kinds
 from migrator.manifest import Manifest
@@ -16,12 +17,14 @@ from migrator.stage import Stage
 HELD = "narrow.tree"
 BETWEEN = "::"  # parts the levels of an option
 LEAST = 2  # levels
+FEW = 4  # of a field, that a report shows
 
 
 def nest(
     stage: Stage, kinds: Kinds, manifest: Manifest, mapping: Mapping, known: Collection[str], *, whole: bool
-) -> list[str]:
-    """Give fields of which every option is a path their levels, and the upper levels as options; return their titles.
+) -> list[dict[str, Any]]:
+    """Give fields of which every option is a path their levels, and the upper levels as options; return what each
+    becomes, for a report: ``{title, levels, choices, tops: [(first level, what is below it)]}``.
 
     A field that a rule names stays as it is: rules ask for the whole path. So does one that is at the destination
     (``known``: written earlier) and was not nested then; ``whole``: all records are there, so that it can be decided.
@@ -48,10 +51,21 @@ def nest(
             "UPDATE canonical.custom_field SET options = ?, option_keys = ?, levels = ? WHERE id = ?",
             paths, [own.get(path, path) for path in paths], depth, id,
         )  # fmt: skip
-        done.append((id, title))
+        done.append((id, _told(title, depth, options)))
     stage.run(f"DELETE FROM {HELD}")
     stage.insert(HELD, [[id] for id, _ in done])
-    return [title for _, title in done]
+    return [told for _, told in done]
+
+
+def _told(title: str, levels: int, options: Sequence[str]) -> dict[str, Any]:
+    """Return what a report shows of a field: the first few of its first levels, each with the first few below it."""
+    tops: dict[str, list[str]] = {}
+    for option in options:
+        first, _, below = option.partition(BETWEEN)
+        tops.setdefault(first, []).append(below.replace(BETWEEN, " → "))
+    shown = [{"first": first, "below": below[:FEW], "more": max(0, len(below) - FEW)} for first, below in tops.items()]
+    told = {"title": title, "levels": levels, "choices": len(options), "tops": shown[:FEW]}
+    return {**told, "more": max(0, len(shown) - FEW)}
 
 
 def tree(options: Sequence[str], most: int) -> list[str]:

@@ -14,8 +14,8 @@ from migrator.compile import name
 from migrator.customizations import tickets
 from migrator.http import Client
 from migrator.mapping import Spoken
-from migrator.registry import Connector, dialect
-from migrator.rules.conditions import Actor, Days, Elapsed, leaves
+from migrator.registry import Connector, dialect, dialects
+from migrator.rules.conditions import Actor, All, Changed, Condition, Days, Elapsed, Event, Is, Leaf, Ref, leaves
 from migrator.rules.records import labelled, parsed, read
 from migrator.rules.references import bare
 from migrator.rules.replay import History, Side, Update, run
@@ -66,6 +66,8 @@ def asked(
         taken: Taken | None = getattr(dialect(way.dialect), "taken", None)
         if taken is None:
             return None
+        if getattr(dialect(way.dialect), "SET_OFF_APART", False):
+            rule = rule.model_copy(update={"when": standing(rule.when)})
         native, rule, left = _standing(stage, way, native, rule)
         found.append(replace(_one(stage, client, kind, native, rule, taken), left=left))
         progress(kind, at, len(rules))
@@ -90,23 +92,51 @@ def _staged(stage: Stage, source: Connector, kind_name: str) -> list[tuple[dict[
     """Return a kind's rules: as the vendor has them, in our words, and whose words they were."""
     way = spoken(source.mapping, kind_name)
     variants = source.mapping.kinds.get(kind_name, ())
-    if way is None or f"{kind_name}" not in stage.tables_of("canonical"):
+    if way is None or kind_name not in stage.tables_of("canonical"):
         return []
     kind = source.kinds.kinds[kind_name]
-    streams = [one.stream for one in variants if one.stream in stage.tables_of("raw")]
     made = []
-    for stream in streams[:1]:
+    ids = {(one.stream, one.id.removesuffix("{id}") if one.id.endswith("{id}") else "") for one in variants}
+    for stream, prefix in sorted(ids):
+        if stream not in stage.tables_of("raw"):
+            continue
         rows = stage.rows(
             f"SELECT CAST(r.body AS VARCHAR), c.{name(kind.label or 'id')}, c.{name(kind.rule or 'rule')} "
-            f"FROM raw.{name(stream)} r JOIN canonical.{name(kind_name)} c ON c.id = r.id "
-            f"WHERE c.{name(kind.rule or 'rule')} IS NOT NULL ORDER BY length(c.id), c.id"
+            f"FROM raw.{name(stream)} r JOIN canonical.{name(kind_name)} c ON c.id = ? || r.id "
+            f"WHERE c.{name(kind.rule or 'rule')} IS NOT NULL ORDER BY length(c.id), c.id",
+            prefix,
         )
         labels = option_labels(stage)
-        made = [
+        made += [
             (json.loads(body), parsed(bare(labelled(text, labels)), name=label or ""), way)
             for body, label, text in rows
         ]
     return made
+
+
+def standing(when: Condition) -> Condition:
+    """Return what a rule asks of a ticket as it stands, without the events that set the rule off."""
+    parts = when.of if isinstance(when, All) else (when,)
+    return All(of=tuple(one for one in parts if not leaves(one) or not all(map(_event, leaves(one)))))
+
+
+def _event(leaf: Leaf) -> bool:
+    return isinstance(leaf, Event | Changed)
+
+
+def _untold(stage: Stage, when: Condition) -> Leaf | None:
+    """Return a condition on a field or a status that no staged record is known by; None where there is none."""
+    there = "custom_field" in stage.tables_of("canonical")
+    rows = stage.rows("SELECT key FROM canonical.custom_field WHERE applies_to = 'ticket'") if there else []
+    fields = {key for (key,) in rows}
+    for leaf in leaves(when):
+        at = getattr(leaf, "path", None)
+        if at is not None and at.of == "ticket" and at.custom and at.custom not in fields:
+            return leaf
+        own = [one for one in leaf.values if isinstance(one, Ref)] if isinstance(leaf, Is) else []
+        if str(at) == "ticket.status" and own:
+            return leaf
+    return None
 
 
 def _one(stage: Stage, client: Client, kind: str, native: dict[str, Any], rule: Rule, taken: Taken) -> Asked:
@@ -116,8 +146,9 @@ def _one(stage: Stage, client: Client, kind: str, native: dict[str, Any], rule: 
         return Asked(kind, label, why=f"it asks for a time, which goes on: {leaf_words(timed[0])}")
     given, columns = tickets(stage, [rule.when])
     question = matching("ticket", rule.when, columns)
-    if question.unseen[0]:
-        return Asked(kind, label, why=f"the staged tickets do not tell: {leaf_words(question.unseen[0][0])}")
+    unseen = question.unseen[0][0] if question.unseen[0] else _untold(stage, rule.when)
+    if unseen is not None:
+        return Asked(kind, label, why=f"the staged tickets do not tell: {leaf_words(unseen)}")
     if other := _otherwise(stage, rule):
         return Asked(kind, label, why=f"tickets are staged with other words than the rule's: {other}")
     theirs = taken(client, native)
@@ -134,10 +165,11 @@ def _otherwise(stage: Stage, rule: Rule) -> str:
     if "custom_field" not in stage.tables_of("canonical"):
         return ""
     types = dict(stage.rows("SELECT key, type FROM canonical.custom_field WHERE applies_to = 'ticket'"))
-    asked = [(getattr(leaf, "path", None), leaf) for leaf in leaves(rule.when)]
-    return next(
-        (leaf_words(leaf) for at, leaf in asked if at and types.get(at.custom) in ("checkbox", "multiselect")), ""
-    )
+    for leaf in leaves(rule.when):
+        at = getattr(leaf, "path", None)
+        if at is not None and types.get(at.custom) in ("checkbox", "multiselect"):
+            return leaf_words(leaf)
+    return ""
 
 
 def _macro(stage: Stage, client: Client, native: dict[str, Any], rule: Rule, way: str) -> Asked:
@@ -181,3 +213,8 @@ def summary(found: Sequence[Asked]) -> str:
     more = f"; of {part} only what does not depend on an event" if part else ""
     whole = f"{len(said)} of {len(found)} rules were asked"
     return f"{whole}; {len(said) - differ} are as we read them, {differ} are not{more}"
+
+
+def able() -> list[str]:
+    """Return the vendors that can be asked."""
+    return [dialect(vendor).TITLE for vendor in dialects() if hasattr(dialect(vendor), "taken")]

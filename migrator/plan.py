@@ -15,12 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from migrator import translate
+from migrator import translate, witness
 from migrator.choice import UNSELECTED, Choice
 from migrator.compile import name
+from migrator.crossing import work_table
 from migrator.decide import DECIDED, WRITES, Decider
 from migrator.delta import Change, Delta, Look, changes, prepare
 from migrator.errors import PlanError
+from migrator.kin import Kin
 from migrator.kinds import Kinds
 from migrator.live import LEFT, Live
 from migrator.losses import Loss, measure_losses
@@ -152,11 +154,17 @@ class Planner:
             stage, self.kinds, manifest, self.mapping, self.source, translator, self.found, self.without_seat
         )
         predictor = Predictor(decider, anew=not self.ahead)
+        kin = Kin(decider)
         delta = Delta(decider, self.look, self.edited, self.deleted, self.since, left)
         for kind_name in self.kinds.in_order():
             decider.decide(kind_name)
+            kin.settle(kind_name)
             predictor.predict(kind_name)
-            self._try(kind_name)
+            if self._try(kind_name):
+                kin.follow(kind_name)
+                kin.settle(kind_name)
+                predictor.forget(kind_name)
+                predictor.predict(kind_name)
             if not self.ahead:
                 delta.compare(kind_name)
         self._unnamed(decider)
@@ -171,11 +179,11 @@ class Planner:
         counts = {k: int(stage.one(f"SELECT count(*) FROM canonical.{name(k)}")) for k in self.kinds.in_order()}
         return replace(self.summarize(counts, quota_plan, files or {}), losses=losses, changes=changes(stage))
 
-    def _try(self, kind_name: str) -> None:
-        """Leave to a person what the destination says it would not take, with its answer."""
-        write = self.manifest.write(kind_name)
+    def _try(self, kind_name: str) -> bool:
+        """Leave to a person what the destination says it would not take, with its answer; tell whether it does."""
+        write, refused = self.manifest.write(kind_name), False
         if not (write and write.tried and self.complaint):
-            return
+            return False
         rows = self.stage.rows(
             "SELECT d.kind, d.id, CAST(p.payload AS VARCHAR) FROM plan.decided d JOIN plan.payload p ON p.id = d.id "
             "AND p.as_kind = d.as_kind WHERE d.as_kind = ? AND d.action = 'create' ORDER BY d.id",
@@ -185,6 +193,7 @@ class Planner:
             said = self.complaint(kind_name, json.loads(payload))
             if said is None:
                 continue
+            refused = True
             whole = id.partition("~")[0]  # of a rule that becomes several, none is written without the others
             these = "(id = ? OR id LIKE ? ESCAPE '!')"
             parts = (whole, whole.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "~%")
@@ -195,19 +204,21 @@ class Planner:
                 kind_name,
                 *parts,
             )
-            self.stage.run(f"DELETE FROM plan.payload WHERE as_kind = ? AND {these}", kind_name, *parts)
-            self.stage.run(f"DELETE FROM predicted.{name(kind_name)} WHERE _kind = ? AND {these}", of, *parts)
+            work = work_table(kind_name)
+            self.stage.run(f"UPDATE {work} SET _action = 'manual' WHERE _kind = ? AND {these}", of, *parts)
+        return refused
 
     def _unnamed(self, decider: Decider) -> None:
         """Leave behind what is only there when it is named, where all that names it stays behind."""
         for kind_name in self.kinds.in_order():
             write = self.manifest.write(kind_name)
-            if not (write and write.named and write.create):
+            alone = (write.named or write.unnamed) if write and write.create else None
+            if alone is None:
                 continue
             self.stage.run(
                 "UPDATE plan.decided AS w SET action = 'skip', reason = ? WHERE kind = ? AND as_kind = ? "
                 f"AND action = 'create' AND NOT {decider.named(kind_name)}",
-                write.named,
+                alone,
                 kind_name,
                 kind_name,
             )
@@ -249,6 +260,7 @@ class Planner:
                 stage.schema("earlier", fresh=True)
                 for kind_name in sorted(stage.tables_of("kept") - {"_undone"}):
                     stage.run(f"CREATE TABLE earlier.{name(kind_name)} AS SELECT * FROM kept.{name(kind_name)}")
+                witness.fill(stage, self.kinds, self.manifest)
             stage.schema("plan", "predicted", "native", fresh=True)
         stage.run("DROP SCHEMA IF EXISTS kept CASCADE")
 

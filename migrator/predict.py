@@ -32,14 +32,31 @@ class Predictor:
             if known:
                 self._written(kind_name, kind, variant, write, again)
         self._kept(kind_name, kind, table)
-        keyed = {spec.keyed_by for each in self.decider.kinds.kinds.values() for spec in each.fields.values()}
-        if kind_name in keyed:
+        if kind_name in self._keyed:
             # Custom fields as they will be there: found by our own ids, as predictions are keyed.
             stage.run(
                 "CREATE TABLE predicted.fields AS SELECT id, applies_to, id AS key, type, options, "
                 "COALESCE(option_keys, options) AS option_keys "
                 f"FROM {table}"
             )
+
+    def forget(self, kind_name: str) -> None:
+        """Take the kind's predictions and payloads away, for others to be made."""
+        stage = self.decider.stage
+        for schema, payload in (("predicted", "plan.payload"), ("anew", "anew.payload")):
+            stage.run(f"DROP TABLE {schema}.{name(kind_name)}")
+            stage.run(f"DELETE FROM {payload} WHERE as_kind = ?", kind_name)
+        if kind_name in self._keyed:
+            stage.run("DROP TABLE predicted.fields")
+        for variant, _ in self.decider.writable(kind_name):
+            for made in ("", "anew ", "given ", "anew given "):
+                stage.run(f"DROP TABLE IF EXISTS native.{name(f'{made}{kind_name} {variant.name}')}")
+
+    @property
+    def _keyed(self) -> set[str | None]:
+        """Return the kinds by whose records values are keyed."""
+        kinds = self.decider.kinds.kinds.values()
+        return {spec.keyed_by for each in kinds for spec in each.fields.values()}
 
     def _written(self, kind_name: str, kind: Kind, variant: Variant, write: Write, table: str) -> None:
         """Predict what is created; for a table of ``anew``, what was written before, as if it were created now."""

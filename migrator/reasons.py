@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrator.compile import flagged, name, quoted
 from migrator.crossing import ARRIVES, Crossing, writable
-from migrator.live import OTHER
+from migrator.live import OTHER, WAITS
 from migrator.manifest import Write
 from migrator.mapping import word
 from migrator.native import limited
@@ -35,8 +35,8 @@ def cases(crossing: Crossing) -> list[Case]:
     found += [*_not_taken(crossing, write), *_alike(crossing, write)]
     if write.match_only and not (crossing.without_seat == "create" and write.create):
         return [*found, *_without_seat(crossing, write)]
-    if write.named:
-        found.append((f"NOT {named_by(crossing)}", "skip", quoted(write.named)))
+    if alone := write.named or write.unnamed:
+        found.append((f"NOT {named_by(crossing)}", "skip", quoted(alone)))
     return [*found, *_by_owner(crossing, write), *_ended(crossing)]
 
 
@@ -69,7 +69,7 @@ def named_by(crossing: Crossing, *, decided: bool = False) -> str:
                 value = f"unnest({name(label)})" if spec.type == "refs" else name(label)
                 arrives = (
                     f"SELECT id FROM plan.decided WHERE kind = {quoted(other_name)} "
-                    "AND action IN ('create', 'update', 'keep')"
+                    f"AND (action IN ('create', 'update', 'keep') OR reason = {quoted(WAITS)})"
                 )
                 uses.append(
                     f"SELECT {value} AS id FROM canonical.{name(other_name)} o WHERE NOT {flagged(other, 'o')} AND "
@@ -129,8 +129,13 @@ def _owner_left(crossing: Crossing) -> list[Case]:
         return []
     of = _words(kind.fields[kind.owner].to[0])
     why = f"{quoted(f'its {of} is not written: ')} || COALESCE(w._owner_reason, '')"
+    found: list[Case] = [(f"w.{name(kind.owner)} IS NULL", "skip", quoted(f"it is of no {of} by itself"))]
+    if crossing.kinds.kinds[kind.owner_kind].stands_in:
+        standing = f"SELECT id FROM plan.decided WHERE kind = {quoted(kind.owner_kind)} AND as_kind <> kind"
+        seatless = quoted(f"its {of} has no seat at {crossing.manifest.title}")
+        found.append((f"w.{name(kind.owner)} IN ({standing})", "manual", seatless))
     return [
-        (f"w.{name(kind.owner)} IS NULL", "skip", quoted(f"it is of no {of} by itself")),
+        *found,
         ("w._owner_id IS NULL", "skip", quoted(f"its {of} is not among the records")),
         (f"w._owner_action NOT IN {ARRIVES}", "skip", why),
     ]
@@ -215,6 +220,11 @@ def _by_owner(crossing: Crossing, write: Write) -> list[Case]:
 def _missing(crossing: Crossing, write: Write) -> list[Case]:
     """What a record cannot be written without."""
     kind, found = crossing.kind, []
+    for label, variants in crossing.bound().items():
+        if crossing.kind_name not in kind.fields[label].to:  # else kin looks
+            some = f"w._variant IN ({', '.join(quoted(one) for one in variants)})"
+            gone = f"{some} AND w.{name(label)} IS NULL AND w.{name('_was ' + label)} IS NOT NULL"
+            found.append((gone, "manual", quoted(f"its {label} is not written")))
     for label, spec in kind.fields.items():
         keep, value = write.fields.get(label), f"w.{name(label)}"
         if not spec.required or label == kind.owner or (keep and keep.default is not None):

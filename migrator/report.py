@@ -51,7 +51,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for word in (wording.number, wording.share, wording.duration, wording.moment, wording.kinds, wording.counted):
+    for word in (
+        wording.number,
+        wording.share,
+        wording.duration,
+        wording.about,
+        wording.moment,
+        wording.kinds,
+        wording.counted,
+    ):
         environment.filters[word.__name__] = word
     environment.filters["clip"] = wording.clipped
     environment.filters["first_upper"] = lambda text: text[:1].upper() + text[1:]

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 
 from migrator.compile import name
 from migrator.kinds import Kinds
+from migrator.rules.clock import Calendar, zone
+from migrator.rules.records import parsed
+from migrator.rules.references import bare
+from migrator.rules.rule import Holiday
 from migrator.stage import Stage
 
 KINDS = {
     "brand": "Brands",
     "email_address": "E-mail addresses",
+    "signature": "Signatures",
     "group": "Groups",
     "role": "Roles",
     "status": "Statuses",
@@ -58,6 +63,7 @@ class Settings:
     title: str
     total: int
     fates: tuple[Fate, ...]
+    told: tuple[tuple[str, str], ...] = ()  # (what of them is not quite the same, why)
 
     @property
     def minutes(self) -> int:
@@ -92,5 +98,43 @@ def planned(stage: Stage, kinds: Kinds) -> list[Settings]:
         )
         fates = tuple(sorted(fates, key=lambda fate: ORDER.index(fate.action) if fate.action in ORDER else -1))
         if fates:
-            found.append(Settings(title, sum(fate.count for fate in fates), fates))
+            told = _told(stage, kind_name) if kind.rule and not kind.switch else ()
+            found.append(Settings(title, sum(fate.count for fate in fates), fates, told))
+    return sorted(found, key=lambda one: not (one.minutes or one.told))  # what asks for a person comes first
+
+
+def _told(stage: Stage, kind_name: str) -> tuple[tuple[str, str], ...]:
+    """Return what of a kind's rules that are written is only nearly the same."""
+    rows = stage.rows(
+        "SELECT DISTINCT f.what, f.note FROM plan.finding f JOIN plan.planned p ON p.kind = f.kind AND p.id = f.id "
+        "WHERE f.kind = ? AND f.verdict = 'approximated' AND p.action IN ('create', 'update') ORDER BY ALL",
+        kind_name,
+    )
+    return tuple((str(what), str(note or "")) for what, note in rows)
+
+
+def calendars(stage: Stage) -> dict[str, Calendar]:
+    """Return the staged working hours by their names, with their days off; those that hold by default first.
+
+    None where these cannot be read: which hold for what names none would be a guess.
+    """
+    if "schedule" not in stage.tables_of("canonical"):
+        return {}
+    there = {row[0] for row in stage.rows("SELECT column_name FROM (DESCRIBE canonical.schedule)")}
+    first = 'COALESCE("default", FALSE) DESC, ' if "default" in there else ""
+    off: dict[str, list[Holiday]] = {}
+    if "holiday" in stage.tables_of("canonical"):
+        sql = (
+            "SELECT schedule, name, CAST(first AS VARCHAR), CAST(last AS VARCHAR) FROM canonical.holiday ORDER BY first"
+        )
+        for schedule, called, begins, ends in stage.rows(sql):
+            off.setdefault(schedule, []).append(Holiday(name=called or "", first=begins, last=ends or begins))
+    found: dict[str, Calendar] = {}
+    sql = f"SELECT id, name, time_zone, hours FROM canonical.schedule ORDER BY {first}length(id), id"
+    for at, (id, called, place, hours) in enumerate(stage.rows(sql)):
+        where, read = zone(place or ""), parsed(bare(hours), name=called or "") if hours else None
+        if where is not None and read is not None and read.shifts:
+            found.setdefault(called or id, Calendar(read.shifts, tuple(off.get(id, ())), where))
+        elif at == 0:
+            return {}
     return found

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from migrator import orders, surroundings
+from migrator import orders, surroundings, witness
 from migrator.accounts import Accounts, LoadProgress, Progress, keeps_stage, silent, silent_load
 from migrator.activate import Activated, Activator, Due, due
 from migrator.blobs import download
@@ -179,9 +179,20 @@ class Steps(Accounts):
         plan, destination = self.saved_plan(), self.destination()
         with Ledger(self.workspace.ledger) as ledger:
             put_back(destination, ledger)
-        return self.read_and_compare(
+        found = self.read_and_compare(
             destination, self.workspace.ledger, plan["digest"], progress, "back", "verify.json"
         )
+        if not plan.get("undo"):
+            self._witness(plan["digest"], "back_canonical")
+        return found
+
+    def _witness(self, digest: str, canonical: str) -> None:
+        """Note what later changes are told by, of records that are as planned by now."""
+        connector = self.project.destination.connector
+        with Stage(self.workspace.stage) as stage, Ledger(self.workspace.ledger) as ledger:
+            updates = stage.rows("SELECT kind, id, unit FROM plan.planned WHERE action = 'update'")
+            undone = [(kind, id) for kind, id, unit in updates if ledger.state(digest, unit) != "done"]
+            witness.note(stage, connector.kinds, connector.manifest, canonical, undone)
 
     def read_and_compare(
         self, destination: Deliverer, ledger_file: Path, digest: str, progress: Progress, dataset: str, result: str

@@ -33,7 +33,7 @@ def summarize(steps: Steps) -> dict[str, Any]:
     with Stage(steps.workspace.stage) as stage:
         written = _written(stage, begun, identities, {unit for unit, *_ in quarantined})
         labels = {unit: _label(stage, steps, unit) for unit, *_ in quarantined}
-        checked = passport(stage, source.connector.kinds, destination.connector.manifest)
+        checked = list(passport(stage, source.connector.kinds, destination.connector.manifest))
     shown = _kinds(source, plan, written)
     stage_name = "verified" if verification and verification["plan"] == plan["digest"] else "planned"
     if begun and stage_name != "verified":

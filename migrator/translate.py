@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from migrator.mapping import Mapping as VendorMapping
 from migrator.mapping import Spoken
 from migrator.rules.dialect import Dialect, dialects, find
 from migrator.rules.records import Labels, Write, labelled, parsed, translate
-from migrator.rules.references import REFERS, marks
+from migrator.rules.references import OWN, REFERS, marks, named
 from migrator.rules.rule import Hook, Rule, Unread
 from migrator.rules.verdicts import Finding, Need, Translation
 from migrator.rules.words import action_words
@@ -34,6 +34,7 @@ NAMED = re.compile(r"<\w+:(⟪[^⟪⟫]*⟫)>")  # decision 0024: a writer may p
 OPEN = re.compile(r"\"<(\w+):([^<>\"]*)>\"")  # the same without a mark: a record nobody makes
 # What rules name by a key of its own, to the SQL of that key.
 KEYED = {"custom_field": "applies_to || ':' || key", "dynamic_content": "key"}
+THEMSELVES = re.compile(rf"(⟪\w+:){OWN}(\d+)⟫")
 ADDED = re.compile(r"\"<status:([^<>\"]*)>\"")
 Native = dict[str, Any]
 
@@ -96,7 +97,7 @@ class Translator:
         to = find(vendor)
         lines: list[list[Any]] = []
         found: list[list[Any]] = []
-        named: set[str] = set()
+        alone: set[str] = set()
         for one in self._translations(kind_name, kind, vendor):
             made = one.translation
             if self._written(kind_name):
@@ -104,7 +105,7 @@ class Translator:
                     one, exact=kind.fields[label].exact
                 )
                 if not does and made.rule.kind == "form" and not made.rule.part and getattr(to, "ONE_FORM", False):
-                    does, why = self._alone(one, named)
+                    does, why = self._alone(one, alone)
             else:
                 does, why = self._as_text(kind_name, one)
             parts = one.natives if not does and self._written(kind_name) else [None]
@@ -116,9 +117,18 @@ class Translator:
                 for each in made.findings
                 if each.verdict != "exact"
             ]
+        self._name(lines, (6,))
+        self._name(found, (4, 5))
         self.stage.insert("plan.translated", lines)
         self.stage.insert("plan.finding", found)
         self._made.pop(kind_name, None)
+
+    def _name(self, lines: list[list[Any]], columns: Sequence[int]) -> None:
+        """Put what records are called in the place of their marks, in what a person reads."""
+        said = names(self.stage, {mark for line in lines for at in columns for mark in marks(str(line[at] or ""))})
+        for line in lines:
+            for at in columns:
+                line[at] = named(line[at], said) if line[at] else line[at]
 
     def _written(self, kind_name: str) -> bool:
         """Say whether rules of a kind are written as such."""
@@ -146,7 +156,7 @@ class Translator:
                 needs = []
                 for need in made.needs:
                     held = self._settled(to, made, [need.native], numbers)[0][0] if need.native else None
-                    needs.append(replace(need, native=json.loads(held) if held else None))
+                    needs.append(replace(need, native=json.loads(_themselves(held, id)) if held else None))
                 done.append(Made(id, made, natives, lost, tuple(needs)))
             self._made[kind_name] = done
         return self._made[kind_name]
@@ -248,8 +258,19 @@ class Translator:
                 for need in () if lost else made.needs:
                     one = provide(need)
                     if not isinstance(one, str) and one[0] in self.kinds.kinds:
-                        _told_apart(found, Setup(kind=one[0], id=one[1], fields=one[2]))
+                        ordered = {"position": len(found) + 1} if self.kinds.kinds[one[0]].rule else {}
+                        _told_apart(found, Setup(kind=one[0], id=one[1], fields={**ordered, **one[2]}))
         return (*found.values(), *self._brought())
+
+    def unmade(self, kind_name: str, setup: Sequence[Setup]) -> dict[str, str]:
+        """Return the rules that others need and that name what is not written, with that as the reason."""
+        label = self.kinds.kinds[kind_name].rule
+        ours = [own for own in setup if own.kind == kind_name and label]
+        found = {own.id: self._missing(str(own.fields.get(str(label)) or "")) for own in ours}
+        return {id: f"it names what is not written: {', '.join(some[:FEW])}" for id, some in found.items() if some}
+
+    def _missing(self, native: str) -> list[str]:
+        return [f"{kind.replace('_', ' ')} {id}" for kind, id in marks(native) if not self._arrives(kind, id)]
 
     def _brought(self) -> Iterator[Setup]:
         """Yield the statuses that the overlay moves tickets into and the destination does not have."""
@@ -307,7 +328,7 @@ class Translator:
             return "skip", "; ".join(built) or "it never acts, or has nothing that could be written"
         whole = "".join(natives)
         known = getattr(find(made.vendor), "LOOKED_UP", ())
-        missing = [f"{kind.replace('_', ' ')} {id}" for kind, id in marks(whole) if not self._arrives(kind, id)]
+        missing = self._missing(whole)
         there = added_codes(self.mapping) if OPEN.search(whole) else set()
         open_ = [(kind, id) for kind, id in dict.fromkeys(OPEN.findall(whole)) if kind not in known]
         open_ = [(kind, id) for kind, id in open_ if kind != "status" or id not in there]
@@ -406,6 +427,11 @@ def _statuses(mapping: VendorMapping) -> dict[str, Any]:
     return dict(verbs[0].back()) if verbs and verbs[0].values is not None else {}
 
 
+def _themselves(native: str, id: str) -> str:
+    """Return what a rule needs with the ids of the records that the rule becomes: the first has the rule's own."""
+    return THEMSELVES.sub(lambda found: f"{found[1]}{id}{'' if found[2] == '1' else f'~{found[2]}'}⟫", native)
+
+
 def _told_apart(found: dict[str, Setup], one: Setup) -> None:
     """Add a record to those that are needed; a text that is called like another is numbered and lost to nobody."""
     number, named = 2, one
@@ -419,6 +445,20 @@ def _reasons(findings: Sequence[Finding], verdict: str) -> str:
     said = [f"{one.what[:120]}: {one.note}".removesuffix(": ") for one in findings if one.verdict == verdict]
     some = list(dict.fromkeys(said))
     return "; ".join(some[:FEW]) + (f" and {len(some) - FEW} more" if len(some) > FEW else "")
+
+
+def names(stage: Stage, named_in: Iterable[tuple[str, str]]) -> Callable[[str, str], str]:
+    """Return what tells how a record that a rule names as (kind, id) is called."""
+    called: dict[tuple[str, str], str] = {}
+    held = stage.tables_of("canonical")
+    for of, id in named_in:
+        label = "title" if of == "custom_field" else "name"
+        for kind in (kind for kind in REFERS.get(of, ()) if kind in held):
+            sql = f"SELECT {label} FROM canonical.{name(kind)} WHERE {KEYED.get(of, 'id')} = ? ORDER BY id LIMIT 1"
+            if found := stage.one(sql, id):
+                called[of, id] = f"“{found}”"
+                break
+    return lambda kind, id: called.get((kind, id), f"{kind.replace('_', ' ')} {id}")
 
 
 def field_id(stage: Stage, id: str, fields: str = "canonical.custom_field") -> str | None:

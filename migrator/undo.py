@@ -15,7 +15,8 @@ from typing import Any
 from migrator.activate import off
 from migrator.compile import flagged, name, quoted
 from migrator.connector import AS_IS
-from migrator.decide import DECIDED
+from migrator.decide import DECIDED, RANK
+from migrator.kin import edges_of, order, rank, written
 from migrator.kinds import Kind, Kinds
 from migrator.ledger import Ledger
 from migrator.manifest import Manifest
@@ -206,9 +207,9 @@ class Undo:
         stage.schema("plan")
         stage.table("plan.decided", DECIDED)
         stage.run("CREATE OR REPLACE TABLE plan.payload (as_kind VARCHAR, id VARCHAR, payload JSON)")
-        order = self.kinds.in_order()
-        for kind_name in order:
-            kind, rank = self.kinds.kinds[kind_name], order.index(kind_name) * 10**9
+        kinds = self.kinds.in_order()
+        for kind_name in kinds:
+            kind, place = self.kinds.kinds[kind_name], kinds.index(kind_name) * RANK
             deletable = [
                 quoted(variant.name)
                 for variant in self.mapping.kinds.get(kind_name, ())
@@ -226,10 +227,11 @@ class Undo:
                 f"ELSE {quoted(f'{title} lets nobody delete it')} END, o.target, "
                 f"CASE WHEN {with_owner} THEN d.unit ELSE o.as_kind || ':' || o.id END, "
                 f"CASE WHEN {with_owner} THEN d.lane ELSE o.as_kind || ':' || o.id END, "
-                f"{rank}, FALSE, d.id, NULL, TRUE, NULL FROM undo.ours o LEFT JOIN plan.decided d "
+                f"{place}, FALSE, d.id, NULL, TRUE, NULL FROM undo.ours o LEFT JOIN plan.decided d "
                 "ON d.target = o.owner AND d.as_kind = o.owner_kind WHERE o.as_kind = ?",
                 kind_name,
             )
+            rank(stage, kind_name, order(self._kin(kind_name)).levels)
         for one in self.restored:
             stage.run(
                 "UPDATE plan.decided SET action = 'update', reason = 'changed by migrator, changed back' "
@@ -245,6 +247,20 @@ class Undo:
             "CREATE OR REPLACE TABLE plan.planned AS SELECT d.*, p.payload FROM plan.decided d "
             "LEFT JOIN plan.payload p ON p.as_kind = d.as_kind AND p.id = d.id AND d.action = 'update'"
         )
+
+    def _kin(self, kind_name: str) -> list[tuple[str, str]]:
+        """Return which of the kind's records names which other one, as it is at the destination."""
+        found: set[tuple[str, str]] = set()
+        ours = f"SELECT id, target FROM undo.ours WHERE as_kind = {quoted(kind_name)}"
+        for label in written(self.kinds, self.manifest, kind_name):
+            edges = edges_of(label, self.kinds, kind_name, f"{READ}.{name(kind_name)}")
+            found.update(
+                self.stage.rows(
+                    f"SELECT o.id, t.id FROM ({edges}) e JOIN ({ours}) o ON o.target = e.id "
+                    f"JOIN ({ours}) t ON t.target = e.other"
+                )
+            )
+        return sorted(found)
 
     def _switch_off(self) -> None:
         """Let what acts and cannot be deleted act no longer."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from migrator.connector import AS_IS, Child, Unit, at_path
-from migrator.decide import WRITES
+from migrator.decide import LEVEL, MOST_LEVELS, WRITES
 from migrator.errors import RefusedError, WorkspaceError
-from migrator.kinds import Kinds
+from migrator.kinds import Field, Kinds
 from migrator.ledger import Ledger
 from migrator.manifest import Manifest
 from migrator.mapping import Mapping, Verb
@@ -27,9 +27,8 @@ MOST_NAMED = 50_000  # ids kept in memory: the ledger knows the others
 COLUMNS = "kind, id, as_kind, variant, action, target, unit, lane, owner, blob, stamp, CAST(payload AS VARCHAR)"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One record of the plan that is written."""
+class Row(NamedTuple):
+    """One record of the plan that is written. A tuple: it is made of a row of the stage as it comes."""
 
     kind: str
     id: str
@@ -50,6 +49,21 @@ class Row:
         return json.loads(self.text) if self.text else {}
 
 
+@dataclass(frozen=True)
+class _Recipe:
+    """How units of one kind, variant and action are built, worked out once: declarations are read, not the record.
+
+    ``path``: of the call. ``own_id``: where a payload holds our id. ``owner``: the field that names the owner, and the
+    kinds that it may be of. ``verbs``: the fields in which something is resolved.
+    """
+
+    path: str
+    own_id: str
+    owner: tuple[str, tuple[str, ...]] | None
+    verbs: tuple[tuple[str, Field, Verb], ...]
+    versioned: bool
+
+
 @dataclass
 class Builder:
     """Builds the units of one plan. ``source``: the vendor the records come from, which begins migrator's own keys."""
@@ -64,16 +78,35 @@ class Builder:
     planned: str = "plan.planned"  # or where a plan's rows were set apart
     _keys: dict[str, str] = field(default_factory=dict)
     _fields: dict[str, str] = field(default_factory=dict)  # custom fields as rules name them, to their records
+    _recipes: dict[tuple[str, str, str], _Recipe] = field(default_factory=dict)
     _named: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)  # ids there, of what is referred to
 
-    def lanes(self, members: Sequence[str], actions: Sequence[str]) -> Iterator[list[list[Row]]]:
-        """Yield lanes: lists of units in order, each unit a list of rows, its own record first."""
+    def levels(self, root: str, actions: Sequence[str]) -> list[int]:
+        """Return the levels that the records of a kind are written in, each after those that they name."""
+        wanted = ", ".join("?" for _ in actions)
+        rows = self.stage.rows(
+            f"SELECT DISTINCT place // {LEVEL} % {MOST_LEVELS} FROM {self.planned} "
+            f"WHERE action IN ({wanted}) AND as_kind = ?",
+            *actions,
+            root,
+        )
+        return sorted({0, *(int(level) for (level,) in rows)})
+
+    def lanes(
+        self, members: Sequence[str], actions: Sequence[str], level: int | None = None
+    ) -> Iterator[list[list[Row]]]:
+        """Yield lanes: lists of units in order, each unit a list of rows, its own record first.
+
+        ``level``: only the lanes that begin with a record of that level.
+        """
         marks, wanted = ", ".join("?" for _ in members), ", ".join("?" for _ in actions)
+        low = "" if level is None else ", min(place) OVER (PARTITION BY lane) AS low"
+        at = "" if level is None else f"WHERE low // {LEVEL} % {MOST_LEVELS} = {level} "
         self._know_fields(members)
         rows = self._rows(
             self.stage.stream(
-                f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first FROM {self.planned} "
-                f"WHERE action IN ({wanted}) AND as_kind IN ({marks})) "
+                f"SELECT {COLUMNS} FROM (SELECT *, min(place) OVER (PARTITION BY unit) AS first{low} "
+                f"FROM {self.planned} WHERE action IN ({wanted}) AND as_kind IN ({marks})) {at}"
                 "ORDER BY lane, first, length(unit), unit, place, length(id), id",
                 *actions,
                 *members,
@@ -101,22 +134,44 @@ class Builder:
 
     @staticmethod
     def _rows(rows: Any) -> Iterator[Row]:
-        for row in rows:
-            yield Row(*row)
+        return map(Row._make, rows)
+
+    def _recipe(self, row: Row) -> _Recipe:
+        key = row.as_kind, row.variant, row.action
+        if found := self._recipes.get(key):
+            return found
+        kind, variant = self.kinds.kinds[row.as_kind], self.mapping.variant(row.as_kind, row.variant)
+        write = self.manifest.write(row.as_kind, row.variant)
+        call = getattr(write, row.action) if write else None
+        verbs = []
+        for label, spec in kind.fields.items():
+            verb = variant.fields.get(label)
+            named = verb is not None and spec.to and verb.path and not verb.path.startswith("^")
+            if verb is not None and (verb.keyed or verb.rule or named):
+                verbs.append((label, spec, verb))
+        return self._recipes.setdefault(
+            key,
+            _Recipe(
+                path=call.path if call else "",
+                own_id="" if variant.id.startswith(("@", "^")) or "{" in variant.id else variant.id,
+                owner=(kind.owner, kind.fields[kind.owner].to) if kind.owner in variant.fields else None,
+                verbs=tuple(verbs),
+                versioned=any(spec.versioned for spec in kind.fields.values()),
+            ),
+        )
 
     def build(self, rows: Sequence[Row], sent_at: str = "", mark: str = "") -> Unit:
         """Return the unit with every reference resolved. Raises RefusedError where one was not written."""
         main = rows[0]
-        write = self.manifest.write(main.as_kind, main.variant)
-        call = getattr(write, main.action) if write else None
+        recipe = self._recipe(main)
         refs: dict[str, str] = {}
-        payload = self._resolved(main, refs, within=call.path if call else "")
+        payload = self._resolved(main, refs, within=recipe.path)
         inside = {(row.kind, row.id) for row in rows[1:]}  # numbers of two kinds may be the same
         children = []
         for row in rows[1:] if main.action == "create" else ():
             blob = self._bytes(row)
-            own = self.kinds.kinds[row.as_kind]
-            above = own.fields[own.owner].to if own.owner else ()
+            own = self.kinds.kinds[row.as_kind].owner
+            above = self.kinds.kinds[row.as_kind].fields[own].to if own else ()
             owner = row.owner if any((kind, row.owner) in inside for kind in above) else None
             payload_of = self._resolved(row, {}, inside=main)
             children.append(Child(row.kind, row.id, row.variant, payload_of, blob, owner))
@@ -129,7 +184,7 @@ class Builder:
 
     def _own_bytes(self, main: Row, payload: dict[str, Any]) -> Path | None:
         """Return the file with a record's own bytes; of an update, where they may have changed, or are put back."""
-        versioned = any(spec.versioned for spec in self.kinds.kinds[main.as_kind].fields.values())
+        versioned = self._recipe(main).versioned
         if main.action == "update" and versioned and AS_IS in main.payload:
             digest = payload.get("blob")
             if digest is None:
@@ -161,37 +216,40 @@ class Builder:
     def _resolved(
         self, row: Row, refs: dict[str, str], *, within: str = "", inside: Row | None = None
     ) -> dict[str, Any]:
-        kind = self.kinds.kinds[row.as_kind]
-        variant = self.mapping.variant(row.as_kind, row.variant)
-        payload = row.payload
+        recipe, payload = self._recipe(row), row.payload
         if AS_IS in payload:
             return payload[AS_IS]  # type: ignore[no-any-return]
-        if not variant.id.startswith(("@", "^")) and "{" not in variant.id:
-            _take(payload, variant.id)
-        for label, spec in kind.fields.items():
-            verb = variant.fields.get(label)
-            if verb is None:
-                continue
-            if spec.to and label == kind.owner and row.owner and inside is None:
-                refs[label] = self._destination(spec.to, row.owner, row, label)
+        if recipe.own_id:
+            _take(payload, recipe.own_id)
+        if recipe.owner and row.owner and inside is None and recipe.owner[1]:
+            label, kinds = recipe.owner
+            refs[label] = self._destination(kinds, row.owner, row, label)
+        for label, spec, verb in recipe.verbs:
             if verb.keyed:
                 self._rekey(payload, verb)
             elif verb.rule:
                 numbers = bool(getattr(find(verb.rule.dialect), "NUMBERED", False))
                 payload = in_place(payload, partial(self._named_in_rule, row), numbers=numbers)
-            elif spec.to and verb.path and not verb.path.startswith("^"):
-                key = label if verb.path == "@value" else verb.path
-                if f"{{{label}}}" in within:
-                    _take(payload, key)
-                    continue
-                held = at_path(payload, key)
-                if isinstance(held, list):
-                    _put(payload, key, [_number(self._destination(spec.to, str(one), row, label)) for one in held])
-                elif held is not None and not verb.path.startswith("@parent"):
-                    there = self._destination(spec.to, str(held), row, label)
-                    refs[label] = there
-                    _put(payload, key, _number(there))
+            else:
+                self._refer(payload, refs, within, row, label, spec, verb)
         return payload
+
+    def _refer(
+        self, payload: dict[str, Any], refs: dict[str, str], within: str, row: Row, label: str, spec: Field, verb: Verb
+    ) -> None:
+        """Put the destination's ids in the place of ours in one field."""
+        path = verb.path or ""
+        key = label if path == "@value" else path
+        if f"{{{label}}}" in within:
+            _take(payload, key)
+            return
+        held = at_path(payload, key)
+        if isinstance(held, list):
+            _put(payload, key, [_number(self._destination(spec.to, str(one), row, label)) for one in held])
+        elif held is not None and not path.startswith("@parent"):
+            there = self._destination(spec.to, str(held), row, label)
+            refs[label] = there
+            _put(payload, key, _number(there))
 
     def _named_in_rule(self, row: Row, kind: str, id: str) -> str:
         found = there(kind, id, self._fields, self.ledger.find)

@@ -147,7 +147,7 @@ def _time_point(data: Data) -> Point | None:
     if not hours and not calls:
         return None
     many = f"{wording.number(calls)} {wording.either(calls, 'call', 'calls')}"
-    text = f"It takes about {wording.duration(hours * 60)} and {many}"
+    text = f"It takes {wording.about(hours * 60)} and {many}"
     bottleneck = data.get("bottleneck")
     return Point(
         "note", f"{text}; the rule “{wording.clipped(bottleneck, 80)}” sets the pace." if bottleneck else f"{text}."
@@ -178,7 +178,7 @@ def figures(data: Data) -> list[tuple[str, str, str]]:
             "by hand, or after a refusal",
         ),
         (
-            wording.duration(float(data.get("hours") or 0) * 60),
+            wording.duration(float(data.get("hours") or 0) * 60).replace("under a minute", "< 1 min"),
             "at the vendors' pace",
             f"{wording.number(sum(int(row['calls']) for row in data.get('calls') or []))} calls",
         ),

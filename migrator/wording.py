@@ -161,6 +161,12 @@ def duration(minutes: float) -> str:
     return f"{whole // 1440} days {whole % 1440 // 60} h".replace(" 0 h", "")
 
 
+def about(minutes: float) -> str:
+    """Return a length of time as an estimate."""
+    text = duration(minutes)
+    return f"about {text}" if text[0].isdigit() else text
+
+
 def moment(iso: object) -> str:
     """Return an ISO time as a date and a time of day; what cannot be read is returned as it is."""
     try:

@@ -417,7 +417,7 @@ def test_the_page_shows_each_rule_of_the_account_by_the_names_of_what_it_names(
     page = (run.workspace.folder / "customizations.html").read_text(encoding="utf-8")
     assert page.count('<article class="rule">') == len(RULES)
     assert "group “Group 20”" in page
-    assert "In the plan: <bdi>create" in page
+    assert "In the plan: <bdi>made, switched off" in page
     assert "Enter again" in page
     assert "custom_headers.Authorization" in page
     assert "⟪" not in page

@@ -340,6 +340,57 @@ def test_without_the_enterprise_edition_policies_are_a_persons_work(
     assert ends(run)["trigger", "manual"] == 3  # one gives the policy
 
 
+def policy(number: int, title: str, field: str, value: str) -> tuple[str, str, Any]:
+    times = [{"metric": "first_reply_time", "priority": word, "target": 60, "business_hours": False}
+             for word in ("low", "urgent")]  # fmt: skip
+    asked = {"all": [{"field": field, "operator": "is" if field != "current_tags" else "includes", "value": value}]}
+    return (
+        "ours",
+        "sla",
+        {"id": number, "title": title, "position": 9 - number, "filter": asked, "policy_metrics": times},
+    )
+
+
+def test_rules_that_give_the_policies_are_made_with_them_in_their_order_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    old = rule_accounts.zendesk(clock, rules=[
+        policy(1, "Vips", "current_tags", "vip"),
+        policy(2, "Of a group", "group_id", "902"),
+        policy(3, "Incidents", "type", "incident"),  # which no rule can ask there
+    ])  # fmt: skip
+    new = desk(clock)
+    new.state["enterprise"] = False
+    run = steps(tmp_path, old, new, monkeypatch, destination=OWN)
+    run.extract()
+    run.plan()
+    given = "SELECT id, action, reason FROM plan.decided WHERE as_kind = 'trigger' ORDER BY id"
+    with Stage(run.workspace.stage) as stage:
+        rows = stage.rows(given)
+    assert len(rows) == 8  # two policies, two priorities, new and changed conversations
+    assert {(action, "names what is not written: sla policy" in reason) for _, action, reason in rows} == {
+        ("manual", True)
+    }
+    new.state["enterprise"] = True
+    loaded = run.load(run.plan().digest)
+    assert loaded.quarantined == 0
+    proven(run)
+    policies = {id: one["name"] for id, one in new.store["sla_policies"].items()}
+    rules = list(new.store["automation_rules"].values())
+    assert [policies[one["actions"][0]["action_params"][0]].partition(" (")[0] for one in rules] == [
+        *["Of a group"] * 4, *["Vips"] * 4
+    ]  # fmt: skip
+    (team,) = (id for id, one in new.store["teams"].items() if one["name"] == "group 902")
+    assert rules[0]["conditions"][0] == asked("team_id", "equal_to", team, join="AND")
+    assert not any(one["active"] for one in rules)
+    waiting = {one.label.partition(" (") for one in run.due()[1]}
+    assert {label for label, *_ in waiting} >= {f"needed:{one['name']}".partition(" (")[0] for one in rules}
+    run.activate(run.saved_plan()["digest"])
+    assert all(one["active"] for one in new.store["automation_rules"].values())
+    proven(run)
+
+
 @pytest.mark.parametrize(
     ("url", "kept"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 
 from migrator import registry
 from migrator.cli.common import write_report
+from migrator.customizations import explain
 from migrator.ledger import Ledger
+from migrator.stage import html_form
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox
 from tests.support import rule_accounts
@@ -21,6 +24,7 @@ Native = dict[str, Any]
 AT = rule_accounts.AT
 HULL = {"id": 63, "value": "101"}
 BERTH = {"id": 64, "value": "berth_1"}
+SIGNED = "Nora & her boats"
 DEFAULT_BRAND = 900_000_000_031
 SETUP: dict[str, list[Native]] = {
     "brands": [
@@ -107,7 +111,7 @@ SETUP: dict[str, list[Native]] = {
             "position": 21,
             "description": "",
         },
-        {"id": 63, "type": "text", "title": "Hull number", "active": True, "required": False, "position": 22},
+        {"id": 63, "type": "text", "title": "Hull number", "active": True, "required": True, "position": 22},
         {
             "id": 64,
             "type": "tagger",
@@ -151,7 +155,14 @@ SETUP: dict[str, list[Native]] = {
     ],
     "schedules": [rule_accounts.schedule(60)],
     "users": [
-        {"id": 61, "name": "Nora", "email": "nora@desk.example", "role": "agent", "custom_role_id": 51},
+        {
+            "id": 61,
+            "name": "Nora",
+            "email": "nora@desk.example",
+            "role": "agent",
+            "custom_role_id": 51,
+            "signature": SIGNED,
+        },
         {"id": 62, "name": "Carl", "email": "carl@people.example", "role": "end-user", "custom_role_id": None},
     ],
     "tickets": [
@@ -262,6 +273,11 @@ def test_to_its_own_vendor_everything_that_is_set_up_arrives_and_rules_find_it(
     )
     assert schedule["intervals"] == SETUP["schedules"][0]["intervals"]
     assert [(day["name"], day["start_date"]) for day in schedule["holidays"]] == [("New Year", "2026-01-01")]
+    file = tmp_path / "rules.json"  # without schedules: those of the staged account are drafted
+    file.write_text(json.dumps({"views": [{"title": "All", "conditions": {"all": [], "any": []}}]}), encoding="utf-8")
+    drafts = explain(file, "zendesk", "request_tracker", run.workspace.folder)["files"]
+    assert list(drafts) == ["migrator_hours.pm"]
+    assert all(said in drafts["migrator_hours.pm"] for said in ("'Hours 60' =>", "['2026-01-01']", "'09:00'"))
     (condition,) = form["agent_conditions"]
     assert (condition["parent_field_id"], condition["value"]) == (fields["Kind of boat"], "sail")
     assert condition["child_fields"] == [
@@ -285,7 +301,8 @@ def test_to_its_own_vendor_everything_that_is_set_up_arrives_and_rules_find_it(
         "Sail": (default, 900_000_000_041, "open"),
         "Keel": (brand["id"], 900_000_000_044, "closed"),
     }
-    assert [one["custom_role_id"] for one in new.store["users"].values() if one["name"] == "Nora"] == [role["id"]]
+    nora = next(one for one in new.store["users"].values() if one["name"] == "Nora")
+    assert (nora["custom_role_id"], nora["signature"]) == (role["id"], SIGNED)
     assert not losses(run, "ticket", "agent") - RESET
 
 
@@ -310,7 +327,19 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
     assert {number: labels for number, labels in field["choices"].items() if number > "5"} == (made if brought else {})
     held = {one["subject"]: one["status"] for one in new.store["tickets"].values()}
     assert held == {"Mast": 7 if brought else 3, "Sail": 2, "Keel": 5}
-    for kind in ("brand", "role", "email_address", "schedule", "status"):
+    (mailbox,) = new.store["email_configs"].values()
+    assert (mailbox["support_email"], mailbox["product_id"], mailbox["active"]) == (
+        "help@boats.example",
+        77 if brought else None,
+        False,
+    )
+    assert {how for _, field, how in losses(run, "email_address") if field in ("brand", "verified")} == (
+        {"reset"} if brought else {"reset", "unresolved"}
+    )
+    signed = [one["signature"] for one in new.store["agents"].values() if one.get("signature")]
+    assert [html_form(one) for one in signed] == ([html_form(html.escape(SIGNED))] if brought else [])
+    assert found["signature"].keys() == ({"create"} if brought else {"skip"})
+    for kind in ("brand", "role", "schedule", "status"):
         assert found[kind]["keep" if brought and kind == "brand" else "manual"]
     assert sorted(str(one["product_id"]) for one in new.store["tickets"].values()) == (
         ["77", "77", "None"] if brought else ["None"] * 3
@@ -337,13 +366,20 @@ def test_to_freshdesk_rules_are_written_for_the_statuses_the_overlay_brings(
     assert (hull["type"], mast["custom_fields"][hull["name"]]) == (
         ("custom_number", 101) if brought else ("custom_text", "101")
     )
+    assert {one["label"] for one in fields.values() if one["required_for_closure"]} == set()  # tickets arrive first
+    run.activate(run.saved_plan()["digest"])
+    asked = {one["label"] for one in new.store["ticket_fields"].values() if one["required_for_closure"]}
+    assert asked == {"Hull number"}
     write_report(run)
     report = (run.workspace.folder / "report.html").read_text(encoding="utf-8")
     assert ("proven, made narrower" in report) is brought
     page = (run.workspace.folder / "customizations.html").read_text(encoding="utf-8")
     assert "What is set up beside rules" in page
-    assert "set up again by hand at Freshdesk" in page
+    assert "roles are made by hand at Freshdesk" in page
     assert "Night shift" in page
+    assert "“Length of mast” must be filled in by agents" in page
+    assert "<bdi>Pier 1</bdi>, <bdi>Pier 2</bdi>" in report  # of the dependent field
+    assert "⟪" not in page + report  # records by their names
     values = {
         name: [one["value"] for each in rule["conditions"] for one in each["properties"]]
         for name, rule in written.items()

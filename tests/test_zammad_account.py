@@ -98,10 +98,21 @@ def test_the_recorded_account_goes_to_zammad_and_back_to_zendesk(
     assert [one["active"] for one in middle.store["triggers"].values()] == [True]
     assert json.loads((there.workspace.folder / "coverage.json").read_text())["uncovered"] == []
 
+    with mount(middle) as session:
+        session.headers["Authorization"] = f"Token token={registry.connector('zammad').sandbox.TOKEN}"
+        for stream, body in (
+            ("signatures", {"body": "<p>Kind regards</p>"}),
+            ("email_addresses", {"email": "a@b.org"}),
+        ):
+            answer = session.post(f"{middle.base_url}/api/v1/{stream}", json={"name": "Desk", **body})
+            assert answer.status_code == 201, answer.text
     zendesk = registry.connector("zendesk").sandbox
     new = zendesk.furnish(zendesk.create(clock=old.clock, limits=False, host="second.sandbox"))
     back = moved_there(steps(tmp_path / "back", middle, new, monkeypatch, source={}, destination=BOTH, policies=SEATS))
     assert len([t for t in new.store["tickets"].values() if t["status"] != "deleted"]) == 143
+    assert "a@b.org" in {one["email"] for one in new.store["recipient_addresses"].values()}
+    fates = [(one["action"], one["reason"]) for one in back.saved_plan()["dispositions"] if one["kind"] == "signature"]
+    assert fates == [("skip", "it is of no agent by itself")]
     coverage = json.loads((back.workspace.folder / "coverage.json").read_text())
     assert coverage["uncovered"] == []
     assert coverage["unreadable"] == []

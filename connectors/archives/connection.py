@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from migrator.connector import Cursor, Finding, Native, Page, Raw
 from migrator.connectors.imap.names import folder_id, mailbox_id
 from migrator.connectors.imap.reading import head_field
-from migrator.connectors.sftp.names import record_id, shown
+from migrator.connectors.sftp.names import folder_of, record_id, shown
 from migrator.errors import AbsentError, InputError, MigratorError, RefusedError, VendorError
 from migrator.zones.account import ZoneAccount
 from migrator.zones.records import RecordSet
@@ -266,7 +266,7 @@ class ArchiveConnection(ZoneAccount, Generic[Account]):
                 yield number, self._entry(one, below or shown(one.path), number, bodies)
         for place, path in enumerate(above.implied(), start=number + 1):
             if place > after:
-                body: Native = {"path": path, "type": "folder", "mode": IMPLIED_MODE}
+                body: Native = {"path": path, "type": "folder", "mode": IMPLIED_MODE, **_within(path)}
                 yield place, Raw(record_id(path, folder=True), _json(body))
 
     def _entry(self, one: Member, path: str, number: int, bodies: dict[bytes, Member]) -> Raw:
@@ -281,6 +281,7 @@ class ArchiveConnection(ZoneAccount, Generic[Account]):
         if why:
             body |= {"type": "refused", "path": f"{path} ({why})"}
             return Raw(f"refused/{number:09}/{path}"[:500], _json(body), body["modified"])
+        body |= _within(path)
         if one.type == "link":
             body["link"] = shown(one.link)
         elif one.type in ("file", "same"):
@@ -381,6 +382,12 @@ def _place(url: str) -> tuple[int, ...]:
     """Return where bytes begin: in the archive, and in the one within it."""
     begins = [part.partition(".")[0] for part in url.rpartition("/")[2].split(">")]
     return tuple(int(one) for one in begins if one.isdecimal())
+
+
+def _within(path: str) -> Native:
+    """Return what says in which folder an entry lies."""
+    above = folder_of(path)
+    return {"folder": above} if above else {}
 
 
 def _json(body: Native) -> bytes:

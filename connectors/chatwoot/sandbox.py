@@ -19,6 +19,7 @@ from migrator.testing.sandbox import Clock, Native, Quota, Routes, Sandbox
 from . import (
     sandbox_automations,
     sandbox_conversations,
+    sandbox_filters,
     sandbox_messages,
     sandbox_people,
     sandbox_rules,
@@ -34,6 +35,7 @@ A_MINUTE, SEARCHES_A_MINUTE, MESSAGES_A_MINUTE = 3000, 100, 200
 _MODULES = (
     sandbox_automations,
     sandbox_conversations,
+    sandbox_filters,
     sandbox_messages,
     sandbox_people,
     sandbox_settings,

@@ -1,4 +1,5 @@
-"""A status of the account's own is no record at Freshdesk but a choice of the field Status, which numbers it."""
+"""A status of the account's own is no record at Freshdesk but a choice of the field Status, which numbers it; a
+signature is a part of its agent, and an address of a public domain takes a mailbox of the customer's own."""
 
 from __future__ import annotations
 
@@ -10,9 +11,14 @@ from typing import Any
 from migrator.connector import Outcome, Promise, Unit, Written
 from migrator.delivery import Deliverer
 from migrator.errors import RefusedError, UnknownOutcomeError
+from migrator.stage import html_form
 
 from . import sections
 from .dependent import BETWEEN, levels, parted
+
+# Whose addresses the vendor takes with a server and a password only (developers.freshdesk.com/api, Create an Email
+# Mailbox and Changelog of November 2021; whole domains are not listed).
+PUBLIC = ("gmail", "googlemail", "hotmail", "outlook", "yahoo", "aol")
 
 
 class Connection(Deliverer):
@@ -63,11 +69,27 @@ class Connection(Deliverer):
         """Look up what calls in doubt made; a status by its number and name, a section by its label and choices."""
         if units and units[0].kind == "form_condition":
             return [self._section(unit, known) for unit in units]
+        if units and units[0].kind == "signature":
+            return [self._signature(unit) for unit in units]
         units = [self._parted(unit) for unit in units]
         others = [unit for unit in units if not (unit.kind == "status" and unit.action == "create")]
         found = iter(super().find(others, known) if others else ())
         choices: dict[str, Any] = self._field()["choices"] if len(others) < len(units) else {}
         return [next(found) if unit in others else _held(choices, unit) for unit in units]
+
+    def complaint(self, kind: str, payload: dict[str, Any]) -> str | None:
+        """Return why an address is for a person to set up; asked while planning."""
+        domain = str(payload.get("support_email") or "").rpartition("@")[2]
+        if kind != "email_address" or domain.partition(".")[0] not in PUBLIC:
+            return None
+        return f"an address of {domain} needs its own server and password: set it up by hand (Admin, Email)"
+
+    def _signature(self, unit: Unit) -> Written | None:
+        """Return the agent whose signature a call in doubt set, where it did."""
+        agent = unit.refs["agent"]
+        held = self.client.read(f"/agents/{agent}").json()
+        same = html_form(str(held.get("signature") or "")) == html_form(str(unit.payload.get("signature") or ""))
+        return Written(f"signature:{agent}") if same else None
 
     def _section(self, unit: Unit, known: set[str]) -> Written | None:
         if unit.action == "create":

@@ -4,6 +4,7 @@ another shape than read (developers.freshdesk.com/api, 2026-11-22)."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -250,10 +251,14 @@ def archived(source: Declarative, stream: str, start: Cursor | None, parents: Pa
 
 
 def agents(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
-    """Yield the agents as they are listed, each with his roles, which only his own address tells."""
+    """Yield the agents as they are listed, each with his roles, which only his own address tells, and a word on
+    whether his signature is markup that says nothing, as new agents have."""
 
     def with_roles(record: Raw) -> Raw:
-        if "role_ids" in json.loads(record.body):
+        native = json.loads(record.body)
+        if native.get("signature"):
+            record = replace(record, body=noted(record.body, "_blank", blank(native["signature"])))
+        if "role_ids" in native:
             return record
         try:
             shown = source.client.read(f"/agents/{record.id}").json()
@@ -266,7 +271,17 @@ def agents(source: Declarative, stream: str, start: Cursor | None, parents: Pare
             yield replace(page, records=list(pool.map(with_roles, page.records)))
 
 
+def blank(signature: str) -> bool:
+    """Say whether HTML shows nothing: ``<div dir="ltr"><p><br></p></div>`` (recorded)."""
+    return not re.sub(r"<(?!img\b)[^>]*>|&nbsp;|\s", "", signature, flags=re.IGNORECASE)
+
+
 # ---- writing ---------------------------------------------------------------------------------------------------------
+
+
+def signature(payload: Native) -> Native:
+    """Return the body of ``PUT /agents/{id}`` that sets the signature alone."""
+    return {"signature": payload.get("signature")}
 
 
 def ticket_field(payload: Native) -> Native:

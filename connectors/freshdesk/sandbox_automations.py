@@ -206,7 +206,6 @@ def _read_only(path: str, stream: str) -> None:
 
 
 _read_only("business_hours", "business_hours")
-_read_only("email_configs", "email_configs")
 _read_only("scenario_automations", "scenario_automations")
 _read_only("canned_response_folders", "canned_response_folders")
 

@@ -14,7 +14,7 @@ from migrator.errors import AbsentError, ForbiddenError, RefusedError
 from migrator.manifest import Stream
 
 from .rules import listed
-from .rules.names import STATUSES
+from .rules.names import CALLED, PROJECT, STATUSES
 
 Parents = Callable[[str], Iterable[str]]
 SELECTS = ("select", "multiselect", "radiobuttons", "multicheckboxes")
@@ -93,7 +93,34 @@ def request_types(source: Declarative, stream: str, start: Cursor | None, parent
 
 def queues(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
     """Yield the queues of the project."""
-    yield from _of_project(source, stream, start)
+    called = _called(source)
+    for page in _of_project(source, stream, start):
+        yield replace(page, records=[_changed(one, **_noted(source, one, called)) for one in page.records])
+
+
+def filters(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
+    """Yield the filters that one may see."""
+    called = _called(source)
+    for page in source.list_of(stream, start):
+        yield replace(page, records=[_changed(one, **_noted(source, one, called)) for one in page.records])
+
+
+def _called(source: Declarative) -> dict[str, str]:
+    """Return what JQL calls custom fields, in small letters, to the fields; of a name that two have, neither."""
+    found: dict[str, str] = {}
+    several: set[str] = set()
+    for one in source.client.read(source.manifest.streams["fields"].path).json():
+        for word in one.get("clauseNames") or () if one.get("custom") else ():
+            if found.setdefault(str(word).lower(), one["id"]) != one["id"]:
+                several.add(str(word).lower())
+    return {word: id for word, id in found.items() if word not in several}
+
+
+def _noted(source: Declarative, record: Raw, called: dict[str, str]) -> Native:
+    """Return what a rule says of its account only by our reading: its project, and the fields that it calls by name."""
+    text = json.dumps(json.loads(record.body), ensure_ascii=False).lower()
+    used = {word: id for word, id in called.items() if word in text}
+    return {PROJECT: source.given("project"), **({CALLED: used} if used else {})}
 
 
 # ---- people ----------------------------------------------------------------------------------------------------------
@@ -209,7 +236,7 @@ def _link(id: str, link: Native) -> Native | None:
 def automation_rules(source: Declarative, stream: str, start: Cursor | None, parents: Parents) -> Iterator[Page]:
     """Yield the automation rules, each read by its own address; one with conditions between comes in parts."""
     cloud = source.client.read("/_edge/tenant_info").json()["cloudId"]
-    base = f"{source.manifest.streams[stream].path}/{cloud}/rest/v1/rule"
+    base, called = f"{source.manifest.streams[stream].path}/{cloud}/rest/v1/rule", _called(source)
     found: list[Raw] = []
     path: str | None = f"{base}/summary"
     while path:
@@ -218,6 +245,7 @@ def automation_rules(source: Declarative, stream: str, start: Cursor | None, par
             rule = source.client.read(f"{base}/{one['uuid']}").json()
             for at, (kind, native) in enumerate(listed(rule)):
                 body = json.dumps({**native, "_kind": kind, "_place": len(found)}).encode()
-                found.append(Raw(f"{one['uuid']}:{at}" if at else one["uuid"], body))
+                made = Raw(f"{one['uuid']}:{at}" if at else one["uuid"], body)
+                found.append(_changed(made, **_noted(source, made, called)))
         path = at_path(answer, "links.next")
     yield Page(found, {}, done=True)

@@ -102,9 +102,6 @@ class Subscription(ZoneAccount):
             if node.findtext("id") and node.find("data") is not None:
                 one = records.site(node, main=self.main, versions=versions)
                 found.setdefault(str(one["id"]), one)
-        for one in found.values():
-            if one["sort"] == "subdomain" and one["parent"] in found:
-                one["parent_name"] = found[one["parent"]]["name"]
         self._prefer(found)
         self._known = {one["name"]: str(one["id"]) for one in found.values()}
         return list(found.values())
@@ -131,7 +128,6 @@ class Subscription(ZoneAccount):
     def aliases(self) -> list[Native]:
         """Return the aliases of the subscription's sites."""
         found, sites = [], self.sites()
-        names = {str(one["id"]): one["name"] for one in sites}
         for some in _some(sites):
             asked = operation("site-alias", "get", el("filter", *(el("site-id", one["id"]) for one in some)))
             for result in self.ask(asked):
@@ -139,7 +135,7 @@ class Subscription(ZoneAccount):
                 if told.get("name"):
                     name = str(told.get("ascii-name") or told["name"]).lower()
                     id, site = result.node.findtext("id"), str(told.get("site-id"))
-                    found.append({"id": id, "name": name, "site": site, "of": names.get(site), "told": told})
+                    found.append({"id": id, "name": name, "site": site, "told": told})
         return found
 
     def mail_accounts(self) -> list[Native]:

@@ -107,8 +107,8 @@ class Sites(Writer):
         if unit.action == "update":
             return [_prefs(unit.there, el("mailservice", unit.payload["mail"] != "off"))]
         told = [el("name", unit.payload["name"]), el("webspace-name", self.at.main)]
-        if unit.payload.get("parent_name"):
-            told.append(el("parent-site-id", self._site(unit, str(unit.payload["parent_name"]))))
+        if unit.payload.get("parent"):
+            told.append(el("parent-site-id", str(unit.payload["parent"])))
         return [operation("site", "add", el("gen_setup", *told))]
 
     def done(self, unit: Unit, results: Sequence[Result]) -> Outcome:
@@ -144,7 +144,9 @@ class Aliases(Writer):
         """Ask for an alias with mail and web, as its site has them."""
         if unit.action == "delete":
             return [operation("site-alias", "delete", el("filter", el("id", self.bare(unit))))]
-        told = (el("site-id", self._site(unit, str(unit.payload.get("of") or ""))), el("name", unit.payload["name"]))
+        if not unit.payload.get("site"):
+            raise RefusedError(f"{unit.kind} {unit.id}: the source does not tell which domain it is another name of")
+        told = (el("site-id", str(unit.payload["site"])), el("name", unit.payload["name"]))
         return [operation("site-alias", "create", *told)]
 
     def done(self, unit: Unit, results: Sequence[Result]) -> Outcome:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from migrator.connector import Native
 from migrator.errors import AbsentError, InputError
 from migrator.zones.account import Change, ZoneAccount
@@ -27,7 +29,7 @@ class Connection(ZoneAccount):
 
     def held(self, zone: str) -> Iterator[RecordSet]:
         """Yield the record sets of a zone, with comments and what is switched off."""
-        for rrset in self.client.read(_address(zone)).json()["rrsets"]:
+        for rrset in msgspec.json.decode(self.client.read(_address(zone)).content)["rrsets"]:
             yield _told(zone, rrset)
 
     def named(self, ids: Iterable[str]) -> dict[str, RecordSet]:
@@ -102,9 +104,10 @@ def _rrset(was: RecordSet | None, becomes: RecordSet | None) -> Native:
     if becomes is None:
         return {"name": one.name, "type": one.type, "ttl": one.ttl, "changetype": "DELETE", "records": []}
     beside = becomes.beside or {}
-    off = replace(becomes, values=tuple(beside.get("disabled") or ()), pieces=())
     records = [{"content": _worded(one.type, text), "disabled": False} for text in becomes.texts()]
-    records += [{"content": _worded(one.type, text), "disabled": True} for text in off.texts()]
+    if beside.get("disabled"):
+        off = replace(becomes, values=tuple(beside["disabled"]), pieces=())
+        records += [{"content": _worded(one.type, text), "disabled": True} for text in off.texts()]
     told: Native = {"name": one.name, "type": one.type, "ttl": one.ttl, "changetype": "REPLACE", "records": records}
     if beside.get("comment") or (was and (was.beside or {}).get("comment")):
         notes = str(beside.get("comment") or "").split("\n")

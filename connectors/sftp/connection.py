@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 from migrator.connector import Native, Outcome, Unit, Written
 from migrator.errors import AbsentError, RefusedError, VendorError
 
-from .names import path_of, raw, record_id
+from .names import PART, path_of, raw, record_id
 from .reading import Reader
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ PIECE_BYTES = 2**20
 
 class Connection(Reader):
     """One tree of files that is written too."""
+
+    def __init__(self, *args: Any, **how: Any) -> None:
+        super().__init__(*args, **how)
+        self._making = Lock()  # a folder gets its mark before its own record takes that away
 
     def write(self, units: Sequence[Unit]) -> list[Outcome]:
         """Carry out one unit."""
@@ -39,7 +45,9 @@ class Connection(Reader):
         path, there = str(unit.payload["path"]), self.at(str(unit.payload["path"]))
         self._folders_above(wire, path)
         if unit.variant == "folder":
-            wire.folder(there)
+            with self._making:
+                if not wire.folder(there):
+                    self._taken_out(wire, there + b"/" + PART)
             self._dress(wire, there, unit.payload)
             return Written(record_id(path, folder=True))
         try:
@@ -55,7 +63,7 @@ class Connection(Reader):
         return Written(record_id(path, folder=False))
 
     def _folders_above(self, wire: Wire, path: str) -> None:
-        """Make the folders a path lies in; their own records say later what they are like."""
+        """Make the folders a path lies in, each with a mark: their own records say later what they are like."""
         above = path.rpartition("/")[0]
         if not above:
             return
@@ -63,10 +71,42 @@ class Connection(Reader):
             entry = wire.stat(self.at(above))
         except AbsentError:
             self._folders_above(wire, above)
-            wire.folder(self.at(above))
+            with self._making:
+                if wire.folder(self.at(above)):
+                    wire.touch(self.at(above) + b"/" + PART)
             return
         if entry.type == "link":
             raise RefusedError(f"{above} is a link at the destination: {path} would land elsewhere")
+
+    @staticmethod
+    def _taken_out(wire: Wire, there: bytes) -> bool:
+        """Take a file away; tell whether there was one."""
+        with suppress(AbsentError):
+            wire.remove(there, folder=False)
+            return True
+        return False
+
+    def _swept(self, wire: Wire, there: bytes) -> bool:
+        """Take out of a folder what a killed run left in it, where it holds nothing else; tell whether that is so."""
+        names = [one.name for one in wire.listed(there)]
+        if not all(name.endswith(PART) for name in names):
+            return False
+        for name in names:
+            self._taken_out(wire, there + b"/" + name)
+        return True
+
+    def _unmade(self, wire: Wire, path: str) -> None:
+        """Take away again the folders that were made on the way to a path and hold nothing else."""
+        above = path.rpartition("/")[0]
+        if not above:
+            return
+        there = self.at(above)
+        with suppress(AbsentError, RefusedError):
+            wire.stat(there + b"/" + PART)
+            with self._making:
+                if self._swept(wire, there):
+                    wire.remove(there, folder=True)
+            self._unmade(wire, above)
 
     def _put(self, wire: Wire, unit: Unit, there: bytes, *, over: bool) -> None:
         if unit.blob is None:
@@ -103,7 +143,9 @@ class Connection(Reader):
             except RefusedError:
                 if not folder or look == LOOKS - 1:
                     raise
-                self.client.sleep(PAUSE_SECONDS)  # another worker may be emptying it
+                if not self._swept(wire, there):
+                    self.client.sleep(PAUSE_SECONDS)  # another worker may be emptying it
+        self._unmade(wire, path_of(unit.there))
         return Written(unit.there)
 
     def before(self, unit: Unit) -> Native:

@@ -16,7 +16,7 @@ from migrator.errors import AbsentError, AccessError, InputError, RefusedError, 
 from migrator.wires import Wires
 
 from . import streaming
-from .names import path_of, raw, record_id, shown
+from .names import PART, folder_of, path_of, raw, record_id, shown
 
 if TYPE_CHECKING:
     from .wire import Entry, Login, Server, Wire
@@ -117,29 +117,37 @@ class Reader(Deliverer):
         """Yield the tree, a folder's entries after it; the cursor is the last path handed over."""
         after = str((start or {}).get("after", ""))
         records: list[Raw] = []
-        for path, entry in self._walk("", raw(after).split(b"/") if after else []):
+        for path, entry in self._walk(self._listed(""), "", raw(after).split(b"/") if after else []):
             records.append(self._record(path, entry))
             if len(records) == PAGE:
                 yield Page(records, {"after": path}, False)
                 records, after = [], path
         yield Page(records, {"after": after}, True)
 
-    def _walk(self, folder: str, after: list[bytes]) -> Iterator[tuple[str, Entry]]:
-        """Yield what lies below a folder and comes after a path, each folder before what lies in it."""
-        for entry in self.again(lambda wire: wire.listed(self.at(folder))):
+    def _walk(self, entries: Sequence[Entry], folder: str, after: list[bytes]) -> Iterator[tuple[str, Entry]]:
+        """Yield what lies in a folder with these entries and comes after a path, each folder before what lies in it.
+
+        A folder that was made on the way, and not yet as its record says, is none.
+        """
+        for entry in entries:
             if after and entry.name < after[0]:
                 continue
             path = f"{folder}/{shown(entry.name)}" if folder else shown(entry.name)
-            if path in self.left_out or raw(path).endswith(b".migrator-part"):
+            if path in self.left_out or raw(path).endswith(PART):
                 continue
             here = bool(after) and entry.name == after[0]
-            if not here:
+            inner = self._listed(path) if entry.type == "folder" else []
+            if not here and not any(one.name == PART for one in inner):
                 yield path, entry
-            if entry.type == "folder":
-                yield from self._walk(path, after[1:] if here else [])
+            yield from self._walk(inner, path, after[1:] if here else [])
+
+    def _listed(self, folder: str) -> list[Entry]:
+        return self.again(lambda wire: wire.listed(self.at(folder)))
 
     def _record(self, path: str, entry: Entry) -> Raw:
+        above = folder_of(path)
         body: Native = {
+            **({"folder": above} if above else {}),
             "path": path,
             "type": entry.type,
             "mode": f"{entry.mode:04o}",

@@ -24,13 +24,14 @@ from migrator.errors import (
     VendorError,
 )
 
+from .names import PART
+
 CONNECT_SECONDS, ANSWER_SECONDS, STATUS_SECONDS = 20, 120, 5
 PIECE_BYTES = 2**18
 WINDOW_BYTES = 2**24  # that a server may send before we have read it
 ASKED_AHEAD = 64  # pieces of a file on their way at once
 PORT = 22
 TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
-PART = b".migrator-part"  # ends the name of a file until it is whole
 
 
 @dataclass(frozen=True)
@@ -291,14 +292,21 @@ class Wire:
         with self.asking(f"link {path!r}", writes=True):
             self.sftp.symlink(target, path)
 
-    def folder(self, path: bytes) -> None:
-        """Make a folder, unless there is one."""
+    def folder(self, path: bytes) -> bool:
+        """Make a folder, unless there is one; tell whether it is new."""
         with self.asking(f"make the folder {path!r}", writes=True):
             try:
                 self.sftp.mkdir(path)
             except OSError:
                 if not stat.S_ISDIR(self.sftp.stat(path).st_mode or 0):
                     raise
+                return False
+        return True
+
+    def touch(self, path: bytes) -> None:
+        """Make an empty file."""
+        with self.asking(f"write {path!r}", writes=True), self.sftp.open(path, "wb"):
+            pass
 
     def dress(self, path: bytes, *, mode: int | None, mtime: int | None) -> None:
         """Set the permissions and the date of what is there."""

@@ -21,7 +21,7 @@ from .dns import unsayable
 from .lists import Lists
 
 ZONED = ("zone", "record_set")
-OTHER_NAME = "another name of a domain is made by hand (create-domain --alias), and is kept when it is planned again"
+OTHER = "alias"  # the variant of what is another name of a domain
 Params = list[tuple[str, str]]
 
 
@@ -76,8 +76,8 @@ class Connection(Lists):
 
     def complaint(self, kind: str, payload: Native) -> str | None:
         """Return what Virtualmin has against a record, by what its programs do with its parameters."""
-        if kind == "domain" and payload.get("type") == "Alias":
-            return f"Virtualmin: {OTHER_NAME}"
+        if kind == "domain" and "type" not in payload and not payload.get("of"):
+            return "it is another name of a domain, and nothing says of which"
         if kind == "record_set":
             return unsayable(from_body(payload))
         if kind == "autoresponder":
@@ -109,14 +109,29 @@ class Connection(Lists):
 
     def _create_domain(self, unit: Unit) -> str:
         told = unit.payload
-        if told.get("type") == "Alias":
-            raise RefusedError(f"create-domain: {told['name']}: {OTHER_NAME}")
         name = str(told["name"])
-        params: Params = [("domain", name), ("parent", self.server), ("dir", "")]
-        params += [("mail", "")] if told.get("mail") == "y" else []
-        self.run("create-domain", *params, ("no-email", ""))
+        params: Params = [("domain", name), ("mail", "")] if told.get("mail") == "y" else [("domain", name)]
+        if unit.variant == OTHER:
+            of = str(told["of"])
+            params += [("web", "")] if self._shared_web and any(one["site"] for one in self._named_so(of)) else []
+            self.run("create-domain", *params, ("alias", of), ("dir", ""), ("no-email", ""))
+            return name
+        self.run("create-domain", *params, ("parent", self.server), ("dir", ""), ("no-email", ""))
         self._emptied(name)
         return name
+
+    @property
+    def _shared_web(self) -> bool:
+        """Tell whether a site is the feature that other names of a domain may have too."""
+        return "web" in self.web
+
+    def _named_so(self, name: str) -> list[Native]:
+        return [one for one in self._domains() if one["name"] == name]
+
+    def _other_names(self, domain: str, *, web: bool) -> list[str]:
+        """Return the other names of a domain that answer as its site, or do not."""
+        others = (one for one in self._domains() if one["type"] == "Alias" and one.get("of") == domain)
+        return [one["name"] for one in others if one["web"] == web]
 
     def _emptied(self, domain: str) -> None:
         """Take out of a new virtual server the aliases of its template: they would stand in the way of ours."""
@@ -279,7 +294,13 @@ class Connection(Lists):
                 "disable-feature", ("domain", name), *((feature, "") for feature in self.web)
             )  # half a site is none
             raise
+        self._answers_to_all(name)
         return name
+
+    def _answers_to_all(self, name: str) -> None:
+        """Let a site answer to the other names of its domain."""
+        for other in self._other_names(name, web=False) if self._shared_web else ():
+            self.run("enable-feature", ("domain", other), ("web", ""))
 
     def _versioned(self, name: str, told: Native) -> None:
         if told.get("php_version"):
@@ -291,7 +312,9 @@ class Connection(Lists):
         self._versioned(unit.there, unit.payload)
 
     def _delete_website(self, unit: Unit) -> None:
-        if any(one["name"] == unit.there and one["site"] for one in self._domains()):
+        if any(one["site"] for one in self._named_so(unit.there)):
+            for other in self._other_names(unit.there, web=True):
+                self.run("disable-feature", ("domain", other), ("web", ""))
             self.run("disable-feature", ("domain", unit.there), *((feature, "") for feature in self.web))
 
     def _create_database(self, unit: Unit) -> str:
@@ -349,10 +372,11 @@ class Connection(Lists):
         held = {raw.id: json.loads(raw.body) for raw in self.read(variant.stream, {id})}.get(id)
         if held is None or named in known or not _is(unit, held):
             return None
-        if unit.kind == "domain":
+        if unit.kind == "domain" and unit.variant != OTHER:
             self._emptied(id)
         if unit.kind == "website":
             self._versioned(id, unit.payload)
+            self._answers_to_all(id)
         return Written(named)
 
     def _id(self, unit: Unit) -> str:

@@ -69,7 +69,8 @@ class Lists(Zones):
 
     def _aliases(self) -> list[Native]:
         listed = self.api.listed(ALIASES, ("user", self.own.one("username")))
-        return records.aliases(listed, self._users())
+        others = {one["name"]: one["of"] for one in self._domains() if one.get("of")}
+        return records.aliases(listed, self._users(), others)
 
     def _databases(self) -> Iterator[Native]:
         for server in self.virtual_servers():

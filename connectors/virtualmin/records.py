@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 
 from migrator.connector import Native
@@ -65,6 +65,7 @@ def domain(one: Listed, home: str, *, web: str) -> Native:
     made: Native = {"name": one.name, "type": sort, "mail": "y" if "mail" in features else "n"}
     made["site"] = web in features and sort != "Alias"
     made["dns"] = "dns" in features
+    made["web"] = "web" in features
     if one.one("real_domain"):
         made["of"] = one.one("real_domain")
     if made["site"]:
@@ -104,14 +105,20 @@ def user(one: Listed, home: str, zone: tzinfo) -> Native:
     return {key: value for key, value in made.items() if value is not None}
 
 
-def aliases(listed: Iterable[Listed], users: Iterable[Native]) -> list[Native]:
-    """Return forwards, catch-alls, and what the owners of mailboxes forward."""
+def aliases(listed: Sequence[Listed], users: Iterable[Native], others: Mapping[str, str]) -> list[Native]:
+    """Return forwards, catch-alls, and what the owners of mailboxes forward.
+
+    ``others``: other names of domains, to the domain; what Virtualmin puts there itself leads to that one's mail.
+    """
     made = []
+    said = {one.name.lower(): one.all("to") for one in listed}
     for one in listed:
         address = one.name.lower()
         local, _, of = address.rpartition("@")
         body: Native = {"id": address, "address": address, "domain": of, "of": of}
-        body["sort"] = "alias" if local else "catch_all"
+        real = f"{local}@{others[of]}" if of in others else ""
+        copied = of in others and one.all("to") in ([f"%1@{others[of]}"], [real], said.get(real))
+        body["sort"] = "copied" if copied else "alias" if local else "catch_all"
         body |= _targets(one.all("to"), single=not local)
         made.append(body | ({"keep_copy": False} if local else {}))
     for held in users:

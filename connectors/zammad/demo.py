@@ -80,6 +80,8 @@ def fill(box: Sandbox, tickets: int = 24) -> Sandbox:
             _post(box, "/ticket_articles", text)
     _link(box, "parent", made[0], made[1])
     _link(box, "normal", made[2], made[3])
+    _post(box, "/signatures", {"name": "Desk", "body": "<p>#{user.firstname} of the desk</p>"})
+    _post(box, "/email_addresses", {"name": "Desk", "email": "help@desk.example"})
     _post(box, "/text_modules", {"name": "Greeting", "content": "Hello <b>you</b>", "group_ids": [1]})
     return box
 

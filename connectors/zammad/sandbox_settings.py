@@ -32,6 +32,8 @@ MODELS: dict[str, Native] = {
     "calendars": {"name": None, "timezone": "Europe/Berlin", "business_hours": {}, "public_holidays": {},
                   "default": False, "ical_url": None},
     "webhooks": {**COMMON, "endpoint": None, "signature_token": "", "ssl_verify": True},
+    "signatures": {**COMMON, "body": ""},
+    "email_addresses": {**COMMON, "email": None, "channel_id": None, "preferences": {}},
     "text_modules": {**COMMON, "keywords": "", "content": "", "user_id": None, "foreign_id": None, "group_ids": []},
     "core_workflows": workflows.WORKFLOW,
 }  # fmt: skip

@@ -240,6 +240,11 @@ def _numbered(node: Any) -> Any:
     return {key: _numbered(value) for key, value in node.items()} | ids
 
 
+def signature(payload: Native) -> Native:
+    """Return an item of ``PUT users/update_many`` that sets the signature alone."""
+    return {"id": int(str(payload["id"]).removeprefix("signature:")), "signature": payload.get("signature")}
+
+
 def brand(payload: Native) -> Native:
     """Return the body of ``POST /brands``: its subdomain is nobody else's in the world, the old account included."""
     word = re.sub(r"[^a-z0-9]+", "-", str(payload.get("name")).lower()).strip("-")[:40].strip("-") or "brand"

@@ -6,6 +6,8 @@ Exit codes: 0 done · 1 something needs a person (differences, quarantine, a rig
 
 from __future__ import annotations
 
+import gc
+
 # Importing registers the commands, in the order of their help.
 # isort: off
 from migrator.cli import prepare  # noqa: F401
@@ -26,6 +28,9 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """Run the command line; an error of ours becomes one line and its exit code."""
+    gc.set_threshold(
+        50_000, 20, 100
+    )  # imports are no garbage: a tenth of their time (and see control.seldom_collected)
     try:
         app(standalone_mode=True)
     except KeyboardInterrupt:

@@ -85,9 +85,8 @@ def ask(workspace: Workspace = Path(), as_json: AsJson = False) -> None:
     with Stage(steps.workspace.stage, read_only=True) as stage:
         found = oracle.asked(stage, source, steps.source().client)
     if found is None:
-        raise InputError(
-            f"{source.manifest.title} cannot be asked, or has no staged rules", remedy="Zendesk and Zammad can"
-        )
+        can = f"these can: {', '.join(oracle.able())}"
+        raise InputError(f"{source.manifest.title} cannot be asked, or has no staged rules", remedy=can)
     if as_json:
         show_json([vars(one) for one in found])
     else:

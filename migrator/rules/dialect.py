@@ -32,15 +32,17 @@ class Dialect(Protocol):
     only these of them; ``NAMES_ORDER``: rules run in the order of their names, which stand under this key;
     ``LOOKED_UP``: kinds in ``<kind:name>`` for which the connection has ids; ``settled(native, words)``: the rule in
     the words that tickets have at the destination, and why not; ``provided(need)``: the record that fills a need, as
-    (kind, id, fields), or why there is none; ``TEXTS_AS``: kinds that are not written, to the kind of those records
-    that hold what they say;
+    (kind, id, fields), or why there is none (its native may name the rule's own records,
+    ``references.OWN``); ``TEXTS_AS``: kinds that are not written, to the kind of those records that hold what they say;
     ``FILTERS = True``: its rules filter mail; ``carried(record)``: the filters of a staged ``mail_filter``, each a
     (translation into Sieve, why it is left or ""); ``CARRIED_AS``: kinds of rules to the kinds that carry them, in the
     vendor's own words, to another account of the same vendor; ``CLOCK``: the ``ClockPolicy`` of its rules by the
     clock; ``calendar(document)``: the working hours a file of rules tells of, a ``clock.Calendar``;
-    ``files(translations)``: what a person puts on the vendor's own machine, as {name: text}; ``taken(client,
+    ``calendars(document)``: all of them by their names, that one first; ``files(translations, calendars)``: what a
+    person puts on the vendor's own machine, as {name: text}; ``taken(client,
     native)``: the ids of the tickets that the account itself says hold a rule's conditions, or why it does not say;
     ``standing(native)``: the rule without the conditions that only an event answers, and those in words;
+    ``SET_OFF_APART = True``: what sets a rule off stands apart from its conditions, and ``taken`` asks for these alone;
     ``applied(client, native, ticket)``: what it says a macro makes of a ticket, as {path or "tags": value}, or why
     not.
     """

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 MARK = re.compile(r"⟪(\w+):([^⟪⟫]*)⟫")
+OWN = "~"  # ``⟪sla_policy:~2⟫`` in what a rule needs: the second of the records that the rule itself becomes
 # What a rule may name to the kinds of record that are meant; none: records that do not move.
 REFERS: Mapping[str, tuple[str, ...]] = {
     "group": ("group",),

@@ -320,7 +320,9 @@ class _Body:
 
 def mount(*boxes: Sandbox, session: requests.Session | None = None, **hosts: Any) -> requests.Session:
     """Return a session that reaches each sandbox in process, at its ``base_url``; other hosts do not exist."""
-    session = session or requests.Session()
+    if session is None:
+        session = requests.Session()
+        session.trust_env = False  # as ours is where there is no proxy
     apps: dict[str, Any] = {box.host: box for box in boxes}
     for box in boxes:
         for alias, app in box.state.get("hosts", {}).items():  # foreign hosts a vendor redirects to

@@ -15,16 +15,19 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
 from migrator.connector import Cursor, Native, Outcome, Page, Raw, Unit, Written
 from migrator.delivery import Deliverer
 from migrator.errors import AbsentError, ForbiddenError, RefusedError, RetryError, UnknownOutcomeError
 from migrator.manifest import Stream
-from migrator.zones.records import RecordSet, from_body, known, parts
+from migrator.zones.records import RecordSet, from_body, known, parts, set_id
 from migrator.zones.wire import Server
 
 PAGE = 2000  # record sets
 FEW = 8  # sets that are looked at one by one before their zone is read whole
 SERIAL_LOOKS = 30  # a second apart: until every server has the zone as the first one has it
+ENCODER = msgspec.json.Encoder(order="sorted")
 Change = tuple[RecordSet | None, RecordSet | None]  # what it was, what it shall be
 
 
@@ -201,6 +204,8 @@ class ZoneAccount(Deliverer):
         """Return what all servers serve; where they do not agree, what each says, which equals no prediction."""
         first = served[0]
         beside = own.beside if own else None
+        if first and len(served) == 1:
+            return replace(first, beside=beside) if beside else first
         same = all(one and first and (one.values, one.ttl) == (first.values, first.ttl) for one in served)
         if first and same:
             return replace(first, beside=beside)
@@ -315,7 +320,9 @@ def _changed(was: RecordSet, payload: Native) -> RecordSet:
 
 
 def _id_of(unit: Unit) -> str:
-    return unit.there or from_body(unit.payload).id
+    if unit.there:
+        return unit.there
+    return set_id(str(unit.payload["zone"]), str(unit.payload["name"]), str(unit.payload["type"]))
 
 
 def _zone_of(unit: Unit) -> str:
@@ -323,4 +330,7 @@ def _zone_of(unit: Unit) -> str:
 
 
 def _json(record: Native, errors: str = "strict") -> bytes:
-    return json.dumps(record, ensure_ascii=False, sort_keys=True).encode(errors=errors)
+    try:
+        return ENCODER.encode(record)
+    except UnicodeEncodeError:  # half a character, as a text may hold that no one decoded
+        return json.dumps(record, ensure_ascii=False, sort_keys=True).encode(errors=errors)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, cast
 
 import dns.exception
@@ -27,6 +27,7 @@ from migrator.errors import RefusedError, VendorError
 
 STRING_BYTES = 255  # of one string of a TXT (RFC 1035 3.3)
 MOST_TTL = 2**31 - 1  # RFC 2181 8
+Told = tuple[str, str | None]  # a value's normal form; a TXT's own text where its strings are cut in a way of their own
 APEX = ("SOA", "NS")  # at the top of a zone they are the name servers' own
 SIGNING = ("RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY", "TYPE65534", "ZONEMD")
 IDNA = dns.name.IDNA_2008_Practical
@@ -34,6 +35,9 @@ IDNA = dns.name.IDNA_2008_Practical
 # and takes most of the CPU of a large zone for it (20,000 sets, 2026-11-27: 16 of 27 s).
 PLAIN_NAME = re.compile(r"(?:\*\.)?(?:[A-Za-z0-9_-]{1,63}\.)+[A-Za-z0-9_-]{1,63}\.?")
 PLAIN_NAME_MOST = 250
+_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+PLAIN_ADDRESS = re.compile(rf"(?:{_BYTE}\.){{3}}{_BYTE}")
+PLAIN_TEXT = re.compile(r'"[ !#-\[\]-~]{0,255}"')  # a TXT of one string without escapes, in its normal form
 PLAIN_MX = re.compile(r"(0|[1-9][0-9]{0,3}) (\S+)")
 
 
@@ -53,7 +57,7 @@ class RecordSet:
     beside: Native | None = None
     apart: str = ""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Return the name it has in every account: blanks are escaped in names."""
         return set_id(self.zone, self.name, self.type) + (f"|{self.apart}" if self.apart else "")
@@ -68,10 +72,12 @@ class RecordSet:
             told["provided"] = True
         if self.type in SIGNING:
             told["signing"] = True
-        return {**told, **(self.beside or {})}
+        return {**told, **self.beside} if self.beside else told
 
     def texts(self) -> list[str]:
         """Return the values as zone files, PowerDNS and most APIs have them: TXT in strings of at most 255 bytes."""
+        if not self.pieces and self.type not in ("TXT", "SPF"):
+            return list(self.values)
         cut = {normal(self.type, piece)[0]: piece for piece in self.pieces}
         return [cut.get(value) or sent(self.type, value) for value in self.values]
 
@@ -115,6 +121,7 @@ def _absolute(text: str, zone: str) -> str:
         raise VendorError(f"{text[:80]!r} is not a DNS name: {err}") from err
 
 
+@lru_cache(256)
 def known(type: str) -> bool:
     """Tell whether the type is one of the protocol; ALIAS, LUA and the like are a vendor's own."""
     try:
@@ -144,8 +151,10 @@ def _cut(some: Sequence[bytes]) -> list[bytes]:
     return [one[at : at + STRING_BYTES] for one in some for at in range(0, max(1, len(one)), STRING_BYTES)] or [b""]
 
 
-def _of_strings(some: Sequence[bytes]) -> tuple[str, str | None]:
+def of_strings(some: Sequence[bytes]) -> Told:
     """Return the normal form of a TXT, and its own text where its strings are cut in a way of their own."""
+    if len(some) == 1 and len(some[0]) <= STRING_BYTES:
+        return quoted(some[0]), None
     whole = b"".join(some)
     joined = quoted(whole)
     return joined, None if list(some) == _cut([whole]) else " ".join(quoted(one) for one in some)
@@ -180,12 +189,14 @@ def quoted(said: bytes) -> str:
     return '"' + "".join(shown) + '"'
 
 
-def normal(type: str, text: str, zone: str = ".") -> tuple[str, str | None]:
+def normal(type: str, text: str, zone: str = ".") -> Told:
     """Return one value's normal form, and a TXT's own text where its strings are cut in a way of their own."""
     if not known(type):
         return (absolute(text, zone) if type in ("ALIAS", "ANAME") else text), None
     if type == "TXT":
-        return _of_strings(_cut(strings(text)))
+        if PLAIN_TEXT.fullmatch(text):
+            return text, None
+        return of_strings(_cut(strings(text)))
     if plain := _plain_value(type, text, zone):
         return plain, None
     return of_rdata(parsed(type, text, zone))
@@ -195,6 +206,8 @@ def _plain_value(type: str, text: str, zone: str) -> str | None:
     """Return the normal form of a value of the commonest types as nearly all are written, None for any other."""
     try:
         if type == "A":
+            if PLAIN_ADDRESS.fullmatch(text):
+                return text
             return dns.ipv4.canonicalize(text)
         if type == "AAAA":
             return dns.ipv6.canonicalize(text)
@@ -208,10 +221,10 @@ def _plain_value(type: str, text: str, zone: str) -> str | None:
     return None
 
 
-def of_rdata(rdata: dns.rdata.Rdata) -> tuple[str, str | None]:
+def of_rdata(rdata: dns.rdata.Rdata) -> Told:
     """Return the normal form of one value, and a TXT's own text where its strings are cut in a way of their own."""
     if isinstance(rdata, dns.rdtypes.txtbase.TXTBase):
-        return _of_strings(rdata.strings)
+        return of_strings(rdata.strings)
     named = {
         slot: value.canonicalize()
         for slot in _slots(cast("Any", type(rdata)))
@@ -230,7 +243,7 @@ def _slots(of: Any) -> tuple[str, ...]:
 
 def sent(type: str, value: str) -> str:
     """Return a normal form as it is sent: a long text in strings."""
-    if type not in ("TXT", "SPF"):
+    if type not in ("TXT", "SPF") or PLAIN_TEXT.fullmatch(value):
         return value
     return " ".join(quoted(one) for one in _cut(strings(value)))
 
@@ -252,10 +265,10 @@ def record_set(
     end, as APIs have them. A value that cannot be read stays as it came. Raises VendorError for what is no name.
     """
     told = [_readable(type, text) for text in texts]
-    return _made(absolute(zone), absolute(name, zone), type, ttl, told, beside)
+    return of_told(absolute(zone), absolute(name, zone), type, ttl, told, beside)
 
 
-def _readable(type: str, text: str) -> tuple[str, str | None]:
+def _readable(type: str, text: str) -> Told:
     try:
         return normal(type, text)
     except RefusedError:
@@ -264,7 +277,7 @@ def _readable(type: str, text: str) -> tuple[str, str | None]:
 
 def of_rdatas(zone: str, name: dns.name.Name, type: str, ttl: int, rdatas: Iterable[dns.rdata.Rdata]) -> RecordSet:
     """Return a record set that came over the wire, or out of a file."""
-    return _made(zone, name.canonicalize().to_text(), type, ttl, [of_rdata(rdata) for rdata in rdatas], None)
+    return of_told(zone, name.canonicalize().to_text(), type, ttl, [of_rdata(rdata) for rdata in rdatas])
 
 
 def of_zone_text(zone: str, text: str) -> Iterator[RecordSet]:
@@ -278,9 +291,11 @@ def of_zone_text(zone: str, text: str) -> Iterator[RecordSet]:
         yield of_rdatas(zone, name, dns.rdatatype.to_text(rdataset.rdtype), rdataset.ttl, rdataset)
 
 
-def _made(
-    zone: str, name: str, type: str, ttl: Any, told: list[tuple[str, str | None]], beside: Native | None
-) -> RecordSet:
+def of_told(zone: str, name: str, type: str, ttl: Any, told: Sequence[Told], beside: Native | None = None) -> RecordSet:
+    """Return a record set of names and values that are in their normal form already, in any order."""
+    if len(told) == 1:
+        [(value, piece)] = told
+        return RecordSet(zone, name, type, min(int(ttl or 0), MOST_TTL), (value,), (piece,) if piece else (), beside)
     values = tuple(sorted({value for value, _ in told}))
     pieces = tuple(sorted({piece for _, piece in told if piece}))
     return RecordSet(zone, name, type, min(int(ttl or 0), MOST_TTL), values, pieces, beside)

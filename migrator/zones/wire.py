@@ -30,7 +30,8 @@ from migrator.errors import (
     UnknownOutcomeError,
     VendorError,
 )
-from migrator.zones.records import RecordSet, of_rdatas, parsed
+from migrator.zones.records import RecordSet, Told, of_rdata, of_rdatas, of_told, parsed
+from migrator.zones.transfer import Answer, received
 
 T = TypeVar("T")
 SECONDS = 10.0  # for one answer
@@ -82,24 +83,28 @@ class Server:
 
         Raises ForbiddenError where transfers are refused, AbsentError where the zone is not served, RetryError.
         """
-        gathered: dict[tuple[dns.name.Name, Any], tuple[int, list[Any]]] = {}
-        for rrset in _patiently(lambda: list(self._transfer(zone))):
-            if rrset.rdtype == dns.rdatatype.SOA and (rrset.name, rrset.rdtype) in gathered:
+        gathered: dict[tuple[str, str], tuple[int, list[Told]]] = {}
+        for name, type, ttl, told in _patiently(lambda: list(self._transfer(zone))):
+            if type == "SOA" and (name, type) in gathered:
                 continue  # the last record of a transfer is the first one again
-            ttl, rdatas = gathered.setdefault((rrset.name, rrset.rdtype), (rrset.ttl, []))
-            rdatas.extend(rrset)
-            if rrset.ttl < ttl:
-                gathered[rrset.name, rrset.rdtype] = (rrset.ttl, rdatas)
-        for (name, type), (ttl, rdatas) in gathered.items():
-            yield of_rdatas(zone, name, dns.rdatatype.to_text(type), ttl, rdatas)
+            least, values = gathered.setdefault((name, type), (ttl, []))
+            values.append(told)
+            if ttl < least:
+                gathered[name, type] = (ttl, values)
+        for (name, type), (ttl, values) in gathered.items():
+            yield of_told(zone, name, type, ttl, values)
 
-    def _transfer(self, zone: str) -> Iterator[Any]:
-        how: dict[str, Any] = {"timeout": SECONDS, "lifetime": TRANSFER_SECONDS, "relativize": False}
-        if self.key:
-            how |= {"keyring": self.key.ring, "keyname": self.key.name, "keyalgorithm": self.key.algorithm}
+    def _transfer(self, zone: str) -> Iterator[Answer]:
         try:
+            if self.key is None:
+                yield from received(self.address, self.port, zone, seconds=SECONDS, lifetime=TRANSFER_SECONDS)
+                return
+            how: dict[str, Any] = {"timeout": SECONDS, "lifetime": TRANSFER_SECONDS, "relativize": False}
+            how |= {"keyring": self.key.ring, "keyname": self.key.name, "keyalgorithm": self.key.algorithm}
             for message in dns.query.xfr(self.address, zone, port=self.port, **how):
-                yield from message.answer
+                for rrset in message.answer:
+                    name, of = rrset.name.canonicalize().to_text(), dns.rdatatype.to_text(rrset.rdtype)
+                    yield from ((name, of, rrset.ttl, of_rdata(rdata)) for rdata in rrset)
         except dns.xfr.TransferError as err:
             if err.rcode in (dns.rcode.REFUSED, dns.rcode.SERVFAIL):
                 said = f"{self.name} refuses to transfer {zone} ({dns.rcode.to_text(err.rcode)})"

@@ -20,7 +20,7 @@ EVIL = "it's \\' }; system('touch x'); # ü\n* * * * * touch y"
 READ = r"""
 use strict; use warnings; use JSON::PP; binmode STDIN, ':raw';
 my %set; sub Set(\[$@%]@) { my ($name, @held) = @_; print JSON::PP->new->utf8->canonical->encode({@held}); return 1 }
-our %ServiceAgreements; my $text = join '', <STDIN>; utf8::decode($text); eval $text or die $@;
+our (%ServiceAgreements, %ServiceBusinessHours); my $text = join '', <STDIN>; utf8::decode($text); eval $text or die $@;
 """
 
 
@@ -66,16 +66,68 @@ def test_a_clock_that_stands_still_while_a_ticket_waits_does_so_there() -> None:
 @pytest.mark.skipif(shutil.which("perl") is None, reason="perl is absent")
 def test_whatever_a_policy_is_called_the_file_holds_that_and_nothing_else() -> None:
     made = TRACKER.write(ZENDESK.read(policy(metric("first_reply_time", "high", 60), title=EVIL), "sla"))
-    text = TRACKER.files([made])["migrator_sla.pm"]
+    text = TRACKER.files([made], {})["migrator_sla.pm"]
     done = subprocess.run(["perl", "-e", READ], input=text.encode(), capture_output=True, timeout=60, check=True)
     assert json.loads(done.stdout) == {"Levels": made.native[0]["Levels"]}
+
+
+def schedule(
+    name: str, *spans: tuple[int, int], zone: str = "Berlin", off: tuple[str, str] = ("", "")
+) -> dict[str, Any]:
+    hours = [{"start_time": begins, "end_time": ends} for begins, ends in spans]
+    days = [{"name": EVIL, "start_date": off[0], "end_date": off[1]}] if off[0] else []
+    return {"id": 1, "name": name, "time_zone": zone, "intervals": hours, "holidays": days}
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="perl is absent")
+def test_an_accounts_hours_and_days_off_stand_beside_the_levels_that_count_by_them() -> None:
+    day = 1440
+    week = [(day + 540, day + 720), (day + 780, day + 1080), (2 * day + 1320, 3 * day + 360), (6 * day, 7 * day)]
+    held = [schedule(EVIL, *week, off=("2026-12-31", "2027-01-02")), schedule("Late", (60, 120), zone="Tokyo")]
+    made = TRACKER.write(ZENDESK.read(policy(metric("first_reply_time", "high", 60, business=True)), "sla"))
+    files = TRACKER.files([made], ZENDESK.calendars({"schedules": held}))
+    told = {
+        name: json.loads(
+            subprocess.run(
+                ["perl", "-e", READ], input=text.encode(), capture_output=True, timeout=60, check=True
+            ).stdout
+        )
+        for name, text in files.items()
+    }
+    first = told["migrator_hours.pm"][EVIL]
+    assert first == told["migrator_hours.pm"]["Default"]
+    assert first["1"] == {
+        "Name": "Monday", "Start": "09:00", "End": "18:00", "Breaks": [{"Start": "12:00", "End": "13:00"}]
+    }  # fmt: skip
+    night = [first["2"], first["3"], first["6"]]  # until midnight, which is 00:00 there; from it; all day
+    assert [(one["Start"], one["End"]) for one in night] == [("22:00", "00:00"), ("00:00", "06:00"), ("00:00", "00:00")]
+    assert first["holidays"] == ["2026-12-31", "2027-01-01", "2027-01-02"]
+    assert told["migrator_hours.pm"]["Late"] == {"0": {"Name": "Sunday", "Start": "01:00", "End": "02:00"}}
+    (level,) = told["migrator_sla.pm"]["Levels"].values()
+    assert level == {"BusinessHours": EVIL, "Timezone": "Europe/Berlin", "Response": {"BusinessMinutes": 60}}
+
+
+@pytest.mark.parametrize("days", [("yesterday", "today"), ("2026-01-02", "2026-01-01"), ("0001-01-01", "9999-12-31")])
+def test_days_off_that_are_none_are_left_out(days: tuple[str, str]) -> None:
+    held = ZENDESK.calendars({"schedules": [schedule("Ours", (600, 900), off=days)]})
+    assert "holidays" not in TRACKER.files([], held)["migrator_hours.pm"]
+    assert ZENDESK.calendars({"schedules": [schedule("Ours", (600, 900), zone="Mars"), schedule("Late", (1, 9))]}) == {}
+
+
+def test_a_promise_that_lies_too_far_ahead_is_named() -> None:
+    held = ZENDESK.calendars({"schedules": [schedule("Ours", (1440, 1440 + 60))]})
+    for minutes, named in ((240, False), (241, True)):
+        times = policy(metric("first_reply_time", "high", minutes, business=True), title=EVIL)
+        text = TRACKER.files([TRACKER.write(ZENDESK.read(times, "sla"))], held)["migrator_sla.pm"]
+        said = [line for line in text.splitlines() if line.startswith("# Mind it's")]
+        assert bool(said) is named
 
 
 def test_a_name_with_a_line_break_starts_no_line_of_crontab() -> None:
     asked = {"all": [{"field": "status", "operator": "is", "value": "open"},
                      {"field": "NEW", "operator": "greater_than", "value": "48"}], "any": []}  # fmt: skip
     rule = {"title": EVIL, "conditions": asked, "actions": [{"field": "status", "value": "solved"}]}
-    text = TRACKER.files([TRACKER.write(ZENDESK.read(rule, "timed"))])["migrator_crontab"]
+    text = TRACKER.files([TRACKER.write(ZENDESK.read(rule, "timed"))], {})["migrator_crontab"]
     lines = text.splitlines()
     assert [line for line in lines if not line.startswith("#")] == [lines[-1]]
     assert lines[-1].startswith("0 * * * * rt-crontool ")

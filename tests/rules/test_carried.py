@@ -266,6 +266,9 @@ def test_a_view_becomes_a_saved_filter_of_one_person_in_chatwoot() -> None:
     assert made("chatwoot", ("requester_id", "is", "7"), kind="view", do=[]).verdict == "untranslatable"
 
 
+OF = ("new", "changed")
+
+
 def test_a_policy_of_several_priorities_becomes_several_in_chatwoot_each_with_a_rule_that_is_needed() -> None:
     times = [
         {"priority": word, "metric": metric, "target": 60, "business_hours": word == "low"}
@@ -277,7 +280,24 @@ def test_a_policy_of_several_priorities_becomes_several_in_chatwoot_each_with_a_
     assert found.verdict == "approximated"
     assert [one["first_response_time_threshold"] for one in found.native] == [3600.0, 3600.0]
     assert [one["only_during_business_hours"] for one in found.native] == [True, False]
-    assert len([need for need in found.needs if need.kind == "automation rule"]) == 2
+    rules = [need for need in found.needs if need.kind == "automation rule"]
+    assert [one.name for one in rules] == [f"apply “x” ({word}), {of}" for word in ("low", "high") for of in OF]
+    for at, need in enumerate(rules):
+        assert need.native["event_name"] == ("conversation_created", "conversation_updated")[at % 2]
+        assert [one["attribute_key"] for one in need.native["conditions"]] == ["labels", "priority"]
+        given = f"<sla_policy:⟪sla_policy:~{at // 2 + 1}⟫>"
+        assert need.native["actions"] == [{"action_name": "add_sla", "action_params": [given]}]
+    kind, id, fields = TO["chatwoot"].provided(rules[0])
+    assert (kind, fields["name"], json.loads(fields["rule"])["actions"]) == (
+        "trigger",
+        rules[0].name,
+        rules[0].native["actions"],
+    )
+    assert id != TO["chatwoot"].provided(rules[1])[1]
+    strange = {"all": [{"field": "type", "operator": "is", "value": "incident"}], "any": []}
+    found = TO["chatwoot"].write(ZENDESK.read({"title": "x", "filter": strange, "policy_metrics": times}, "sla"))
+    assert [(need.native, TO["chatwoot"].provided(need)) for need in found.needs] == [(None, "")] * 2
+    assert any("Chatwoot cannot ask this of type" in one.note for one in found.findings)
 
 
 def test_chatwoot_s_agent_in_a_text_is_whoever_speaks() -> None:

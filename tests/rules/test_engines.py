@@ -52,6 +52,21 @@ def in_zammad(native: Native, update: Update) -> bool:
     return zammad(native["condition"], update)
 
 
+@settings(parent=many, max_examples=60)
+@given(asked(STATE))
+def test_the_rules_that_give_a_policy_in_chatwoot_give_it_to_the_tickets_it_is_for(conditions: Native) -> None:
+    times = [{"priority": word, "metric": "first_reply_time", "target": 60} for word in ("low", "urgent")]
+    native = {"title": "a policy", "filter": conditions, "policy_metrics": times}
+    made: Translation = CHATWOOT.write(ZENDESK.read(native, "sla"))
+    for need in made.needs:
+        if need.kind != "automation rule" or not need.native:
+            continue
+        word, created = ("low", "urgent")["urgent" in need.name], need.name.endswith("new")
+        for update in UPDATES[:120]:
+            due = update["priority"] == word and created is (update["event"] == "created")
+            assert chatwoot(need.native, update) is (due and zendesk(conditions, update))
+
+
 @many
 @given(asked(STATE | HAPPENED | WHO))
 def test_no_trigger_called_good_differs_in_zammad(conditions: Native) -> None:

@@ -188,7 +188,7 @@ def test_if_and_else_of_jira_exclude_each_other() -> None:
         ("priority = High", True, False, False),
         ("priority != High", False, True, False),  # of what is empty, neither
         ("priority not in (High, 'Highest') or priority is EMPTY", False, True, True),
-        ("NOT (priority = High) ORDER BY created", False, True, True),
+        ("NOT (priority = High) ORDER BY created", False, True, False),
         ("(priority = High or priority = Low) and labels is EMPTY", True, True, False),
         ('summary ~ "help" AND priority is not EMPTY', True, True, False),
     ],

@@ -158,7 +158,10 @@ def test_two_things_that_a_custom_attribute_is_not_are_asked_at_once() -> None:
         ("custom_fields_5", "is_not", "incident"),
     )
     native = {"title": "a rule", "conditions": conditions, "actions": [{"field": "priority", "value": "low"}]}
-    (made,) = CHATWOOT.write(ZENDESK.read(native, "trigger")).native
+    found = CHATWOOT.write(ZENDESK.read(native, "trigger"))
+    (made,) = found.native
+    assert found.verdict in ("exact", "equivalent")
+    assert len(made["conditions"]) == 1  # in all versions: nothing stands behind it
     assert picked(chatwoot, made) == picked(zendesk, conditions) != []
 
 
@@ -181,6 +184,8 @@ def test_a_custom_attribute_s_is_not_tears_chatwoot_s_and_apart_unless_it_is_clo
         ],
     }
     native = {"title": "a rule", "conditions": conditions, "actions": [{"field": "priority", "value": "low"}]}
-    (made,) = CHATWOOT.write(ZENDESK.read(native, "trigger")).native
+    found = CHATWOOT.write(ZENDESK.read(native, "trigger"))
+    (made,) = found.native
+    assert [one.verdict for one in found.findings if "older versions fail" in one.note] == ["approximated"]
     assert picked(chatwoot, plain) != picked(zendesk, conditions)
     assert picked(chatwoot, made) == picked(zendesk, conditions) != []

@@ -21,6 +21,11 @@ Native = dict[str, Any]
 LABELS = {"ticket:57": {"sail": "Sail", "motor": "Motor"}}
 
 
+ALWAYS: Native = {"required_on_statuses": {"type": "ALL_STATUSES"}}
+SOLVED: Native = {"required_on_statuses": {"type": "SOME_STATUSES", "statuses": ["solved"]}}
+PENDING: Native = {"required_on_statuses": {"type": "SOME_STATUSES", "statuses": ["pending"]}}
+
+
 def condition(parent: int, value: Any, *children: int, **more: Any) -> Native:
     fields = [{"id": child, "is_required": False, **more} for child in children]
     return {"parent_field_id": parent, "value": value, "child_fields": fields}
@@ -67,8 +72,12 @@ def test_each_value_of_a_condition_is_a_section_of_the_field_it_depends_on() -> 
         (zendesk([condition(57, "sail", 58, 59), condition(60, "x", 59)]), [[58]], "sections of one field only"),
         (zendesk([condition(57, "sail", 58), condition(58, "x", 59)]), [[58]], "has no sections itself"),
         (zendesk([condition(57, "sail", 58)], []), [[58]], "not for agents only"),
-        (zendesk([condition(57, "sail", 58, is_required=True)]), [[58]], "must be filled in"),
-        (zendesk([condition(57, "sail", 58, required_on_statuses={"type": "ALL_STATUSES"})]), [[58]], "must be filled"),
+        (zendesk([condition(57, "sail", 58, is_required=True)]), [[58]], "“Required when submitting the form”"),
+        (zendesk([condition(57, "sail", 58, **ALWAYS)]), [[58]], "“Required when submitting the form” for agents"),
+        (zendesk([condition(57, "sail", 58, **SOLVED)]), [[58]], "“Required when closing the ticket” for agents"),
+        (zendesk([condition(57, "sail", 58, **SOLVED), condition(57, "motor", 58)]), [[58], [58]], "or nowhere"),
+        (zendesk([condition(57, "sail", 58, **PENDING)]), [[58]], "in the statuses pending"),
+        (zendesk([condition(57, "sail", 58), condition(60, True, 59, **SOLVED)]), [[58]], "or nowhere"),
     ],
 )
 def test_what_a_section_cannot_say_is_told_and_the_field_shows_always(

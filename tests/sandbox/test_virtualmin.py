@@ -67,12 +67,15 @@ def test_a_cpanel_account_arrives_changes_and_is_taken_back(
     held = {table: set(rows) for table, rows in panel.store.items() if rows}
     assert held.pop("record_sets") > {"acme.example. A acme.example.", "acme.example. SRV _sip._tcp.acme.example."}
     assert held == {
-        "domains": {"home.example", "acme.example", "second.example", "blog.second.example"},
+        "domains": {"home.example", "acme.example", "acme.test", "second.example", "blog.second.example"},
         "users": {"ann@acme.example", "bob@acme.example", "acme@acme.example", "up@acme.example"},
-        "aliases": {"sales@acme.example"},
+        "aliases": {"sales@acme.example", "@acme.test"},
         "redirects": {"acme.example/old"},
         "zones": {"acme.example."},
     }
+    other = panel.store["domains"]["acme.test"]
+    assert (other["alias"], set(other["features"])) == ("acme.example", {"dir", "mail", "web"}), "mail and site follow"
+    assert panel.store["aliases"]["@acme.test"]["to"] == ["%1@acme.example"], "and nobody took that out"
     assert "mail" not in panel.store["domains"]["second.example"]["features"], "its mail is elsewhere"
     assert panel.store["users"]["bob@acme.example"]["pass"].startswith("!"), "suspended"
     assert not panel.state.get("mails"), "nobody is written to"
@@ -169,7 +172,7 @@ def made(panel: Sandbox, program: str, **params: str) -> None:
 
 
 def unit(kind: str, payload: dict[str, Any], **more: Any) -> Unit:
-    variant = "caught" if kind == "catch_all" else kind
+    variant = {"catch_all": "caught", "domain": "server"}.get(kind, kind)
     return Unit(kind, "1", variant, payload, {}, "key", {}, **more)
 
 
@@ -369,7 +372,8 @@ def test_a_database_has_the_name_it_was_given_there(panel: Sandbox, monkeypatch:
 @pytest.mark.parametrize(
     ("kind", "payload", "said"),
     [
-        ("domain", {"name": "a.example", "type": "Alias"}, "by hand"),
+        ("domain", {"name": "a.example"}, "of which"),
+        ("domain", {"name": "a.example", "of": "b.example"}, None),
         ("domain", {"name": "a.example", "type": "Sub-server"}, None),
         ("autoresponder", {"body": "From: me", "box": "a@b.example"}, "setting"),
         ("autoresponder", {"body": "x", "start": "2026-07-01T12:00:00Z"}, "whole days"),

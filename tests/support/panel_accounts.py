@@ -71,8 +71,8 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 SUBSCRIPTION: dict[str, list[dict[str, Any]]] = {  # what a panel holds besides that keeps zones and FTP users too
     "domain": [
-        {"id": "domain-2", "name": f"blog.{TWO}", "type": "sub", "of": "domain-1", "of_name": TWO, "mail": "local"},
-        {"id": "domain-3", "name": "one.test", "type": "alias", "of": "domain-0", "of_name": ONE},
+        {"id": "domain-2", "name": f"blog.{TWO}", "type": "sub", "of": "domain-1", "mail": "local"},
+        {"id": "domain-3", "name": "one.test", "type": "alias", "of": "domain-0"},
     ],
     "zone": [{"id": f"{ONE}.", "name": f"{ONE}."}],
     "record_set": [

@@ -13,6 +13,7 @@ from tests.support.panel_accounts import HASH, ONE, TWO
 ZONE = f"{ONE}."
 RECORDS: dict[str, list[dict[str, Any]]] = {
     **panel_accounts.RECORDS,
+    "domain": [*panel_accounts.RECORDS["domain"], panel_accounts.SUBSCRIPTION["domain"][1]],
     "website": [
         {**site, "name": name, "domain": domain}
         for site, name, domain in zip(

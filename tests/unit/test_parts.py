@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,25 @@ def test_what_does_not_fit_is_an_error_that_says_so(
         project(tmp_path, parts, **beside)
     assert said in str(told.value) + str(told.value.remedy)
     assert "geheim" not in str(told.value)
+
+
+def test_the_whole_waits_as_long_as_nobody_who_waits_at_a_part_may_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("T", "token")
+    cloud = {"vendor": "cloudflare", "secrets": {"token": "env:T"}}
+    now = [0.0]
+    side = project(tmp_path, {"one": cloud, "other": cloud, "mail": PARTS["mail"]}).source
+    whole = side.open(monotonic=lambda: now[0])
+    one, other, _, _ = (account.client.pacer for account in whole.accounts())
+    one.hold(40)
+    other.hold(25)
+    assert whole.waits_seconds() == 0  # nobody wants to go
+    with closing(one.waits("GET /zones")) as first, closing(other.waits("GET /zones")) as second:
+        next(first)
+        assert whole.waits_seconds() == 40
+        next(second)
+        assert whole.waits_seconds() == 25
+        now[0] = 30
+        assert whole.waits_seconds() == 0  # who waits at the other may go, and the load is not kept
+    assert (one.waiting_until, other.waiting_until) == (None, None)

@@ -97,6 +97,9 @@ def source_counts(account: Account) -> dict[str, int]:
         "organization": len(account["organizations"]),
         "contact": sum(u["role"] == "end-user" for u in users),
         "agent": sum(u["role"] in ("agent", "admin") for u in users),
+        "signature": sum(
+            u["role"] in ("agent", "admin") and bool(u.get("signature")) and u.get("active") is not False for u in users
+        ),
         "group": len(account["groups"]),
         "membership": len(account["group_memberships"]),
         "tag": len(account["tags"]),
@@ -313,8 +316,8 @@ DESK = small(
         person(1, email="a@x.example"), person(2, email=" A@X.example "), person(3, email=None), person(4, email=None),
         person(11, email="b@x.example", active=False), person(12, email="b@x.example"),
         person(13, email="c@x.example", name=None), person(14, email="c@x.example"),
-        person(21, role="agent"), person(22, role="agent", email="A@x.example"),
-        person(23, role="admin", email="21@x.example"),
+        person(21, role="agent", signature="Yours"), person(22, role="agent", email="A@x.example"),
+        person(23, role="admin", email="21@x.example", signature="Mine"),
         person(31, active=False), person(32, active=False),
     ],
     tickets=[
@@ -375,6 +378,11 @@ def test_an_agent_without_a_seat_becomes_a_contact(desk: Desk) -> None:
     assert sum(line.count for line in stand_ins) == 3
     assert [action for action, _ in desk.ends("ticket", 705, 709)] == ["create", "create"]
     assert desk.ends("agent", 21)[0][0] == "create"
+
+
+def test_the_signature_of_somebody_without_a_seat_is_left_to_a_person(desk: Desk) -> None:
+    found = [(line["action"], line["reason"]) for line in lines(desk.stage) if line["kind"] == "signature"]
+    assert found == [("manual", "its agent has no seat at Freshdesk")] * 2
 
 
 def test_nobody_without_a_seat_is_assigned_a_ticket(desk: Desk) -> None:

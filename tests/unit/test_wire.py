@@ -105,6 +105,20 @@ def test_a_transfer_that_breaks_off_each_time_is_said_so(playing: Callable[..., 
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        (),
+        ("www.x.example. 60 A 192.0.2.1", SOA),
+        (SOA, "www.x.example. 60 A 192.0.2.1", SOA.replace("1 2", "9 2")),
+        (SOA, SOA, "www.x.example. 60 A 192.0.2.1"),
+    ],
+)
+def test_a_transfer_without_its_frame_is_none(playing: Callable[..., Server], lines: tuple[str, ...]) -> None:
+    with pytest.raises(RetryError, match="broke off"):
+        list(playing(*[saying(dns.rcode.NOERROR, *lines)] * 3).transferred("x.example."))
+
+
+@pytest.mark.parametrize(
     ("code", "error"), [("REFUSED", AccessError), ("NOTAUTH", AbsentError), ("NXDOMAIN", AbsentError)]
 )
 def test_a_refused_transfer_is_no_empty_zone(playing: Callable[..., Server], code: str, error: type[Exception]) -> None:

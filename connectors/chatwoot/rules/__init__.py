@@ -7,11 +7,13 @@ from typing import Any
 
 from migrator.rules.rule import Kind
 
-from .names import ITS_OWN, NUMBERED, POLICY, TITLE
+from .names import ITS_OWN, NUMBERED, POLICY, SET_OFF_APART, TITLE
+from .oracle import taken
+from .policies import provided
 from .reading import rule as read
 from .writing import rule as write
 
-__all__ = ["ITS_OWN", "NUMBERED", "POLICY", "TITLE", "listed", "read", "write"]
+__all__ = ["ITS_OWN", "NUMBERED", "POLICY", "SET_OFF_APART", "TITLE", "listed", "provided", "read", "taken", "write"]
 
 
 def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:

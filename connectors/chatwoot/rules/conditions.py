@@ -1,7 +1,8 @@
 """Conditions written as Chatwoot's flat list, which SQL reads as an OR of ANDs; every tree is brought into one.
 
 Where a value is missing, ``not_equal_to`` of a built-in attribute does not match; of a custom one it does, and tears an
-AND apart: there ``is_present`` follows it, which closes the OR that it brings.
+AND apart: there ``is_present`` follows it, which closes the OR that it brings. Newer versions put it into parentheses;
+in others the query fails with anything behind it: by itself it stands last, in an AND the rule is called approximated.
 """
 
 from __future__ import annotations
@@ -107,13 +108,23 @@ class Conditions:
         if groups == ((),):
             groups = ()
         groups = tuple(map(_together, groups))
+        groups = tuple(one for one in groups if not any(set(other) < set(one) for other in groups))  # enough by itself
         if any(sum(map(_tears, group)) > 1 for group in groups):
             note = "what two custom attributes are not cannot be asked at once"
             self.book.add("when", "the whole condition", "untranslatable", note)
+        last = _by_itself(groups)
+        groups = tuple(group for group in groups if last is None or group not in ((last,), (_missing(last),)))
+        if any(map(_tears, (leaf for group in groups for leaf in group))):
+            note = "older versions fail at what a custom attribute is not, beside other conditions: try it"
+            self.book.add("when", "the whole condition", "approximated", note)
         for group in groups:
             if sum(isinstance(leaf, Tags) and not leaf.negated and bool(leaf.tags) for leaf in group) > 1:
                 self.book.add("when", "two tags at once", "approximated", "versions differ in how they join labels")
-        return self.listed(groups)
+        made = self.listed(groups)
+        if last is not None and (native := self._native(last)):
+            made = [*made[:-1], *({**one, "query_operator": "OR"} for one in made[-1:])]
+            made.append({**native, "query_operator": None})
+        return made
 
     def listed(self, groups: tuple[tuple[Leaf, ...], ...]) -> list[Native]:
         """Return groups of leaves as one list, joined by AND inside a group and by OR between them."""
@@ -327,3 +338,15 @@ def _together(group: tuple[Leaf, ...]) -> tuple[Leaf, ...]:
 def _tears(leaf: Leaf) -> bool:
     """Say whether the engine brings an OR with this condition."""
     return isinstance(leaf, Is) and leaf.negated and bool(leaf.values) and bool(leaf.path.custom)
+
+
+def _missing(leaf: Leaf) -> Leaf:
+    """Return the question whether what a condition asks for is missing."""
+    assert isinstance(leaf, Is)
+    return Is(path=leaf.path, values=(), null=True)
+
+
+def _by_itself(groups: tuple[tuple[Leaf, ...], ...]) -> Leaf | None:
+    """Return what a custom attribute is not, if that or its lack is enough by itself; such a one stands last."""
+    alone = [group[0] for group in groups if len(group) == 1 and _tears(group[0])]
+    return next((leaf for leaf in alone if (_missing(leaf),) in groups), None)

@@ -16,6 +16,7 @@ TITLE = "Chatwoot"
 POLICY = PassPolicy(order="none", visibility="current", changes="original", cascade="none")
 
 NUMBERED = True  # teams, agents and policies stand in rules as numbers
+SET_OFF_APART = True  # the event stands beside the conditions
 ITS_OWN = ("visibility",)  # whether a macro is everybody's: a record keeps that as its switch
 AGENT = "agent:"  # before an agent's number in records, since contacts have the same numbers
 

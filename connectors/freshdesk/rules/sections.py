@@ -20,6 +20,9 @@ from .names import FIELD_PREFIX
 Native = dict[str, Any]
 READ = {"id", "name", "label", "parent", "choices", "fields", "sections", "plain"}
 OWN = ("ticket_type", "status", "priority", "source", "group", "agent", "product")  # fields every account has
+# Settings of a ticket field at Freshdesk: required_for_agents, required_for_customers, required_for_closure, which asks
+# when a ticket is resolved or closed (developers.freshdesk.com/api, Ticket Fields, 2026-11-27).
+SETTINGS = {"submitted": "Required when submitting the form", "solved": "Required when closing the ticket"}
 EVERYWHERE = "given that no form has these fields without the condition: a section is on every form"
 Place = tuple[str, str]  # (field it depends on, choice of it)
 
@@ -63,8 +66,10 @@ def write(book: Notebook, source: Rule) -> list[Native]:
         return []
     places: dict[Place, dict[str, list[Shown]]] = {}
     told: dict[tuple[str, str], None] = {}  # (condition, why it is not all there)
+    always: set[str] = set()  # fields that show without a condition
     for one, why in _judged(source.shown):
         if why:
+            always.add(one.child.name)
             told[_words(one), f"{why}: it shows always"] = None
             continue
         value = str(getattr(one.value, "value", ""))
@@ -74,7 +79,9 @@ def write(book: Notebook, source: Rule) -> list[Native]:
         return []
     book.add("rule", source.name, "equivalent", EVERYWHERE)
     for some in (some for held in places.values() for some in held.values()):
-        told |= dict.fromkeys(_less(some))
+        if len({one.to for one in some}) == 1:
+            told[_words(some[0]), f"not for {some[0].to} only: everybody's form has it so"] = None
+    told |= dict.fromkeys(_needed(source.shown, always))
     for what, why in told:
         book.add("when", what, "approximated", why)
     return [
@@ -83,13 +90,49 @@ def write(book: Notebook, source: Rule) -> list[Native]:
     ]
 
 
-def _less(some: list[Shown]) -> Iterator[tuple[str, str]]:
-    """Yield what a section does not say of a field, as (condition, why); ``some``: of agents and of customers."""
-    if any(one.required or one.needed in ("always", "some") for one in some):
-        why = "a section does not say that a field must be filled in: set it by hand, for wherever it shows"
-        yield f"{_words(some[0])}: must be filled in", why
-    if len({one.to for one in some}) == 1:
-        yield _words(some[0]), f"not for {some[0].to} only: everybody's form has it so"
+def _needed(shown: Iterable[Shown], always: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield of each field that must be filled in which setting of the field at Freshdesk says the same, as (what, why).
+
+    A field of a section is there only where the section shows, so that a setting of the field says what all of its
+    conditions say; where these differ, none does.
+    """
+    fields: dict[str, list[Shown]] = {}
+    for one in shown:
+        fields.setdefault(one.child.name, []).append(one)
+    for some in fields.values():
+        for to, setting in (("agents", _for_agents), ("customers", _for_customers)):
+            held = [one for one in some if one.to == to]
+            wanted = {setting(one) for one in held}
+            if wanted <= {""}:
+                continue
+            what = f"{path_words(held[0].child)} must be filled in by {to}"
+            if len(wanted) == 1 and (switch := next(iter(wanted))) in SETTINGS and held[0].child.name not in always:
+                note = f"by hand, after the load: “{SETTINGS[switch]}” for {to}, at the field; as it shows nowhere else"
+                yield what, f"{note}, that says the same"
+                continue
+            where = "; ".join(dict.fromkeys(_when(one) for one in held if setting(one)))
+            note = "a field of Freshdesk is needed wherever it shows, or nowhere: decide by hand, after the load"
+            yield what, f"{where}; {note}"
+
+
+def _for_customers(one: Shown) -> str:
+    return "submitted" if one.required else ""
+
+
+def _for_agents(one: Shown) -> str:
+    """Return when agents must fill in a field: submitted (always), solved, or in which statuses."""
+    if one.needed == "always" or (one.required and not one.needed):
+        return "submitted"
+    if one.needed == "some":
+        return "solved" if set(one.statuses) <= {"solved", "closed"} else ", ".join(one.statuses)
+    return ""
+
+
+def _when(one: Shown) -> str:
+    value = "anything" if one.value is None else value_words(one.value)
+    how = _for_agents(one) if one.to == "agents" else "submitted"
+    said = {"submitted": "always", "solved": "when it is solved"}.get(how, f"in the statuses {how}")
+    return f"where {path_words(one.parent)} is {value}, {said}"
 
 
 def _own(source: Rule) -> Native:

@@ -10,11 +10,12 @@ from migrator.rules.notebook import unwritten
 from migrator.rules.rule import Kind, Rule
 from migrator.rules.verdicts import Translation
 
-from .names import MANUAL, POLICY, SCHEDULED, TITLE
+from .names import MANUAL, POLICY, SCHEDULED, SET_OFF_APART, TITLE
+from .oracle import taken
 from .parts import PART, parts
 from .reading import listing, rule
 
-__all__ = ["POLICY", "TITLE", "listed", "read", "write"]
+__all__ = ["POLICY", "SET_OFF_APART", "TITLE", "listed", "read", "taken", "write"]
 
 
 def listed(document: Any) -> Iterator[tuple[Kind, dict[str, Any]]]:

@@ -1,6 +1,7 @@
 """JQL, the part that rules ask with: fields, ``=``, ``!=``, ``in``, ``not in``, ``is EMPTY``, ``~``, AND, OR, NOT.
 
-``!=``, ``not in`` and ``!~`` do not find what is empty (Jira's reference of JQL operators).
+``!=``, ``not in`` and ``!~`` do not find what is empty, and NOT before a clause is the same as these (Jira's reference
+of JQL operators, read 2026-11-27): so NOT is carried to the clauses, where it turns their operators.
 """
 
 from __future__ import annotations
@@ -8,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from migrator.rules.conditions import All, Condition, Not
+from migrator.rules.conditions import All, Condition
 from migrator.rules.conditions import Any as AnyOf
 
 TOKEN = re.compile(
     r"""\s*(?:(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<sign>!=|!~|>=|<=|[=~<>(),])|(?P<word>[^\s=!~<>(),"']+))"""
 )
+TURNED = {"=": "!=", "in": "not in", "~": "!~", "is": "is not", "<": ">=", ">": "<="}
+TURNED |= {other: one for one, other in TURNED.items()}
+_ORDER = re.compile(r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|\border\s+by\b""", re.IGNORECASE)
 Asked = Callable[[str, str, Sequence[str]], Condition | None]  # (field, operator, values) to a condition
 
 
@@ -21,10 +25,16 @@ class UnknownError(ValueError):
     """The text holds what is not known here."""
 
 
+def unordered(text: str) -> tuple[str, str]:
+    """Return what a text of JQL asks, and what stands behind its ORDER BY; a quoted one is none."""
+    found = next((one for one in _ORDER.finditer(text) if one["text"] is None), None)
+    return (text.strip(), "") if found is None else (text[: found.start()].strip(), text[found.end() :].strip())
+
+
 def parse(text: str, asked: Asked) -> Condition:
     """Return the condition a text of JQL states; an ORDER BY behind it is nothing. Raises UnknownError."""
     tokens, at = list[tuple[str, str]](), 0
-    text = re.split(r"\border\s+by\b", text, flags=re.IGNORECASE)[0].rstrip()
+    text, _ = unordered(text)
     while at < len(text):
         found = TOKEN.match(text, at)
         if found is None or found.lastgroup is None:
@@ -54,39 +64,40 @@ class _Reader:
         self.at += 1
         return re.sub(r"\\(.)", r"\1", text[1:-1]) if kind == "text" else text
 
-    def some(self) -> Condition:
-        parts = [self.every()]
+    def some(self, *, turned: bool = False) -> Condition:
+        parts = [self.every(turned=turned)]
         while self.word() in ("or", "||"):
             self.take()
-            parts.append(self.every())
-        return parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts))
+            parts.append(self.every(turned=turned))
+        return _joined(parts, every=turned)
 
-    def every(self) -> Condition:
-        parts = [self.one()]
+    def every(self, *, turned: bool) -> Condition:
+        parts = [self.one(turned=turned)]
         while self.word() in ("and", "&&"):
             self.take()
-            parts.append(self.one())
-        return parts[0] if len(parts) == 1 else All(of=tuple(parts))
+            parts.append(self.one(turned=turned))
+        return _joined(parts, every=not turned)
 
-    def one(self) -> Condition:
+    def one(self, *, turned: bool) -> Condition:
         if self.word() in ("not", "!"):
             self.take()
-            return Not(of=self.one())
+            return self.one(turned=not turned)
         if self.word() == "(":
             self.take()
-            made = self.some()
+            made = self.some(turned=turned)
             if self.take() != ")":
                 raise UnknownError("a bracket is not closed")
             return made
-        return self.clause()
+        return self.clause(turned=turned)
 
-    def clause(self) -> Condition:
+    def clause(self, *, turned: bool) -> Condition:
         field, operator = self.take(), self.take().lower()
         if operator == "not":
             operator = f"not {self.take().lower()}"
         if operator == "is" and self.word() == "not":
             self.take()
             operator = "is not"
+        operator = TURNED.get(operator, f"not {operator}") if turned else operator
         made = self.asked(field, operator, self.values(operator))
         if made is None:
             raise UnknownError(f"{field} {operator}")
@@ -110,3 +121,7 @@ class _Reader:
         if self.word() == "(":  # a function, such as currentUser()
             raise UnknownError(f"{taken}()")
         return taken
+
+
+def _joined(parts: Sequence[Condition], *, every: bool) -> Condition:
+    return parts[0] if len(parts) == 1 else All(of=tuple(parts)) if every else AnyOf(of=tuple(parts))

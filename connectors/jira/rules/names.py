@@ -33,6 +33,10 @@ STATUSES = {
     "closed": "closed",
 }
 PRIORITIES = {"highest": "urgent", "high": "high", "medium": "normal", "low": "low"}
+TYPES = {"incident": "incident", "problem": "problem", "change": "task", "service request": "question"}  # tickets' too
+TYPES = {f"[system] {word}": ours for word, ours in TYPES.items()} | {**TYPES, "task": "task"}
+PROJECT, CALLED = "_project", "_fields"  # noted when a rule is read: the project that is moved, what fields are called
+SET_OFF_APART = True  # a trigger stands before the conditions
 REFERS = {
     "ticket.status": "status",
     "ticket.priority": "priority",
@@ -56,6 +60,8 @@ BOOKKEEPING: tuple[str, ...] = (
     "_source",
     "_kind",
     "_place",
+    PROJECT,
+    CALLED,
     "id",
     "uuid",
     "clientKey",
@@ -99,6 +105,8 @@ COLUMNS = {  # of queues and filters
     "duedate": "due",
 }
 OF_LISTS: tuple[str, ...] = (
+    PROJECT,
+    CALLED,
     "_links",
     "issueCount",
     "self",

@@ -44,10 +44,11 @@ from migrator.rules.rule import (
 )
 
 from . import names
-from .jql import UnknownError, parse
+from .jql import UnknownError, parse, unordered
 from .parts import BLOCK, PART, parts
 
 Native = Mapping[str, Any]
+Fields = Mapping[str, str]  # what JQL calls a custom field, in small letters, to the field
 READ = {"name", "state", "description", "trigger", "components", PART}
 OPTIONS = (
     "canOtherRuleTrigger",
@@ -66,7 +67,7 @@ def rule(native: Native, kind: Kind) -> Rule:
     """Return a rule, or the part of it that is named, in our words."""
     found = parts(native.get("components") or ())
     asked, does = found[min(native.get(PART, 0), len(found) - 1)]
-    known = {*READ, *OPTIONS, *names.BOOKKEEPING}
+    known, fields = {*READ, *OPTIONS, *names.BOOKKEEPING}, native.get(names.CALLED) or {}
     state = native.get("state")
     place = f" ({native[PART] + 1})" if PART in native else ""
     return Rule(
@@ -76,7 +77,9 @@ def rule(native: Native, kind: Kind) -> Rule:
         name=f"{native.get('name') or ''}{place}",
         description=str(native.get("description") or ""),
         active=None if state is None else state == "ENABLED",
-        when=All(of=(*trigger(native.get("trigger") or {}), *(_held(one, held) for one, held in asked))),
+        when=All(
+            of=(*trigger(native.get("trigger") or {}, fields), *(_held(one, held, fields) for one, held in asked))
+        ),
         do=tuple(action(one) for one in does),
         options=tuple((key, compact(native[key])) for key in OPTIONS if native.get(key)),
         unknown=tuple((key, compact(native[key])) for key in native if key not in known and native[key]),
@@ -84,22 +87,21 @@ def rule(native: Native, kind: Kind) -> Rule:
     )
 
 
-def _held(component: Native, held: bool) -> Condition:
-    asked = block(component) if component.get("type") == BLOCK else condition(component)
+def _held(component: Native, held: bool, fields: Fields) -> Condition:
+    asked = block(component, fields) if component.get("type") == BLOCK else condition(component, fields)
     return asked if held else Not(of=asked)
 
 
-_PROJECT = re.compile(r'^\s*project\s*=\s*("[^"]*"|[\w-]+)\s*(?:AND\b\s*|(?=ORDER\b)|$)', re.IGNORECASE)
-_ORDER = re.compile(r"\bORDER\s+BY\s+(.+)$", re.IGNORECASE | re.DOTALL)
+_PROJECT = re.compile(r'^\s*project\s*=\s*("[^"]*"|[\w-]+)\s*(?:AND\b\s*|$)', re.IGNORECASE)
 
 
 def listing(native: Native) -> Rule:
     """Return a queue or a filter: its JQL, and how the list looks. The project it is of is the one that is moved."""
-    jql = str(native.get("jql") or "")
-    of, order = _PROJECT.match(jql), _ORDER.search(jql)
-    asked = (jql[of.end() :] if of else jql)[: None if not order else order.start() - (of.end() if of else 0)].strip()
-    by = order[1].split(",")[0].split() if order else []
-    options = [("sorted by", compact(order[1].strip()))] if order and "," in order[1] else []
+    jql, order = unordered(str(native.get("jql") or ""))
+    of = _PROJECT.match(jql)
+    asked = (jql[of.end() :] if of else jql).strip()
+    by = order.split(",")[0].split()
+    options = [("sorted by", compact(order))] if "," in order else []
     known = {"id", "name", "description", "jql", "fields", *names.OF_LISTS}
     return Rule(
         vendor="jira",
@@ -107,7 +109,7 @@ def listing(native: Native) -> Rule:
         id=str(native.get("id", "")),
         name=str(native.get("name") or ""),
         description=str(native.get("description") or ""),
-        when=_jql(asked) if asked else All(),
+        when=_jql(asked, native.get(names.CALLED) or {}) if asked else All(),
         view=View(
             columns=tuple(names.COLUMNS.get(one, one) for one in native.get("fields") or ()),
             sort_by=names.COLUMNS.get(by[0].lower(), by[0]) if by else "",
@@ -119,7 +121,7 @@ def listing(native: Native) -> Rule:
     )
 
 
-def trigger(native: Native) -> list[Condition]:
+def trigger(native: Native, fields: Fields) -> list[Condition]:
     """Return what sets a rule off, as conditions."""
     kind, value = str(native.get("type", "")), native.get("value") or {}
     if kind in names.EVENTS:
@@ -136,25 +138,25 @@ def trigger(native: Native) -> list[Condition]:
         return [AnyOf(of=tuple(Changed(path=field(one)) for one in some))]
     if kind == names.SCHEDULED:
         jql = value.get("jql") or ""
-        return [_jql(jql)] if jql else []
+        return [_jql(jql, fields)] if jql else []
     if kind == names.MANUAL:
         return []
     return [Opaque(text=compact(dict(native)), why="a trigger of Jira that is not known here")]
 
 
-def block(native: Native) -> Condition:
+def block(native: Native, fields: Fields) -> Condition:
     """Return what an if or an else-if asks; an else asks nothing."""
-    asked = tuple(condition(one) for one in native.get("conditions") or ())
+    asked = tuple(condition(one, fields) for one in native.get("conditions") or ())
     whole = (native.get("value") or {}).get("conditionMatchType", "ALL") != "ANY" or not asked
     return All(of=asked) if whole else AnyOf(of=asked)
 
 
-def condition(native: Native) -> Condition:
+def condition(native: Native, fields: Fields) -> Condition:
     """Return one condition; what is unknown becomes Opaque with the reason."""
     kind, value = native.get("type"), native.get("value") or {}
     found: Condition | None = None
     if kind == "jira.jql.condition":
-        return _jql(value if isinstance(value, str) else str(value.get("jql", "")))
+        return _jql(value if isinstance(value, str) else str(value.get("jql", "")), fields)
     if kind == "jira.issue.condition" and isinstance(value, Mapping):
         name = str((value.get("selectedField") or {}).get("value", ""))
         compared = value.get("compareValue") or {}
@@ -186,9 +188,9 @@ def _field(name: str, comparison: str, values: Sequence[str], *, by_id: bool) ->
     return Is(path=at, values=held, negated=negated, null=negated)  # that "not" takes in what is empty is assumed
 
 
-def _jql(text: str) -> Condition:
+def _jql(text: str, fields: Fields) -> Condition:
     try:
-        return parse(text, _clause)
+        return parse(text, lambda name, operator, values: _clause(fields.get(name.lower(), name), operator, values))
     except UnknownError as err:
         return Opaque(text=text, why=f"JQL that is not known here: {err}")
 
@@ -206,19 +208,21 @@ def _clause(name: str, operator: str, values: Sequence[str]) -> Condition | None
     if operator in ("=", "!=", "in", "not in"):
         at = field(name)
         return Is(path=at, values=tuple(value_of(at, one, by_id=False) for one in values), negated=negated)
-    if operator in ("~", "!~") and values[0].isalnum():
-        return Text(path=field(name), mode="word", needles=tuple(values), negated=negated)
+    words = values[0].split()
+    if operator in ("~", "!~") and words and all(map(str.isalnum, words)):  # all of them, in any order
+        return Text(path=field(name), mode="word", needles=tuple(words), need="all", negated=negated)
     return None
 
 
 def field(name: str) -> Path:
-    """Return the path of a field."""
+    """Return the path of a field, which JQL may call ``cf[10100]``."""
+    name = re.sub(r"^cf\[(\d+)\]$", r"customfield_\1", name)
     return path(names.FIELDS[name]) if name in names.FIELDS else Path(of="ticket", name=f"cf:{name}")
 
 
 def value_of(at: Path, word: str, *, by_id: bool) -> Value:
     """Return a value in our words: by its name where that is known; else as what it refers to."""
-    tables = {"ticket.status": names.STATUSES, "ticket.priority": names.PRIORITIES}
+    tables = {"ticket.status": names.STATUSES, "ticket.priority": names.PRIORITIES, "ticket.type": names.TYPES}
     found = None if by_id else tables.get(str(at), {}).get(word.lower())
     if found is None and str(at) in names.REFERS:
         return Ref(kind=names.REFERS[str(at)], id=word)

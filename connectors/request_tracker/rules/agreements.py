@@ -1,18 +1,21 @@
-"""What a person puts on Request Tracker's own machine: levels of service for its configuration, lines for its crontab.
+"""What a person puts on Request Tracker's own machine: levels of service and working hours for its configuration, lines
+for its crontab.
 
 Source: RT_Config.pm (%ServiceAgreements), lib/RT/SLA.pm and lib/RT/Action/SLA_SetDue.pm of 5.0.3, read 2026-11-27.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from migrator.rules.clock import Calendar
 from migrator.rules.conditions import leaves
 from migrator.rules.notebook import Notebook
 from migrator.rules.rule import Target
 from migrator.rules.verdicts import Translation
 
+from . import hours
 from .perl import quoted
 
 Native = dict[str, Any]
@@ -32,10 +35,13 @@ METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "resolution": ("Resolve", ()),
 }
 HEAD = """# Levels of service, drafted by migrator: look them over, put this file into RT_SiteConfig.d, restart.
-# There can be one %ServiceAgreements only: where you have one, put these levels into it. Working hours are those of
-# %ServiceBusinessHours, which are Monday to Friday from 9:00 to 18:00 until you set them.
-use utf8;
+# There can be one %ServiceAgreements only: where you have one, put these levels into it.
 """
+UNTOLD = """# Working hours are those of %ServiceBusinessHours: Monday to Friday from 9:00 to 18:00 until you set them.
+"""
+TOLD = f"""# Working hours are the old desk's first schedule, which stands in {hours.HOURS_FILE}.
+"""
+UTF8 = "use utf8;\n"
 
 
 def levels(book: Notebook, why: str) -> Native:
@@ -75,14 +81,21 @@ def _level(book: Notebook, targets: Sequence[Target]) -> Native:
     return level
 
 
-def files(made: Sequence[Translation]) -> dict[str, str]:
-    """Return the files of a set of translations, by their names."""
+def files(made: Sequence[Translation], calendars: Mapping[str, Calendar]) -> dict[str, str]:
+    """Return the files of a set of translations and an account's working hours, by their names."""
     found: dict[str, str] = {}
     policies = {
-        name: level for one in made for native in one.native for name, level in (native.get("Levels") or {}).items()
+        name: _counted(level, calendars)
+        for one in made
+        for native in one.native
+        for name, level in (native.get("Levels") or {}).items()
     }
     if policies:
-        found[SLA_FILE] = f"{HEAD}Set( %ServiceAgreements, (\n    Levels => {_perl(policies, 4)},\n));\n1;\n"
+        head = HEAD + (TOLD if calendars else UNTOLD) + _beyond(policies, calendars) + UTF8
+        found[SLA_FILE] = f"{head}Set( %ServiceAgreements, (\n    Levels => {_perl(policies, 4)},\n));\n1;\n"
+    if calendars:
+        described = "".join(f"    {quoted(k)} => {_perl(v, 4)},\n" for k, v in hours.described(calendars).items())
+        found[hours.HOURS_FILE] = f"{hours.HEAD}Set( %ServiceBusinessHours, (\n{described}));\n1;\n"
     lines: list[str] = []
     for one in made:
         for native in one.native:
@@ -92,6 +105,26 @@ def files(made: Sequence[Translation]) -> dict[str, str]:
         head = "# Drafted by migrator: look over each line, then add it to the crontab of Request Tracker's user."
         found[CRON_FILE] = "\n".join([head, *lines]) + "\n"
     return found
+
+
+def _counted(level: Native, calendars: Mapping[str, Calendar]) -> Native:
+    """Return a level with the working hours it counts by: those of the old desk's first schedule."""
+    if not calendars or not any(isinstance(one, dict) and "BusinessMinutes" in one for one in level.values()):
+        return level
+    name, calendar = next(iter(calendars.items()))
+    return {"BusinessHours": name, "Timezone": hours.zone_name(calendar), **level}
+
+
+def _beyond(policies: Native, calendars: Mapping[str, Calendar]) -> str:
+    """Return a line on each level with a time that Business::Hours may find no end of."""
+    most = hours.reach(next(iter(calendars.values()))) if calendars else 4 * 5 * 9 * 60
+    lines = []
+    for name, level in policies.items():
+        found = [one["BusinessMinutes"] for one in level.values() if isinstance(one, dict) and "BusinessMinutes" in one]
+        if any(minutes > most for minutes in found):
+            said = " ".join(name.split())
+            lines.append(f"# Mind {said}: it may lie more than 30 days ahead, and due dates are sought no further.\n")
+    return "".join(lines)
 
 
 def _line(text: str) -> str:

@@ -17,7 +17,11 @@ HEADERS = re.compile(
 
 
 def filled(box: Sandbox, one: Native) -> None:
-    """Put the aliases of the template into a virtual server that mail was switched on for."""
+    """Put the aliases of the template into a virtual server that mail was switched on for; another name gets one."""
+    if one.get("alias"):
+        address = f"@{one['dom']}"
+        box.store["aliases"].setdefault(address, {"from": address, "to": [f"%1@{one['alias']}"], "cmt": ""})
+        return
     for name in ("postmaster", "abuse"):
         address = f"{name}@{one['dom']}"
         box.store["aliases"].setdefault(address, {"from": address, "to": [one["user"]], "cmt": ""})

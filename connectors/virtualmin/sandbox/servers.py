@@ -93,7 +93,7 @@ def _with(box: Sandbox, one: Native, features: list[str]) -> None:
             one["dns_in"] = max(above, key=len)
         elif feature == "dns":
             dns.filled(box, one)
-        if feature == "mail" and not one.get("alias"):
+        if feature == "mail":
             mail.filled(box, one)
 
 

@@ -10,7 +10,7 @@ from migrator.rules.rule import Kind
 
 from .definitions import checker
 from .histories import listed as histories
-from .hours import calendar
+from .hours import calendar, calendars
 from .names import CLOCK, POLICY, TITLE
 from .oracle import applied, taken
 from .reading import TEXTS
@@ -23,6 +23,7 @@ __all__ = [
     "TITLE",
     "applied",
     "calendar",
+    "calendars",
     "checker",
     "histories",
     "listed",

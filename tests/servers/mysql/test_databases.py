@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from migrator.connectors.cpanel_archive import made_up
 from migrator.connectors.mysql.loading import load
 from migrator.connectors.mysql.place import begin, end, reached
 from migrator.connectors.mysql.statements import Speaker
@@ -215,3 +216,59 @@ def test_what_changed_at_the_source_since_is_written_table_by_table_and_whole_wh
     plan = run.plan()
     assert {change.verdict for change in plan.changes} == {"edited"}
     assert plan.units == 0
+
+
+DUMPED = """CREATE TABLE kept (a INT, t TEXT); INSERT INTO kept VALUES (1,'x;y'),(2,NULL);
+CREATE TABLE orders (a INT PRIMARY KEY, kept INT); INSERT INTO orders VALUES {orders};
+CREATE TABLE {last} (a INT);
+CREATE VIEW open AS SELECT a FROM orders{where};
+"""
+
+
+def packed(folder: Path, number: int, **words: str) -> dict[str, object]:
+    """Write the account's archive of a day, and return it as a source."""
+    dump = DUMPED.format(**{"last": "old", "where": "", **words}) + f"-- Dump completed on day {number}\n"
+    lost = f"GRANT USAGE ON *.* TO 'lost'@'%' IDENTIFIED BY PASSWORD '{HASH}';\n"
+    lost += "GRANT ALL ON `acme\\_gone`.* TO 'lost'@'%';\n"
+    files = {**made_up.FILES, "mysql/acme_wp.sql": dump, "mysql.sql": made_up.GRANTS + lost}
+    path = folder / f"{number}.tar"
+    made_up.write(path, [made_up.entry(f"{made_up.ROOT}/{name}", text.encode()) for name, text in files.items()])
+    return {"vendor": "cpanel_archive", "settings": {"archive": str(path)}}
+
+
+def test_a_newer_archive_changes_the_tables_that_differ_and_none_that_people_changed(
+    new: MariaDB, tmp_path: Path
+) -> None:
+    first = packed(tmp_path, 1, orders="(1,1)")
+    plan = move(steps(tmp_path / "w", first, account(new, databases="acme_wp")))
+    users = {(line.action, line.count) for line in plan.dispositions if line.kind == "database_user"}
+    assert users == {("create", 2), ("skip", 1)}, "nobody could tell that a user without a database is there"
+    verified, differences = again(tmp_path / "w").verify()
+    assert verified.proven, differences
+    when = "SELECT TABLE_NAME, CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'acme_wp' ORDER BY 1"
+    before = dict(new.sql(when))
+
+    more = packed(tmp_path, 2, orders="(1,1),(2,2)", last="fresh", where=" WHERE a > 1")
+    run = steps(tmp_path / "w", more, account(new, databases="acme_wp"))
+    run.extract()
+    plan = run.plan()
+    assert {(change.field, change.verdict) for change in plan.changes if change.kind == "database"} == {
+        ("blob", "written")
+    }
+    assert run.load(plan.digest, accept_losses=True).finished
+    after = dict(new.sql(when))
+    assert set(after) == {"fresh", "kept", "open", "orders"}
+    assert after["kept"] == before["kept"], "what did not change was not touched"
+    assert new.sql("SELECT * FROM open", database="acme_wp") == [["2"]]
+    assert not [name for name in new.databases() if name.startswith("migrator")]
+    verified, differences = run.verify()
+    assert verified.proven, differences
+
+    new.sql("CREATE VIEW theirs AS SELECT 1 AS a", database="acme_wp")
+    last = packed(tmp_path, 3, orders="(9,9)")
+    run = steps(tmp_path / "w", last, account(new, databases="acme_wp"))
+    run.extract()
+    plan = run.plan()
+    assert {(change.field, change.verdict) for change in plan.changes if change.kind == "database"} == {
+        ("blob", "edited")
+    }

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import subprocess
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pytest
 
 from migrator.testing.servers.request_tracker import RequestTracker
 from tests.support.connectors import connector
@@ -122,20 +126,33 @@ def test_no_view_called_good_finds_other_tickets_than_the_rule_in_a_real_request
 
 
 MAKE = r"""
-use strict; use warnings; use JSON::PP; use lib '/usr/share/request-tracker5/lib'; use RT;
+use strict; use warnings; use JSON::PP; use lib '/usr/share/request-tracker5/lib'; use RT; use RT::SLA;
 RT->LoadConfig; RT->Init;
 my $asks = RT::CurrentUser->new; $asks->Load('asks');
-my %due;
-for my $level (@{ decode_json(join '', <STDIN>) }) {
+my (%due, %made, @reckoned);
+my $given = decode_json(join '', <STDIN>);
+for my $one (@{ $given->{times} }) {
+    my ($hours, $zone, $minutes, $time) = @$one;
+    my $by = { BusinessHours => $hours, Timezone => $zone, BusinessMinutes => $minutes };
+    push @reckoned, RT::SLA::CalculateTime(bless({}, 'RT::SLA'), Agreement => $by, Time => $time);
+}
+for my $level (@{ $given->{levels} }) {
     my $ticket = RT::Ticket->new($asks);
     my ($id, undef, $why) = $ticket->Create(
         Queue => 'General', Subject => 'x', Requestor => 'asks@firm.example', SLA => $level);
     die "not made: $why" unless $id;
     $ticket = RT::Ticket->new(RT->SystemUser); $ticket->Load($id);
     $due{$level} = $ticket->DueObj->Unix - $ticket->CreatedObj->Unix;
+    $made{$level} = $ticket->CreatedObj->Unix;
 }
-print "\n", encode_json(\%due), "\n";
+print "\n", encode_json({ due => \%due, made => \%made, reckoned => \@reckoned }), "\n";
 """
+
+
+def hours(name: str, zone: str, *spans: tuple[int, int], off: tuple[str, str] | None = None) -> dict[str, Any]:
+    held = [{"start_time": begins, "end_time": ends} for begins, ends in spans]
+    days = [{"name": "off", "start_date": off[0], "end_date": off[1]}] if off else []
+    return {"id": 1, "name": name, "time_zone": zone, "intervals": held, "holidays": days}
 
 
 def test_a_drafted_level_of_service_sets_the_due_date_that_was_promised_in_a_real_request_tracker(
@@ -146,22 +163,53 @@ def test_a_drafted_level_of_service_sets_the_due_date_that_was_promised_in_a_rea
         {"metric": "requester_wait_time", "priority": "high", "target": 30, "business_hours": False},
         {"metric": "first_reply_time", "priority": "low", "target": 480, "business_hours": False},
         {"metric": "requester_wait_time", "priority": "normal", "target": 95, "business_hours": False},
+        {"metric": "requester_wait_time", "priority": "urgent", "target": 77, "business_hours": True},
     ]
     policy = {"title": "it's gold", "filter": {"all": [], "any": []}, "policy_metrics": metrics}
     made = TRACKER.write(ZENDESK.read(policy, "sla"))
+    now = datetime.now(UTC)
+    round_ = [(day * 1440 + 5, day * 1440 + 1430) for day in range(7)]
+    week = [(day * 1440 + 540, day * 1440 + 720) for day in range(1, 6)]
+    week += [(day * 1440 + 780, day * 1440 + 1075) for day in range(1, 6)] + [(6 * 1440 + 1320, 7 * 1440)]
+    soon = (f"{now - timedelta(days=1):%Y-%m-%d}", f"{now + timedelta(days=2):%Y-%m-%d}")
+    calendars = ZENDESK.calendars({"schedules": [
+        hours("it's ours", "Berlin", *round_, off=soon),
+        hours("without", "Berlin", *round_),
+        hours("week", "Auckland", *week, off=("2027-03-01", "2027-03-03")),
+        hours("week without", "Auckland", *week),
+    ]})  # fmt: skip
+    dice = random.Random(2)
+    begins = int(datetime(2027, 2, 20, tzinfo=UTC).timestamp())
+    some = [(minutes, begins + dice.randrange(86_400 * 20)) for minutes in (1, 77, 431, 2003) for _ in range(12)]
+    times = [(name, *one) for name in ("week", "week without") for one in some]
+    places = {name: str(held.zone) for name, held in calendars.items()}
     person = {"Name": "asks", "EmailAddress": "asks@firm.example", "Privileged": 1}
     right = {"UserId": "asks", "Right": "SuperUser", "ObjectType": "RT::System", "ObjectId": 1}
     tracker.initialdata({"Users": [person], "ACL": [right]})
     tracker.rows("UPDATE Queues SET SLADisabled = 0 WHERE Name = 'General'")
-    draft = tracker.folder / "conf.d" / "migrator_sla.pm"
-    draft.write_text(TRACKER.files([made])["migrator_sla.pm"], encoding="utf-8")
+    drafts = {tracker.folder / "conf.d" / name: text for name, text in TRACKER.files([made], calendars).items()}
+    asked = {
+        "levels": list(made.native[0]["Levels"]),
+        "times": [(name, places[name], minutes, time) for name, minutes, time in times],
+    }
     try:
+        for draft, text in drafts.items():
+            draft.write_text(text, encoding="utf-8")
         done = subprocess.run(
-            ["perl", "-e", MAKE], input=json.dumps(list(made.native[0]["Levels"])), capture_output=True, text=True,
+            ["perl", "-e", MAKE], input=json.dumps(asked), capture_output=True, text=True,
             timeout=300, env={**os.environ, **tracker.environment}, check=False,
         )  # fmt: skip
     finally:
-        draft.unlink()
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    due = json.loads(done.stdout.splitlines()[-1])
+    told = json.loads(done.stdout.splitlines()[-1])
+    due, at = told["due"], told["made"]["it's gold (urgent)"]
+    ours = {name: held.after(at / 3600, 77 / 60) for name, held in calendars.items()}
+    assert due.pop("it's gold (urgent)") == pytest.approx(ours["it's ours"] * 3600 - at, abs=1)
+    assert ours["it's ours"] - ours["without"] > 20  # without the days off it would have been due days before
     assert due == {"it's gold (high)": 1800, "it's gold (low)": 28800, "it's gold (normal)": 5700}
+    expected = [calendars[name].after(time / 3600, minutes / 60) * 3600 for name, minutes, time in times]
+    assert told["reckoned"] == pytest.approx(expected, abs=1)
+    half = len(times) // 2
+    assert any(abs(one - other) > 3600 for one, other in zip(expected[:half], expected[half:], strict=True))

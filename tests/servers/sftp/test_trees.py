@@ -131,12 +131,12 @@ def loaded(folder: str) -> None:
     run.load(run.saved_plan()["digest"])
 
 
-@pytest.mark.parametrize("after", [1, 7, 40])
-def test_a_load_that_is_killed_goes_on_and_doubles_nothing(
-    server: OpenSSH, old: Path, new: Path, tmp_path: Path, after: int
+@pytest.mark.parametrize(("after", "back"), [(1, False), (7, True), (40, False)])
+def test_a_load_that_is_killed_goes_on_and_doubles_nothing_or_is_taken_back_whole(
+    server: OpenSSH, old: Path, new: Path, tmp_path: Path, after: int, back: bool
 ) -> None:
     for number in range(60):
-        put(old, f"{number % 7}/{number}.txt", b"x" * number * 1000)
+        put(old, f"{number % 7}/deep/{number}.txt", b"x" * number * 1000)
     run = steps(tmp_path / "w", account(server, old), account(server, new))
     run.extract()
     plan = run.plan()
@@ -146,6 +146,12 @@ def test_a_load_that_is_killed_goes_on_and_doubles_nothing(
     assert child.pid
     os.kill(child.pid, signal.SIGKILL)
     child.join()
+    if back:
+        assert [path for path in new.rglob("*") if path.is_dir()], "folders are made on the way"
+        run = again(tmp_path / "w")
+        assert run.load(run.undo().digest).finished
+        assert seen(new) == {}, "and go with what lay in them"
+        return
     finished = again(tmp_path / "w").load(plan.digest)
     assert finished.finished
     assert seen(new) == seen(old), "no half of a file, none twice"
@@ -169,3 +175,14 @@ def test_nothing_is_written_through_a_link(server: OpenSSH, old: Path, new: Path
     os.symlink(tmp_path / "elsewhere", new / "www")
     assert run.load(plan.digest).quarantined > 0
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_what_lies_in_a_folder_that_is_not_written_is_not_written_either(
+    server: OpenSSH, old: Path, new: Path, tmp_path: Path
+) -> None:
+    put(old, "docs/deep/page.html", b"page")
+    put(old, "docs2/page.html", b"page")
+    put(new, "docs", b"a file of this name")
+    plan = move(steps(tmp_path / "w", account(server, old), account(server, new)))
+    assert {(line.action, line.count) for line in plan.dispositions} == {("create", 2), ("manual", 1), ("manual", 2)}
+    assert set(seen(new)) == {b"docs", b"docs2", b"docs2/page.html"}
