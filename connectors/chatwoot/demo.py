@@ -17,8 +17,9 @@ def fill(box: Sandbox, tickets: int = 30) -> Sandbox:
         session.headers["Api-Access-Token"] = TOKEN
 
         def post(path: str, **how: Any) -> Any:
-            box.clock.sleep(1)
-            answer = session.post(f"{box.base_url}/api/v1/accounts/{ACCOUNT}{path}", **how)
+            if not box.clock.real:  # a person who tries it does not wait
+                box.clock.sleep(1)
+            answer = session.post(f"https://{box.host}/api/v1/accounts/{ACCOUNT}{path}", **how)
             answer.raise_for_status()
             return answer.json() if answer.content else {}
 

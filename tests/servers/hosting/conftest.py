@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -12,26 +10,19 @@ from typing import Any
 
 import pytest
 
-from migrator.project import open_project
 from migrator.steps import Steps
 from migrator.testing import acme, hosting
 from migrator.testing.hosting import Hosts
 from migrator.testing.servers import Unavailable
 from tests.servers.imap.moves import TWISTED
 from tests.support.vendor_data import folder as vendor_data
+from tests.support.workspaces import again as again
+from tests.support.workspaces import steps
 
 
 def job(folder: Path, source: dict[str, Any], destination: dict[str, Any], **more: Any) -> Steps:
     """Return the steps of one job."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = {"name": "acme", "source": source, "destination": destination, "thresholds": {"manual": 1.0}, **more}
-    (folder / "migration.yaml").write_text(json.dumps(written), encoding="utf-8")
-    return again(folder)
-
-
-def again(folder: Path) -> Steps:
-    """Return the steps of a workspace that is there; it does not wait long for a server that is near."""
-    return Steps(open_project(folder), sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
+    return steps(folder, source, destination, **{"name": "acme", **more})
 
 
 @pytest.fixture(scope="session")

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from imapclient import IMAPClient
 
-from migrator.project import open_project
 from migrator.steps import Steps
 from migrator.testing.servers.dovecot import MASTER, MASTER_PASSWORD, PASSWORD, Dovecot
 from tests.support.vendor_data import vendor_file
+from tests.support.workspaces import again as again
+from tests.support.workspaces import steps as steps
 
 NUL = b"Subject: a NUL\r\n\r\nbefore \x00 after\r\n"
 TWISTED = (
@@ -42,19 +40,6 @@ def account(server: Dovecot, *, url: str = "", **more: Any) -> dict[str, Any]:
         "vendor": "imap", "url": url or server.url, "secrets": {"password": "env:MAIL_PASSWORD"}, "workers": 2,
         "options": options, "settings": {"mailboxes": " ".join(server.users)}, **more,
     }  # fmt: skip
-
-
-def steps(folder: Path, old: dict[str, Any], new: dict[str, Any], **more: Any) -> Steps:
-    """Return the steps of a move."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = {"name": "test", "source": old, "destination": new, "thresholds": {"manual": 1.0}, **more}
-    (folder / "migration.yaml").write_text(json.dumps(written), encoding="utf-8")
-    return again(folder)
-
-
-def again(folder: Path) -> Steps:
-    """Return the steps of a workspace that is there; it does not wait long for a server that is near."""
-    return Steps(open_project(folder), sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
 
 
 @contextmanager

@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from migrator.testing.servers.mariadb import MariaDB
-from tests.servers.sftp.trees import again, move
+from tests.servers.sftp.trees import again, move, steps
 
 __all__ = ["NAME", "account", "again", "checksums", "fill", "move", "steps"]
 NAME = "acme_shop"
@@ -82,11 +80,3 @@ def account(server: MariaDB, *, user: str = "root", **options: str) -> dict[str,
         "options": options,
         "secrets": {"password": "env:MIGRATOR_TEST_MYSQL"},
     }
-
-
-def steps(folder: Path, source: dict[str, Any], destination: dict[str, Any], **more: Any) -> Any:
-    """Return the steps of a move."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = {"name": "test", "source": source, "destination": destination, "thresholds": {"manual": 1.0}, **more}
-    (folder / "migration.yaml").write_text(json.dumps(written), encoding="utf-8")
-    return again(folder)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any
 
-from migrator.project import open_project
 from migrator.steps import Steps
 from migrator.testing.servers.openssh import OpenSSH
+from tests.support.workspaces import again as again
+from tests.support.workspaces import steps as steps
 
 AT = 1_600_000_000
 LATIN = b"caf\xe9 100%.txt"  # no UTF-8, and a percent sign
@@ -78,19 +78,6 @@ def account(server: OpenSSH, tree: Path, **options: str) -> dict[str, Any]:
     known = {"key_file": str(server.key), "host_key": server.fingerprint, "root": str(tree), **options}
     settings = {"host": server.host, "user": server.user}
     return {"vendor": "sftp", "settings": settings, "workers": 2, "options": known}
-
-
-def steps(folder: Path, source: dict[str, Any], destination: dict[str, Any], **more: Any) -> Steps:
-    """Return the steps of a move."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = {"name": "test", "source": source, "destination": destination, "thresholds": {"manual": 1.0}, **more}
-    (folder / "migration.yaml").write_text(json.dumps(written), encoding="utf-8")
-    return again(folder)
-
-
-def again(folder: Path) -> Steps:
-    """Return the steps of a workspace that is there."""
-    return Steps(open_project(folder))
 
 
 def move(run: Steps) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from migrator.project import open_project
 from migrator.steps import Steps
 from migrator.testing.sandbox import Sandbox, mount
 from migrator.testing.servers.znuny import Znuny
+from tests.support.workspaces import written
 
 CHANNELS = ("console", "sql")
 
@@ -50,9 +50,7 @@ def at_sandbox(box: Sandbox) -> dict[str, Any]:
 
 def steps(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any], **boxes: Sandbox) -> Steps:
     """Return the steps of a migration; ``boxes``: the sandbox a side is (``source=…``, ``destination=…``)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = {"name": "test", "source": old, "destination": new, "thresholds": {"manual": 1.0}}
-    (folder / "migration.yaml").write_text(json.dumps(written), encoding="utf-8")
+    written(folder, old, new)
 
     def session(side: str) -> requests.Session | None:
         return mount(boxes[side]) if side in boxes else None
