@@ -67,7 +67,9 @@ def call(
     request = plainly(session, method, url, params, json) if ordinary else None
     if request is not None:
         request = auth(request) if auth else request
-        response = session.get_adapter(url).send(request, timeout=timeout, verify=True if session.verify is None else session.verify)
+        response = session.get_adapter(url).send(
+            request, timeout=timeout, verify=True if session.verify is None else session.verify
+        )
         if "Set-Cookie" in response.headers:
             extract_cookies_to_jar(session.cookies, request, response.raw)  # type: ignore[no-untyped-call]
         if not (allow_redirects and response.is_redirect):
