@@ -22,7 +22,7 @@ def test_runs_side_by_side_leave_collection_as_it_was() -> None:
             over.wait(10)
 
     other = threading.Thread(target=another)
-    with pytest.raises(ValueError, match="cut off"), seldom_collected():
+    with pytest.raises(ValueError, match="cut off"), seldom_collected():  # noqa: PT012
         other.start()
         assert inside.wait(10)
         raise ValueError("cut off")
