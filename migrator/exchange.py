@@ -10,7 +10,7 @@ from __future__ import annotations
 import json as json_
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import requests
@@ -67,9 +67,11 @@ def call(
     request = plainly(session, method, url, params, json) if ordinary else None
     if request is not None:
         request = auth(request) if auth else request
-        response = session.get_adapter(url).send(request, timeout=timeout, verify=session.verify)
+        response = session.get_adapter(url).send(
+            request, timeout=timeout, verify=True if session.verify is None else session.verify
+        )
         if "Set-Cookie" in response.headers:
-            extract_cookies_to_jar(session.cookies, request, response.raw)
+            extract_cookies_to_jar(session.cookies, request, response.raw)  # type: ignore[no-untyped-call]
         if not (allow_redirects and response.is_redirect):
             _ = response.content  # read here: a body that breaks off is this call's fault
             return response
@@ -100,7 +102,7 @@ def plainly(
     request = requests.PreparedRequest()
     request.method, request.body, request.hooks = method, None, {}
     request.url = f"{url}{'&' if '?' in url else '?'}{query}" if params and query else url
-    request.headers = CaseInsensitiveDict(session.headers)
+    request.headers = CaseInsensitiveDict(cast("Mapping[str, str]", session.headers))
     if json is not None:
         try:
             request.body = json_.dumps(json, allow_nan=False).encode()
@@ -110,7 +112,8 @@ def plainly(
         request.headers.setdefault("Content-Type", "application/json")
     elif method not in ("GET", "HEAD"):
         request.headers["Content-Length"] = "0"
-    if session.cookies and (cookies := get_cookie_header(session.cookies, request)):
+    cookies = get_cookie_header(session.cookies, request) if session.cookies else None  # type: ignore[no-untyped-call]
+    if cookies:
         request.headers["Cookie"] = cookies
     return request
 

@@ -34,7 +34,7 @@ MOST_NAME = 254  # characters, the last dot included: the root's byte fewer than
 MOST_JUMPS = 16  # from one pointer to the next within a name
 A, NS, CNAME, SOA, PTR, MX, TXT, AAAA = 1, 2, 5, 6, 12, 15, 16, 28
 OURS = (41, 250)  # OPT and TSIG belong to a message, not to a zone
-IN = int(dns.rdataclass.IN)
+IN = dns.rdataclass.IN
 
 
 class _Odd(Exception):
@@ -57,19 +57,23 @@ def received(address: str, port: int, zone: str, *, seconds: float, lifetime: fl
             (size,) = COUNTED.unpack(_exactly(connection, 2, seconds, deadline))
             answers = read(_exactly(connection, size, seconds, deadline), query, origin, first=soa is None)
             if soa is None and not answers:
-                raise dns.exception.FormError("an answer without records")
+                raise _broken("an answer without records")
             for place, (name, type, ttl, told) in enumerate(answers):
                 if soa is None:
                     if (name, type) != (origin, "SOA"):
-                        raise dns.exception.FormError("the first record is not the zone's SOA")
+                        raise _broken("the first record is not the zone's SOA")
                     soa = told
                 elif name == origin and type == "SOA":
                     if told != soa:
-                        raise dns.exception.FormError("another SOA within the transfer")
+                        raise _broken("another SOA within the transfer")
                     if place != len(answers) - 1:
-                        raise dns.exception.FormError("records after the last SOA")
+                        raise _broken("records after the last SOA")
                     return
                 yield name, type, ttl, told
+
+
+def _broken(why: str) -> dns.exception.DNSException:
+    return dns.exception.FormError(why)  # type: ignore[no-untyped-call]
 
 
 def _exactly(connection: socket.socket, size: int, seconds: float, deadline: float) -> bytes:
@@ -96,7 +100,7 @@ def read(wire: bytes, query: dns.message.Message, origin: str, *, first: bool) -
     if not query.is_response(message, xfr_continuation=not first):
         raise dns.query.BadResponse
     if message.rcode():
-        raise dns.xfr.TransferError(message.rcode())
+        raise dns.xfr.TransferError(message.rcode())  # type: ignore[no-untyped-call]
     return [
         (one.name.canonicalize().to_text(), dns.rdatatype.to_text(one.rdtype), one.ttl, of_rdata(rdata))
         for one in message.answer
@@ -159,7 +163,7 @@ def _value(wire: bytes, type: int, at: int, end: int, known: dict[int, str]) -> 
     if type in (A, AAAA):
         raise _Odd
     try:
-        return of_rdata(dns.rdata.from_wire(IN, type, wire, at, end - at))
+        return of_rdata(dns.rdata.from_wire(IN, dns.rdatatype.RdataType.make(type), wire, at, end - at))
     except (dns.exception.DNSException, ValueError) as err:
         raise _Odd from err
 
