@@ -14,6 +14,7 @@ from migrator.errors import InputError, MigratorError
 from migrator.ledger import Ledger
 from migrator.plan import Plan
 from migrator.remedies import moved, remedy, status
+from migrator.seals import shown_in
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.workspace import now
@@ -55,7 +56,14 @@ def quarantined(steps: Steps) -> list[Aside]:
     with Ledger(steps.workspace.ledger) as ledger:
         rows = ledger.quarantined(digest)
     return [
-        Aside(unit, kind, answer or "", status(answer or ""), json.loads(payload or "null"), remedy(answer or ""))
+        Aside(
+            unit,
+            kind,
+            answer or "",
+            status(answer or ""),
+            shown_in(json.loads(payload or "null")),
+            remedy(answer or ""),
+        )
         for unit, kind, answer, payload in rows
     ]
 

@@ -20,6 +20,7 @@ from migrator.connector import Bundling, Joined, Source
 from migrator.errors import StoppedError, VendorError, WorkspaceError
 from migrator.kinds import Kinds
 from migrator.stage import Stage
+from migrator.vault import MOST_BYTES
 from migrator.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,8 @@ def download(
                     urls = dict(todo)
                     hands = min(workers, getattr(giver, "workers", workers))
                     with ThreadPoolExecutor(hands) as pool, _noting(stage, dataset, giver) as note:
-                        for at, found in enumerate(_fetched(giver, workspace, todo, pool), before + 1):
+                        came = _fetched(giver, workspace, todo, pool, secret=field.secret)
+                        for at, found in enumerate(came, before + 1):
                             note((*found, urls[found[0]]))
                             failed += found[1] is None
                             progress(f"{kind_name} bytes", at)
@@ -141,9 +143,12 @@ def _noting(stage: Stage, dataset: str, source: Source) -> Iterator[Callable[[tu
 
 
 def _fetched(
-    source: Source, workspace: Workspace, todo: list[tuple[str, str]], pool: ThreadPoolExecutor
+    source: Source, workspace: Workspace, todo: list[tuple[str, str]], pool: ThreadPoolExecutor, *, secret: bool
 ) -> Iterator[Fetched]:
     """Yield what came of each record's bytes: fetched one by one, or many in a call where the source can."""
+    if secret:
+        yield from pool.map(lambda row: _fetch_secret(source, workspace, row), todo)
+        return
     if not isinstance(source, Bundling):
         yield from pool.map(lambda row: _fetch(source, workspace, row), todo)
         return
@@ -271,6 +276,33 @@ def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetche
             Path(part).unlink(missing_ok=True)
             raise WorkspaceError(f"attachments cannot be stored: {err}") from err
     raise AssertionError("unreachable")
+
+
+def _fetch_secret(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetched:
+    """Fetch bytes that nobody is to see: they are sealed before they touch the disk."""
+    id, url = row
+    if stops(source):
+        raise StoppedError(f"{id}: stopped before its bytes were fetched")
+    data = bytearray()
+    try:
+        for chunk in source.blob(url):
+            data += chunk
+            if len(data) > MOST_BYTES:
+                return id, None, None, f"more than {MOST_BYTES:,} bytes: no key or certificate has so many"
+    except VendorError as err:
+        return id, None, None, str(err)
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        workspace.blobs.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=workspace.blobs, prefix="part-")
+        with os.fdopen(handle, "wb") as file:
+            file.write(workspace.vault.seal_bytes(bytes(data)))
+            file.flush()
+            os.fsync(file.fileno())
+        _keep(Path(part), workspace.sealed_blob(digest))
+    except OSError as err:
+        raise WorkspaceError(f"certificates cannot be stored: {err}") from err
+    return id, digest, len(data), None
 
 
 def keep(workspace: Workspace, data: bytes) -> str:

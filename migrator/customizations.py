@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from migrator import registry
-from migrator.compile import json_path, name, quoted
+from migrator.compile import json_step, name, quoted
 from migrator.errors import InputError
 from migrator.manifest import Manifest
 from migrator.registry import Connector
@@ -170,8 +170,8 @@ def _staged(workspace: Workspace, source: Connector) -> list[Staged]:
         planned = "planned" in stage.tables_of("plan")
         for kind_name in source.kinds.in_order():
             kind = source.kinds.kinds[kind_name]
-            if not kind.rule or not kind.switch or kind_name not in here:
-                continue
+            if not kind.rule or not kind.switch or kind.owner or kind_name not in here:
+                continue  # what stands on a form is shown with the forms
             fate = "p.action, p.reason" if planned else "NULL, NULL"
             plan = f"LEFT JOIN plan.planned p ON p.kind = {quoted(kind_name)} AND p.id = c.id" if planned else ""
             rows = stage.rows(
@@ -402,7 +402,7 @@ def tickets(stage: Stage, conditions: Sequence[Condition]) -> tuple[str, list[st
     for leaf in leaves(All(of=tuple(conditions))):
         at = getattr(leaf, "path", None)
         if at is not None and at.of == "ticket" and at.custom and "custom" in there:
-            literal = json_path(ids.get(at.custom, at.custom.replace(".", ""))).replace("'", "''")
+            literal = f"${json_step(ids.get(at.custom, at.custom))}".replace("'", "''")
             columns[str(at)] = f"json_extract_string(custom, '{literal}')"
     shown = ", ".join(f"{expression} AS {name(path)}" for path, expression in columns.items())
     moved = "WHERE NOT COALESCE(deleted, FALSE)" if "deleted" in there else ""

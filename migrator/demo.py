@@ -116,6 +116,7 @@ def run_hosting(
                 "destination": hosts.destination(),
             }
             settings |= {"rewrite": acme.REWRITE, "cutover": acme.CUTOVER, "thresholds": {"manual": 1.0}}
+            settings |= {"key": "file:demo.key"}  # of a made-up account, so that a demo leaves nothing elsewhere
             file.write_text(MARK + json.dumps(settings, indent=1), encoding="utf-8")
             steps = Steps(open_project(folder))
             say("2 of 6  reading mailboxes, files, the database and the panel of the old host")

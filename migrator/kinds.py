@@ -58,7 +58,8 @@ class Field(Document):
     acts; what is written is off, and switched on later (``activate``); ``rests``: where nothing is said, it is off.
     ``versioned``: bytes that change under the same id, fetched anew when their address does. ``rewrite``: addresses
     that change on the way are put right in it. ``given``: references that a record which is there already does not
-    get: where it has others, that is said.
+    get: where it has others, that is said. ``secret``: a text, or bytes, that nobody is to see: sealed with the
+    workspace's key from its staging to the call that writes it.
     """
 
     type: Type = "text"
@@ -80,6 +81,7 @@ class Field(Document):
     versioned: Flag = False
     given: Flag = False
     rewrite: Flag = False
+    secret: Flag = False
 
     @model_validator(mode="before")
     @classmethod
@@ -90,6 +92,8 @@ class Field(Document):
     def _references_name_kinds(self) -> Field:
         if (self.type in ("ref", "refs")) != bool(self.to):
             raise ValueError("a ref (and only a ref) needs 'to', the kinds it may name")
+        if self.secret and (self.type not in ("text", "blob") or self.rewrite or self.versioned):
+            raise ValueError("only a text or bytes can be secret, and nothing is rewritten or followed in them")
         return self
 
     @property

@@ -60,7 +60,7 @@ class Links:
     """The links of one workspace, in a file that only its owner reads. What is in it opens nothing."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
+        self.folder, self._path = folder, folder / FILE
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         with self._open() as rows:
             rows.execute(SCHEMA)
@@ -138,13 +138,18 @@ def written(
     """Write a link for each login that has to set a password again into a new file that only its owner reads.
 
     Return how many, and how many such logins have none: they are not at the destination yet, or nothing there sets
-    passwords of their kind. Raises InputError where the file is there already.
+    passwords of their kind. Raises InputError where the file is there already, or lies in the workspace.
     """
     wanted = [one for one in logins if one.verdict == "set again"]
     known = [(one, ledger.find(one.kind, one.id)) for one in wanted]
     ready = [
         (one.kind, found.destination, one.login) for one, found in known if found and opening(destination, one.kind)
     ]
+    if links.folder.resolve() in file.resolve().parents:
+        raise InputError(
+            f"links are not written to {file}: whoever reads the workspace would hold every login",
+            remedy="name a file outside the workspace",
+        )
     try:
         handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except OSError as err:

@@ -89,16 +89,19 @@ def measure_losses(
     ``found``: the schema of what is at the destination already (or none).
     """
     losses: list[Loss] = []
+    filled, there_filled = stage.filled("predicted"), stage.filled(found) if found else set()
+    joins = "SELECT DISTINCT kind, as_kind FROM plan.planned WHERE action IN ('keep', 'merge') AND NOT known"
+    joining = set(stage.rows(joins))
     for kind_name in kinds.in_order():
         kind = kinds.kinds[kind_name]
-        variants = [r[0] for r in stage.rows(f"SELECT DISTINCT variant FROM predicted.{name(kind_name)} ORDER BY 1")]
-        for variant in variants:
+        of_kind = f"SELECT DISTINCT variant FROM predicted.{name(kind_name)} ORDER BY 1"
+        for (variant,) in stage.rows(of_kind) if kind_name in filled else ():
             losses += _of_variant(stage, kind_name, kind, variant, manifest, mapping, kinds)
         write = manifest.write(kind_name)
         joined = [kind_name, kind.stands_in, *(write.match_among if write else ())]
-        for there in dict.fromkeys(one for one in joined if one):
+        for there in dict.fromkeys(one for one in joined if one and (kind_name, one) in joining):
             losses += _kept(stage, kind_name, kind, there, kinds.kinds[there])
-        losses += _given(stage, kind_name, kinds, found) if found else []
+        losses += _given(stage, kind_name, kinds, found) if found and kind_name in there_filled else []
     return _joined(losses)
 
 
@@ -265,7 +268,7 @@ def _given(stage: Stage, kind_name: str, kinds: Kinds, found: str) -> list[Loss]
     """What was given to a record, and not to the one it is joined with, which keeps its own: an agent's roles."""
     losses, kind = [], kinds.kinds[kind_name]
     for label, spec in kind.references():
-        if not spec.given or kind_name not in stage.tables_of(found):
+        if not spec.given:
             continue
         of = ", ".join(quoted(to) for to in spec.to)
         title = kind.label or "id"

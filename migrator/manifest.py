@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
-from migrator.documents import Document, Flag
+from migrator.documents import Document, Flag, did_you_mean
 from migrator.mapping import Scalar
+from migrator.seals import SCHEMES
 
 WORTH_A_CALL = 2 / 3  # of the jobs that may be under way
 
@@ -100,6 +101,8 @@ class Stream(Document):
     parameter of ``each`` and the key under which its value is noted in the record, which itself does not say.
     ``into``: its records are staged as that stream's. ``optional``: 403 means that there are none, which is reported.
     ``secrets``: paths (through lists) below which every text is a secret; what is kept of it is a fingerprint.
+    ``sealed``: such paths of secrets that are kept sealed with the workspace's key. What the mapping reads into secret
+    fields is so by itself.
     """
 
     path: str
@@ -125,6 +128,7 @@ class Stream(Document):
     into: str | None = None
     optional: Flag = False
     secrets: tuple[str, ...] = ()
+    sealed: tuple[str, ...] = ()
 
 
 class Call(Document):
@@ -228,11 +232,11 @@ class Keep(Document):
     ``same_as``: a reference is written only where that field of the record another one names is the same.
     ``fits``: a reference is written only where that record agrees with another field of ours.
     ``bound``: the record is written only with the one that this reference names, whether or not the name is written.
-    ``matches``: a text is written only where the whole of it is like this. ``whole_days``: of a moment only its day
-    (UTC), from its beginning. ``seen_by``: what people changed of these bytes is seen by these fields; where the source
-    tells none of them, by what a reading told, or else a change is left to a person.
-    ``loss``/``because``: how a difference is named in the report, and
-    why.
+    ``matches``: a text is written only where the whole of it is like this. ``schemes``: a secret is written only where
+    it is of one of these (seals.SCHEMES). ``whole_days``: of a moment only its day (UTC), from its beginning.
+    ``seen_by``: what people changed of these bytes is seen by these fields; where the source tells none of them, by
+    what a reading told, or else a change is left to a person. ``loss``/``because``: how a difference is named in the
+    report, and why.
     """
 
     write: Literal["always", "create", "never"] = "always"
@@ -252,6 +256,7 @@ class Keep(Document):
     fits: Fits | None = None
     bound: Flag = False
     matches: str = ""
+    schemes: tuple[str, ...] = ()
     whole_days: Flag = False
     seen_by: tuple[str, ...] = ()
     bare: Flag = False
@@ -275,6 +280,20 @@ class Keep(Document):
     @classmethod
     def _short(cls, value: object) -> object:
         return {"write": value} if isinstance(value, str) else value
+
+    @field_validator("schemes")
+    @classmethod
+    def _are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if one not in SCHEMES:
+                raise ValueError(f"there is no scheme '{one}'{did_you_mean(one, SCHEMES)}: {', '.join(SCHEMES)}")
+        return value
+
+    @property
+    def looks_inside(self) -> list[str]:
+        """Return what it declares that would have to read or change a text, and cannot of one that is sealed."""
+        inert = {"write", "schemes", "only_with", "loss", "because"}
+        return sorted(name for name in self.model_fields_set - inert if getattr(self, name))
 
 
 class Embed(Document):

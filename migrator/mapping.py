@@ -15,7 +15,7 @@ from pydantic import field_validator, model_validator
 from migrator import documents
 from migrator.documents import Document, Flag, did_you_mean
 from migrator.errors import InputError
-from migrator.kinds import Kinds
+from migrator.kinds import Kind, Kinds
 
 Scalar = str | int | float | bool
 
@@ -205,6 +205,32 @@ def check(mapping: Mapping, kinds: Kinds, file: str) -> None:
             for field, spec in fields.items():
                 if spec.required and field not in variant.fields:
                     raise InputError(f"{name}, variant '{variant.name}': '{field}' is required", file=file)
+                verb = variant.fields.get(field)
+                if spec.secret and verb and not _plain(verb):
+                    what = f"{name}, variant '{variant.name}': '{field}' is a secret, which stays as it is"
+                    raise InputError(what, file=file, remedy="a path is all that can be said of it")
+
+
+def _plain(verb: Verb) -> bool:
+    return not verb.model_fields_set - {"path", "paths"} and not any(path.startswith("@") for path in verb.reads)
+
+
+def secret_paths(kind: Kind, variant: Variant) -> list[str]:
+    """Return the paths, from the staged record, of the texts that a variant reads into secret fields."""
+    found = []
+    for label, verb in variant.fields.items():
+        if kind.fields[label].secret and kind.fields[label].type == "text":
+            for path in verb.reads:
+                around, within = path.startswith("^."), f"{variant.each}." if variant.each else ""
+                found.append(path.removeprefix("^.") if around else within + path)
+    return found
+
+
+def written_secrets(kind: Kind, variant: Variant) -> list[str]:
+    """Return the paths, in what is written, of the texts of secret fields."""
+    texts = {label for label, spec in kind.fields.items() if spec.secret and spec.type == "text"}
+    verbs = (verb for label, verb in variant.fields.items() if label in texts)
+    return [verb.path for verb in verbs if verb.path and not verb.path.startswith("^")]
 
 
 def overlay(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import Field as Option
@@ -85,7 +86,8 @@ class Thresholds(Document):
 class Migration(Document):
     """``migration.yaml``. ``cutover``: kind to field to values: what is live at once, which has a plan of its own.
     ``rewrite``: addresses that change on the way. ``narrow``: custom fields that are to be narrower where the records
-    prove it.
+    prove it. ``key``: where the key is kept that the customer's secrets are sealed with: ``env:``, ``keyring:`` or
+    ``file:``.
     """
 
     name: str
@@ -98,3 +100,11 @@ class Migration(Document):
     cutover: dict[str, dict[str, tuple[str, ...]]] = {}
     rewrite: tuple[Change, ...] = ()
     narrow: tuple[Narrow, ...] = ()
+    key: str | None = None
+
+    @field_validator("key")
+    @classmethod
+    def _is_a_place(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"(env|keyring|file):.", value):
+            raise ValueError("write env:VARIABLE, keyring:SERVICE/USER or file:PATH; never the key itself")
+        return value

@@ -13,6 +13,7 @@ from migrator.compile import checked, lookup, name, quoted
 from migrator.kinds import Field, Kind
 from migrator.manifest import Keep, Write
 from migrator.mapping import Scalar, Variant, Verb
+from migrator.seals import of_schemes
 
 NOT_OF_A_WORD = r"[^\p{L}\p{N}_\-/:.]+"
 ONE_CASE = r"\p{Lu}+|\p{Ll}+"
@@ -346,4 +347,6 @@ def limited(column: str, keep: Keep) -> str:
         )
     if keep.matches:
         column = f"CASE WHEN regexp_full_match({column}, {quoted(keep.matches)}) THEN {column} END"
+    if keep.schemes:
+        column = f"CASE WHEN regexp_full_match({column}, {quoted(of_schemes(keep.schemes))}) THEN {column} END"
     return column

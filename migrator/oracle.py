@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from migrator.compile import name
 from migrator.customizations import tickets
 from migrator.http import Client
+from migrator.mapping import Spoken
 from migrator.registry import Connector, dialect, dialects
 from migrator.rules.conditions import Actor, All, Changed, Condition, Days, Elapsed, Event, Is, Leaf, Ref, leaves
-from migrator.rules.records import parsed
+from migrator.rules.records import labelled, parsed, read
 from migrator.rules.references import bare
 from migrator.rules.replay import History, Side, Update, run
 from migrator.rules.rule import Comment, Rule, SetField
 from migrator.rules.sql import matching
 from migrator.rules.words import leaf_words
 from migrator.stage import Stage
-from migrator.translate import spoken
+from migrator.translate import option_labels, spoken
 
 KINDS = ("view", "trigger", "automation")
 VALUES = ("status", "priority", "type", "group", "assignee")  # of a staged ticket, that a macro may set
@@ -33,6 +34,7 @@ Taken = Callable[[Client, dict[str, Any]], set[str] | str]
 @dataclass(frozen=True)
 class Asked:
     """What came of a rule. ``missed``: tickets only the vendor takes; ``extra``: only we; ``why`` it was not asked.
+    ``left``: conditions that only an event answers, which were left out on both sides.
 
     Of a macro ``missed`` are the values that a ticket gets otherwise by the vendor's word.
     """
@@ -43,6 +45,7 @@ class Asked:
     missed: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     why: str = ""
+    left: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -60,19 +63,32 @@ def asked(
     found: list[Asked] = []
     rules = [(kind, native, rule, way) for kind in KINDS for native, rule, way in _staged(stage, source, kind)]
     for at, (kind, native, rule, way) in enumerate(rules, 1):
-        taken: Taken | None = getattr(dialect(way), "taken", None)
+        taken: Taken | None = getattr(dialect(way.dialect), "taken", None)
         if taken is None:
             return None
-        if getattr(dialect(way), "SET_OFF_APART", False):
+        if getattr(dialect(way.dialect), "SET_OFF_APART", False):
             rule = rule.model_copy(update={"when": standing(rule.when)})
-        found.append(_one(stage, client, kind, native, rule, taken))
+        native, rule, left = _standing(stage, way, native, rule)
+        found.append(replace(_one(stage, client, kind, native, rule, taken), left=left))
         progress(kind, at, len(rules))
-    macros = [one for one in _staged(stage, source, "macro") if hasattr(dialect(one[2]), "applied")]
-    found += [_macro(stage, client, *one) for one in macros]
+    macros = [one for one in _staged(stage, source, "macro") if hasattr(dialect(one[2].dialect), "applied")]
+    found += [_macro(stage, client, native, rule, way.dialect) for native, rule, way in macros]
     return found if found else None
 
 
-def _staged(stage: Stage, source: Connector, kind_name: str) -> list[tuple[dict[str, Any], Rule, str]]:
+def _standing(
+    stage: Stage, way: Spoken, native: dict[str, Any], rule: Rule
+) -> tuple[dict[str, Any], Rule, tuple[str, ...]]:
+    """Return a rule without the conditions that only an event answers, where its dialect can tell them apart."""
+    part = getattr(dialect(way.dialect), "standing", None)
+    native, left = part(native) if part else (native, ())
+    if not left:
+        return native, rule, ()
+    text = read(way.dialect, way.kind, json.dumps(native))
+    return native, parsed(bare(labelled(text, option_labels(stage))), name=rule.name), tuple(left)
+
+
+def _staged(stage: Stage, source: Connector, kind_name: str) -> list[tuple[dict[str, Any], Rule, Spoken]]:
     """Return a kind's rules: as the vendor has them, in our words, and whose words they were."""
     way = spoken(source.mapping, kind_name)
     variants = source.mapping.kinds.get(kind_name, ())
@@ -90,7 +106,11 @@ def _staged(stage: Stage, source: Connector, kind_name: str) -> list[tuple[dict[
             f"WHERE c.{name(kind.rule or 'rule')} IS NOT NULL ORDER BY length(c.id), c.id",
             prefix,
         )
-        made += [(json.loads(body), parsed(bare(text), name=label or ""), way.dialect) for body, label, text in rows]
+        labels = option_labels(stage)
+        made += [
+            (json.loads(body), parsed(bare(labelled(text, labels)), name=label or ""), way)
+            for body, label, text in rows
+        ]
     return made
 
 
@@ -129,6 +149,8 @@ def _one(stage: Stage, client: Client, kind: str, native: dict[str, Any], rule: 
     unseen = question.unseen[0][0] if question.unseen[0] else _untold(stage, rule.when)
     if unseen is not None:
         return Asked(kind, label, why=f"the staged tickets do not tell: {leaf_words(unseen)}")
+    if other := _otherwise(stage, rule):
+        return Asked(kind, label, why=f"tickets are staged with other words than the rule's: {other}")
     theirs = taken(client, native)
     if isinstance(theirs, str):
         return Asked(kind, label, why=theirs)
@@ -136,6 +158,18 @@ def _one(stage: Stage, client: Client, kind: str, native: dict[str, Any], rule: 
     ours, known = {str(id) for id, holds in rows if holds}, {str(id) for id, _ in rows}
     missed, extra = theirs & known - ours, ours - theirs
     return Asked(kind, label, len(ours & theirs), _few(missed), _few(extra))
+
+
+def _otherwise(stage: Stage, rule: Rule) -> str:
+    """Return a condition on a custom field whose values stand in the stage in another form; empty where none does."""
+    if "custom_field" not in stage.tables_of("canonical"):
+        return ""
+    types = dict(stage.rows("SELECT key, type FROM canonical.custom_field WHERE applies_to = 'ticket'"))
+    for leaf in leaves(rule.when):
+        at = getattr(leaf, "path", None)
+        if at is not None and types.get(at.custom) in ("checkbox", "multiselect"):
+            return leaf_words(leaf)
+    return ""
 
 
 def _macro(stage: Stage, client: Client, native: dict[str, Any], rule: Rule, way: str) -> Asked:
@@ -175,7 +209,10 @@ def summary(found: Sequence[Asked]) -> str:
     """Return the one line that says it all."""
     said = [one for one in found if not one.why]
     differ = sum(not one.agrees for one in said)
-    return f"{len(said)} of {len(found)} rules were asked; {len(said) - differ} are as we read them, {differ} are not"
+    part = sum(bool(one.left) for one in said)
+    more = f"; of {part} only what does not depend on an event" if part else ""
+    whole = f"{len(said)} of {len(found)} rules were asked"
+    return f"{whole}; {len(said) - differ} are as we read them, {differ} are not{more}"
 
 
 def able() -> list[str]:

@@ -5,7 +5,6 @@ It names logins and schemes, never a hash and never a password; nobody is given 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -13,21 +12,11 @@ from typing import Literal
 from migrator.compile import name
 from migrator.kinds import Kinds
 from migrator.manifest import Manifest
+from migrator.seals import scheme
 from migrator.stage import Stage
 
 FIELD = "password_hash"
 Verdict = Literal["goes along", "is there already", "set again", "not written"]
-SCHEMES = (  # crypt(5), glibc and libxcrypt; MySQL's own (SHA1 of SHA1)
-    (re.compile(r"\{([A-Za-z0-9.-]{1,40})\}"), ""),
-    (re.compile(r"\$6\$"), "SHA512-CRYPT"),
-    (re.compile(r"\$5\$"), "SHA256-CRYPT"),
-    (re.compile(r"\$2[abxy]?\$"), "BLF-CRYPT"),
-    (re.compile(r"\$y\$"), "YESCRYPT"),
-    (re.compile(r"\$argon2(id?|d)\$"), "ARGON2"),
-    (re.compile(r"\$apr1\$"), "APR1-MD5"),
-    (re.compile(r"\$1\$"), "MD5-CRYPT"),
-    (re.compile(r"\*[0-9A-Fa-f]{40}$"), "MYSQL-NATIVE"),
-)
 
 
 @dataclass(frozen=True)
@@ -40,15 +29,6 @@ class Login:
     scheme: str
     verdict: Verdict
     why: str
-
-
-def scheme(hashed: str) -> str:
-    """Return the name of a hash's scheme, and nothing else of it."""
-    for pattern, called in SCHEMES:
-        found = pattern.match(hashed)
-        if found:
-            return called or found[1].upper()
-    return "UNKNOWN" if hashed else ""
 
 
 def passport(stage: Stage, kinds: Kinds, manifest: Manifest) -> Iterator[Login]:
@@ -65,12 +45,12 @@ def passport(stage: Stage, kinds: Kinds, manifest: Manifest) -> Iterator[Login]:
         )
         for id, login, hashed, action, reason, variant in rows:
             called = scheme(str(hashed or ""))
-            verdict, why = _verdict(manifest, kind_name, variant, str(hashed or ""), called, str(action), reason or "")
+            verdict, why = _verdict(manifest, kind_name, variant, called, str(action), reason or "")
             yield Login(kind_name, str(id), str(login or id), called, verdict, why)
 
 
 def _verdict(
-    manifest: Manifest, kind_name: str, variant: str | None, hashed: str, called: str, action: str, reason: str
+    manifest: Manifest, kind_name: str, variant: str | None, called: str, action: str, reason: str
 ) -> tuple[Verdict, str]:
     title = manifest.title
     if action in ("skip", "manual", "None"):
@@ -83,6 +63,6 @@ def _verdict(
         return "set again", "the old account shows no hash of it"
     if keep is None or keep.write == "never":
         return "set again", f"{title} takes no hash"
-    if keep.matches and not re.fullmatch(keep.matches, hashed):
+    if keep.schemes and called not in keep.schemes:
         return "set again", f"{title} takes no {called}"
     return "goes along", f"{title} takes {called} as it is"

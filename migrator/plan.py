@@ -157,8 +157,8 @@ class Planner:
         kin = Kin(decider)
         delta = Delta(decider, self.look, self.edited, self.deleted, self.since, left)
         for kind_name in self.kinds.in_order():
-            decider.decide(kind_name)
-            kin.settle(kind_name)
+            if decider.decide(kind_name):
+                kin.settle(kind_name)
             predictor.predict(kind_name)
             if self._try(kind_name):
                 kin.follow(kind_name)
@@ -377,7 +377,8 @@ def digest(stage: Stage, kinds: Kinds, files: dict[str, str]) -> str:
         "stamp, CAST(payload AS VARCHAR)"
     )
     sign(whole, stage, "plan.planned", decided, "kind, id, as_kind, action")
-    for kind_name in kinds.in_order():
+    filled = stage.filled("predicted")
+    for kind_name in (one for one in kinds.in_order() if one in filled):
         sign(whole, stage, f"predicted.{name(kind_name)}", signed_columns(kinds, kind_name), "id, _kind")
     return whole.hexdigest()
 
@@ -385,7 +386,8 @@ def digest(stage: Stage, kinds: Kinds, files: dict[str, str]) -> str:
 def _seal(stage: Stage, kinds: Kinds) -> None:
     """Note what the source's records were when the plan was made: what is lost of them stands in no payload."""
     whole = hashlib.sha256()
-    for kind_name in kinds.in_order():
+    filled = stage.filled("canonical")
+    for kind_name in (one for one in kinds.in_order() if one in filled):
         sign(whole, stage, f"canonical.{name(kind_name)}", signed_columns(kinds, kind_name), "id")
     stage.run("CREATE TABLE plan.seal (records VARCHAR)")
     stage.insert("plan.seal", [[whole.hexdigest()]])

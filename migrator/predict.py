@@ -11,6 +11,8 @@ from migrator.manifest import Write
 from migrator.mapping import Variant
 from migrator.native import native_sql
 
+NATIVE = "id VARCHAR, parent VARCHAR, body JSON"  # a payload, by the record's id and its owner's
+
 
 @dataclass
 class Predictor:
@@ -66,6 +68,9 @@ class Predictor:
         rows = f"(SELECT * FROM {work} WHERE {which} AND _variant = {quoted(variant.name)})"
         prefix = "anew " if again else ""
         made = f"native.{name(prefix + kind_name + ' ' + variant.name)}"
+        if not stage.one(f"SELECT 1 FROM {rows} LIMIT 1"):
+            stage.run(f"CREATE TABLE {made} ({NATIVE})")
+            return
         sql = native_sql(
             kind, variant, write, rows=rows, vendor=self.decider.source, kind_name=kind_name, fields="predicted.fields"
         )
@@ -129,20 +134,24 @@ class Predictor:
         """A kept record stays as it is at the destination, a merged one is what it was merged into, and one that an
         earlier load wrote is what that plan predicted."""
         stage = self.decider.stage
+        ends = dict(
+            stage.rows("SELECT action, bool_or(known) FROM plan.decided WHERE as_kind = ? GROUP BY 1", kind_name)
+        )
         loose = {label for label, spec in kind.fields.items() if spec.to or spec.type == "map"}
-        if self.decider.found:
+        if self.decider.found and "keep" in ends:
             columns = ", ".join("NULL" if label in loose else f"f.{name(label)}" for label in kind.fields)
             stage.run(
                 f"INSERT INTO {table} SELECT d.id, f.variant, {columns}, d.kind FROM plan.decided d "
                 f"JOIN {self.decider.found}.{name(kind_name)} f ON f.id = d.target "
                 f"WHERE d.as_kind = {quoted(kind_name)} AND d.action = 'keep' AND NOT d.known"
             )
-        columns = ", ".join(f"f.{name(label)}" for label in kind.fields)
-        stage.run(
-            f"INSERT INTO {table} SELECT d.id, f.variant, {columns}, d.kind FROM plan.decided d JOIN {table} f "
-            f"ON f.id = d.target WHERE d.as_kind = {quoted(kind_name)} AND d.action = 'merge'"
-        )
-        if kind_name in stage.tables_of("earlier"):
+        if "merge" in ends:
+            columns = ", ".join(f"f.{name(label)}" for label in kind.fields)
+            stage.run(
+                f"INSERT INTO {table} SELECT d.id, f.variant, {columns}, d.kind FROM plan.decided d JOIN {table} f "
+                f"ON f.id = d.target WHERE d.as_kind = {quoted(kind_name)} AND d.action = 'merge'"
+            )
+        if any(ends.values()) and kind_name in stage.tables_of("earlier"):
             stage.run(
                 f"INSERT INTO {table} SELECT e.* FROM earlier.{name(kind_name)} e JOIN plan.decided d ON d.id = e.id "
                 f"AND d.kind = e._kind AND d.known WHERE d.as_kind = {quoted(kind_name)}"

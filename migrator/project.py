@@ -1,8 +1,7 @@
-"""``migration.yaml`` and secrets by name. A secret's value leaves this module only inside a client."""
+"""``migration.yaml`` opened: both sides found, and their accounts. A secret's value leaves it only inside a client."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,9 +13,10 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from migrator import documents, registry
+from migrator.credentials import secret
 from migrator.delivery import Deliverer
 from migrator.documents import did_you_mean
-from migrator.errors import AccessError, InputError
+from migrator.errors import InputError
 from migrator.http import Bearer, Client
 from migrator.live import Live
 from migrator.mapping import Mapping, overlay
@@ -167,6 +167,7 @@ def open_project(folder: Path) -> Project:
     workspace = Workspace(folder)
     loaded = documents.tree(workspace.file)
     migration = documents.parse(loaded, Migration, str(workspace.file))
+    workspace = Workspace(folder, migration.key)
     for where_it_is, account in _accounts(migration):
         for name, where in account.secrets.items():
             if not re.match(r"(env|keyring):.", where):
@@ -261,6 +262,8 @@ def side(
     changes = (migration.overlay if migration else {}).get(account.vendor, {})
     if changes:
         mapping = overlay(mapping, changes, file, lambda where: line((account.vendor, *where)))
+        manifest = registry.sealing(connector.manifest, mapping, connector.kinds)
+        connector = replace(connector, manifest=manifest)
     if migration and not migration.policies.preface:
         mapping = _without_preface(mapping)
     return Side(connector, mapping, account, file)
@@ -327,28 +330,3 @@ def _without_preface(mapping: Mapping) -> Mapping:
         for kind, variants in mapping.kinds.items()
     }
     return mapping.model_copy(update={"kinds": kinds})
-
-
-def secret(where: str, what: str) -> str:
-    """Return a secret from the environment or the keyring. Raises AccessError, naming the place and never the value."""
-    scheme, _, name = where.partition(":")
-    if scheme == "env":
-        if not os.environ.get(name):
-            raise AccessError(f"{what}: the environment variable {name} is not set; export it and try again")
-        return _one_line(os.environ[name], what, name)
-    import keyring
-
-    service, _, user = name.partition("/")
-    found = keyring.get_password(service, user)
-    if not found:
-        raise AccessError(f"{what}: the keyring holds nothing for {service}/{user}; `keyring set {service} {user}`")
-    return _one_line(found, what, f"{service}/{user}")
-
-
-def _one_line(found: str, what: str, place: str) -> str:
-    """Refuse what no header can carry, here: the HTTP library would show it in its own complaint."""
-    if not (found.isascii() and found.isprintable()) or found != found.strip():
-        raise AccessError(
-            f"{what}: {place} holds more than a secret (a blank, a line break, a letter outside ASCII); store it anew"
-        )
-    return found

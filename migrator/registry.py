@@ -17,13 +17,13 @@ from migrator import documents
 from migrator.delivery import Deliverer
 from migrator.documents import did_you_mean
 from migrator.errors import InputError
-from migrator.kinds import Kinds
-from migrator.manifest import Manifest
-from migrator.mapping import Mapping, check
+from migrator.kinds import Field, Kinds
+from migrator.manifest import Keep, Manifest
+from migrator.mapping import Mapping, check, secret_paths
 from migrator.rules.dialect import ENTRY_POINTS, dialects
 from migrator.rules.dialect import find as dialect
 
-__all__ = ["Connector", "connector", "dialect", "dialects", "kinds", "mappings_folder", "vendors"]
+__all__ = ["Connector", "connector", "dialect", "dialects", "kinds", "mappings_folder", "sealing", "vendors"]
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,31 @@ def connector(vendor: str) -> Connector:
     known = kinds(mapping.canonical)
     check(mapping, known, str(file))
     _agree(manifest, mapping, known, str(folder / "connector.yaml"))
-    return Connector(vendor, package, folder, manifest, mapping, known)
+    return Connector(vendor, package, folder, sealing(manifest, mapping, known), mapping, known)
+
+
+def sealing(manifest: Manifest, mapping: Mapping, known: Kinds) -> Manifest:
+    """Return the manifest whose streams name every path that a secret field is read from, to be sealed.
+
+    Raises InputError where a stream keeps fingerprints of secrets that are to be written.
+    """
+    paths = {stream: dict.fromkeys(spec.sealed) for stream, spec in manifest.streams.items()}
+    for kind, variants in mapping.kinds.items():
+        for variant in variants:
+            paths[variant.stream].update(dict.fromkeys(secret_paths(known.kinds[kind], variant)))
+    for stream, spec in manifest.streams.items():
+        if spec.into:  # its records are staged as that stream's
+            paths[stream].update(paths[spec.into])
+        if spec.secrets and paths[stream]:
+            raise InputError(
+                f"{manifest.vendor}: of what the stream '{stream}' names under 'secrets' a fingerprint is kept, and "
+                f"'{next(iter(paths[stream]))}' is to be written",
+                remedy="name the others under 'sealed' too",
+            )
+    streams = {
+        stream: spec.model_copy(update={"sealed": tuple(paths[stream])}) for stream, spec in manifest.streams.items()
+    }
+    return manifest.model_copy(update={"streams": streams})
 
 
 def _agree(manifest: Manifest, mapping: Mapping, known: Kinds, file: str) -> None:
@@ -141,8 +165,21 @@ def _agree(manifest: Manifest, mapping: Mapping, known: Kinds, file: str) -> Non
         for field in write.fields:
             if field not in fields:
                 raise InputError(f"'{write.kind}' has no field '{field}'{did_you_mean(field, fields)}", file=file)
+            _secret(write.kind, field, fields[field], write.fields[field], file)
         names = {variant.name for variant in mapping.kinds.get(write.kind, ())}
         if write.variant and write.variant not in names:
             raise InputError(
                 f"{write.kind} has no variant '{write.variant}'{did_you_mean(write.variant, names)}", file=file
             )
+
+
+def _secret(kind: str, label: str, spec: Field, keep: Keep, file: str) -> None:
+    """Raise InputError where a secret, which is sealed when plans are made, is to be looked into or changed."""
+    if keep.schemes and not spec.secret:
+        raise InputError(f"{kind} {label}: only a secret has 'schemes'", file=file, remedy="say 'matches'")
+    if spec.secret and spec.type != "blob" and keep.looks_inside:
+        raise InputError(
+            f"{kind} {label} is a secret, sealed when a plan is made: nothing can be told by '{keep.looks_inside[0]}'",
+            file=file,
+            remedy="say by 'schemes' which are taken",
+        )

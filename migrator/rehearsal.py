@@ -59,12 +59,16 @@ def rehearse(
 def _furnish(steps: Steps, box: Any) -> None:
     """Put into the sandbox what the destination held when the plan looked."""
     module = steps.project.destination.connector.sandbox
+    streams = steps.project.destination.connector.manifest.streams
     with Stage(steps.workspace.stage) as stage:
         for stream in sorted(stage.tables_of("there") - NOT_RECORDS):
             rows = stage.rows(f"SELECT CAST(body AS VARCHAR) FROM there.{name(stream)}")
             if rows:
                 box.store[stream].clear()
-                module.seed(box, stream, [json.loads(body) for (body,) in rows])
+                bodies = [json.loads(body) for (body,) in rows]
+                for body in bodies if stream in streams else ():
+                    steps.workspace.vault.opened_in(body, streams[stream].sealed)
+                module.seed(box, stream, bodies)
 
 
 def _twin(side: Side, url: str) -> Side:

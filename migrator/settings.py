@@ -81,10 +81,11 @@ def planned(stage: Stage, kinds: Kinds) -> list[Settings]:
             continue
         kind = kinds.kinds[kind_name]
         called = f"c.{name(kind.label or 'id')}"
-        if not kind.label and kind.owner:
+        if kind.owner and kind.owner_kind in here and (kind.rule or not kind.label):
             owner = kinds.kinds[kind.owner_kind]
             relation = f"canonical.{name(kind.owner_kind)} o"
-            called = f"(SELECT min(o.{name(owner.label or 'id')}) FROM {relation} WHERE o.id = c.{name(kind.owner)})"
+            of = f"(SELECT min(o.{name(owner.label or 'id')}) FROM {relation} WHERE o.id = c.{name(kind.owner)})"
+            called = f"COALESCE({called}, {of})" if kind.label else of
         rows = stage.rows(
             f"SELECT p.action, p.reason, count(*), list({called} ORDER BY length(c.id), c.id)[:{FEW}] "
             f"FROM canonical.{name(kind_name)} c JOIN plan.planned p ON p.kind = ? AND p.id = c.id "
@@ -98,7 +99,7 @@ def planned(stage: Stage, kinds: Kinds) -> list[Settings]:
         )
         fates = tuple(sorted(fates, key=lambda fate: ORDER.index(fate.action) if fate.action in ORDER else -1))
         if fates:
-            told = _told(stage, kind_name) if kind.rule and not kind.switch else ()
+            told = _told(stage, kind_name) if kind.rule and (kind.owner or not kind.switch) else ()
             found.append(Settings(title, sum(fate.count for fate in fates), fates, told))
     return sorted(found, key=lambda one: not (one.minutes or one.told))  # what asks for a person comes first
 

@@ -1,4 +1,4 @@
-"""The staging file: raw, canonical and predicted records, and the plan, in a DuckDB that only this module imports."""
+"""The staging file: raw, canonical and predicted records, and the plan, in a DuckDB that only this module opens."""
 
 from __future__ import annotations
 
@@ -143,6 +143,16 @@ class Stage:
         """Return the names of a schema's tables."""
         return {row[0] for row in self.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", schema)}
 
+    def counts(self, schema: str) -> dict[str, int]:
+        """Return how many rows each of a schema's tables holds, in one statement."""
+        tables = sorted(self.tables_of(schema))
+        parts = [f"SELECT ?, count(*) FROM {name(schema)}.{name(table)}" for table in tables]
+        return dict(self.rows(" UNION ALL ".join(parts), *tables)) if tables else {}
+
+    def filled(self, schema: str) -> set[str]:
+        """Return the names of a schema's tables that hold any row: what has none needs no statement of its own."""
+        return {table for table, rows in self.counts(schema).items() if rows}
+
     def columns_of(self, schema: str, table: str) -> list[str]:
         """Return the names of a table's columns, in order."""
         sql = "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? ORDER BY column_index"
@@ -169,6 +179,23 @@ class Stage:
                 self.connection.executemany(
                     f"INSERT INTO {relation} (id, parent, updated_at, body) VALUES (?, ?, ?, ?)", batch
                 )
+
+    def land(self, dataset: str, stream: str, rows: Any) -> None:
+        """Stage an Arrow table of (id, parent, updated_at, body), each id once; of two rows the later stays."""
+        relation = self.raw(dataset, stream)
+        with self._turn:
+            self.connection.register("landed", rows)
+            try:
+                self.run(
+                    f"DELETE FROM {relation} r USING landed n WHERE n.id = r.id "
+                    "AND COALESCE(n.updated_at, '') >= COALESCE(r.updated_at, '')"
+                )
+                self.run(
+                    f"INSERT INTO {relation} BY NAME SELECT * FROM landed n "
+                    f"WHERE NOT EXISTS (SELECT 1 FROM {relation} r WHERE r.id = n.id)"
+                )
+            finally:
+                self.connection.unregister("landed")
 
     def replace(self, relation: str, rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows in place of those with their primary key, which comes first; all or none, the last of equals.

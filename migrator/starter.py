@@ -49,6 +49,9 @@ thresholds:                      # beyond these, `load` wants --accept-losses
 #   without: {{tags: [spam]}}
 #   people: needed               # or all: people and firms that no selected record names come too
 
+# Where the key is kept that seals the customer's secrets; without this, a file outside the workspace is made for it.
+# key: keyring:migrator/{project}
+
 # Your own choices of values, over ours. For example: a custom status of the destination (its id 6) that means "hold".
 # overlay:
 #   {destination}:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -295,10 +294,9 @@ class Steps(Accounts):
     ) -> None:
         """Read the whole destination into the stage, once what was written last shows in its lists."""
         side, kinds = self.project.destination, self.project.destination.connector.kinds
-        shutil.rmtree(self.workspace.folder / ".dlt" / dataset, ignore_errors=True)
         self._let_settle(destination, ledger_file)
         with Stage(self.workspace.stage) as stage:
-            stage.schema(dataset, f"{dataset}_staging", fresh=True)
+            stage.schema(dataset, fresh=True)
         read_back(
             destination,
             self.workspace,

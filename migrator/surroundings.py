@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,9 +34,8 @@ def look_around(accounts: Accounts, progress: Progress = silent) -> None:
     streams = [
         v.stream for k, variants in side.mapping.kinds.items() for v in variants if kinds[k].match or kinds[k].apart
     ]
-    shutil.rmtree(workspace.folder / ".dlt" / "there", ignore_errors=True)
     with Stage(workspace.stage) as stage:
-        stage.schema("there", "there_staging", fresh=True)
+        stage.schema("there", fresh=True)
     destination = accounts.destination()
     extract(
         destination,
@@ -47,6 +45,7 @@ def look_around(accounts: Accounts, progress: Progress = silent) -> None:
         view=seen,
         progress=accounts.told(progress),
         sleep=destination.client.sleep,
+        anew=True,
     )
 
 
@@ -89,7 +88,9 @@ def looking(accounts: Accounts, stage: Stage) -> Callable[[str, str, Sequence[tu
 
     def look(kind: str, variant: str, targets: Sequence[tuple[str, str | None]]) -> None:
         stream, records = destination.peek(kind, variant, targets)
-        rows = [(r.id, r.parent, r.updated_at, r.body.decode()) for r in records]
+        paths = destination.manifest.streams[stream].sealed
+        bodies = [accounts.workspace.vault.sealed(r.body, paths) if paths else r.body for r in records]
+        rows = [(r.id, r.parent, r.updated_at, body.decode()) for r, body in zip(records, bodies, strict=True)]
         stage.put("seen", stream, rows)
 
     return look

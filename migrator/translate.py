@@ -45,6 +45,17 @@ def spoken(mapping: VendorMapping, kind_name: str) -> Spoken | None:
     return next((verb.rule for verb in verbs if verb.rule), None)
 
 
+def option_labels(stage: Stage) -> Labels:
+    """Return what the options of custom fields are called."""
+    if "custom_field" not in stage.tables_of("canonical"):
+        return {}
+    rows = stage.rows(
+        "SELECT applies_to || ':' || key, option_keys, options FROM canonical.custom_field "
+        "WHERE len(option_keys) = len(options) AND key IS NOT NULL"
+    )
+    return {field: dict(zip(keys, called, strict=True)) for field, keys, called in rows}
+
+
 def begin(stage: Stage) -> None:
     """Make the tables."""
     stage.run(f"CREATE TABLE plan.translated ({TRANSLATED})")
@@ -93,7 +104,7 @@ class Translator:
                 does, why = self._carried(kind_name, made.rule, vendor) or self._judged(
                     one, exact=kind.fields[label].exact
                 )
-                if not does and made.rule.kind == "form" and getattr(to, "ONE_FORM", False):
+                if not does and made.rule.kind == "form" and not made.rule.part and getattr(to, "ONE_FORM", False):
                     does, why = self._alone(one, alone)
             else:
                 does, why = self._as_text(kind_name, one)
@@ -174,7 +185,7 @@ class Translator:
 
     def _rules(self, kind_name: str, kind: Kind, to: Dialect) -> list[tuple[str, Rule]]:
         """Return the kind's rules, each with its id; with its place where the destination runs them by their names."""
-        label, title = name(kind.rule or ""), name(kind.label or "id")
+        label, title = name(kind.rule or ""), self._title(kind)
         sequence = next((name(label) for label, spec in kind.fields.items() if spec.sequence), "NULL")
         rank = f"row_number() OVER (ORDER BY {sequence} NULLS LAST, length(id), id)"
         rows = self.stage.rows(
@@ -182,7 +193,7 @@ class Translator:
         )
         places = bool(getattr(to, "NAMES_ORDER", False)) and sequence != "NULL"
         spoken_by = {"" if text is None else json.loads(text).get("vendor") for _, _, text, _ in rows[:1]}
-        labels = {} if self.manifest.vendor in spoken_by else self._labels()
+        labels = {} if self.manifest.vendor in spoken_by else option_labels(self.stage)
         return [
             (
                 id,
@@ -195,15 +206,15 @@ class Translator:
             for id, called, text, place in rows
         ]
 
-    def _labels(self) -> Labels:
-        """Return what the options of custom fields are called."""
-        if "custom_field" not in self.stage.tables_of("canonical"):
-            return {}
-        rows = self.stage.rows(
-            "SELECT applies_to || ':' || key, option_keys, options FROM canonical.custom_field "
-            "WHERE len(option_keys) = len(options) AND key IS NOT NULL"
-        )
-        return {field: dict(zip(keys, called, strict=True)) for field, keys, called in rows}
+    def _title(self, kind: Kind) -> str:
+        """Return the SQL of a rule's name; the conditions of a form that have none are called like the form."""
+        title, owner = name(kind.label or "id"), kind.owner
+        of = kind.fields[owner].to[0] if owner else ""
+        called = self.kinds.kinds[of].label if of in self.stage.tables_of("canonical") else None
+        if not called or not owner or not kind.label:
+            return title
+        sql = f"SELECT o.{name(called)} FROM canonical.{name(of)} o WHERE o.id = {name(owner)}"
+        return f"COALESCE({title}, ({sql}))"
 
     def _settled(
         self, to: Dialect, made: Translation, natives: Sequence[Native], numbers: Mapping[str, str]

@@ -16,7 +16,7 @@ from migrator.errors import RefusedError, WorkspaceError
 from migrator.kinds import Field, Kinds
 from migrator.ledger import Ledger
 from migrator.manifest import Manifest
-from migrator.mapping import Mapping, Verb
+from migrator.mapping import Mapping, Verb, written_secrets
 from migrator.rules.dialect import find
 from migrator.rules.references import in_place
 from migrator.stage import Stage
@@ -77,6 +77,7 @@ class Builder:
     source: str
     planned: str = "plan.planned"  # or where a plan's rows were set apart
     _keys: dict[str, str] = field(default_factory=dict)
+    _secret: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # paths of secrets, by kind and variant
     _fields: dict[str, str] = field(default_factory=dict)  # custom fields as rules name them, to their records
     _recipes: dict[tuple[str, str, str], _Recipe] = field(default_factory=dict)
     _named: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)  # ids there, of what is referred to
@@ -160,8 +161,36 @@ class Builder:
             ),
         )
 
-    def build(self, rows: Sequence[Row], sent_at: str = "", mark: str = "") -> Unit:
-        """Return the unit with every reference resolved. Raises RefusedError where one was not written."""
+    def build(self, rows: Sequence[Row], sent_at: str = "", mark: str = "", *, sealed: bool = False) -> Unit:
+        """Return the unit with every reference resolved and, unless it is for people, every secret opened.
+
+        Raises RefusedError where a reference was not written; AccessError, WorkspaceError where no key opens a secret.
+        """
+        unit = self._built(rows, sent_at, mark)
+        if not sealed:
+            for row, payload in zip(rows, (unit.payload, *(child.payload for child in unit.children)), strict=False):
+                if paths := self.secret_paths(row):
+                    self.workspace.vault.opened_in(payload, paths)
+        return unit
+
+    def secret_paths(self, row: Row) -> list[str]:
+        """Return the paths of the secrets in what is written of a record."""
+        of = row.as_kind, row.variant
+        if of not in self._secret:
+            kind, variants = self.kinds.kinds[row.as_kind], self.mapping.kinds.get(row.as_kind, ())
+            self._secret[of] = next((written_secrets(kind, v) for v in variants if v.name == row.variant), [])
+        return self._secret[of]
+
+    def secrets(self, rows: Iterable[Row]) -> list[str]:
+        """Return the secrets of these records as they are, to be taken out of what is kept or shown."""
+        found: list[str] = []
+        for row in rows:
+            if paths := self.secret_paths(row):
+                payload = row.payload
+                found += self.workspace.vault.opened_in(payload.get(AS_IS, payload), paths)
+        return found
+
+    def _built(self, rows: Sequence[Row], sent_at: str, mark: str) -> Unit:
         main = rows[0]
         recipe = self._recipe(main)
         refs: dict[str, str] = {}
@@ -196,6 +225,9 @@ class Builder:
         return self._bytes(main) if main.action == "create" or (main.action == "update" and versioned) else None
 
     def _bytes(self, row: Row) -> Path | None:
+        secret = any(spec.secret for spec in self.kinds.kinds[row.as_kind].fields.values() if spec.type == "blob")
+        if row.blob and secret and self.workspace.sealed_blob(row.blob).is_file():
+            return self.workspace.vault.file(self.workspace.sealed_blob(row.blob))
         blob = self.workspace.blob(row.blob) if row.blob else None
         if blob and not blob.is_file():
             raise WorkspaceError(f"the bytes {row.blob} of {row.kind} {row.id} are not in the workspace; extract again")

@@ -16,6 +16,7 @@ from migrator.kinds import Field, Kinds
 from migrator.ledger import Ledger
 from migrator.manifest import Keep, Manifest
 from migrator.mapping import Mapping
+from migrator.seals import shown_in
 from migrator.stage import Stage
 from migrator.workspace import Workspace
 
@@ -53,7 +54,7 @@ def read_back(
     canonical: str = CANONICAL,
 ) -> None:
     """Read the destination into the stage, anew, with the attachments' bytes."""
-    extract(source, workspace, dataset=dataset, progress=progress, sleep=sleep)
+    extract(source, workspace, dataset=dataset, progress=progress, sleep=sleep, anew=True)
     with Stage(workspace.stage) as stage:
         canonicalize(stage, kinds, mapping, raw=dataset, into=canonical)
     if bytes_too:
@@ -83,7 +84,16 @@ def compare(
         "CREATE TABLE verify.discrepancy (kind VARCHAR, id VARCHAR, field VARCHAR, expected VARCHAR, found VARCHAR)"
     )
     records = missing = pending = unchecked = 0
+    filled = stage.filled("predicted")
+    known = {row[0] for row in stage.rows(f"SELECT DISTINCT as_kind FROM {planned} WHERE known")}
     for kind_name in kinds.in_order():
+        if kind_name in known:
+            unchecked += stage.one(
+                f"SELECT count(*) FROM {planned} p WHERE p.as_kind = {quoted(kind_name)} AND p.known AND NOT EXISTS "
+                f"(SELECT 1 FROM predicted.{name(kind_name)} r WHERE r.id = p.id AND r._kind = p.kind)"
+            )
+        if kind_name not in filled:
+            continue
         pairs = (
             f"predicted.{name(kind_name)} r JOIN {planned} p ON p.id = r.id AND p.kind = r._kind "
             f"AND p.as_kind = {quoted(kind_name)} AND p.action IN ('create', 'keep', 'update') "
@@ -95,10 +105,6 @@ def compare(
             f"count(*) FILTER (i.source IS NOT NULL AND f.id IS NULL) FROM {pairs}"
         )[0]
         records, pending, missing = records + counts[0] - counts[1], pending + counts[1], missing + counts[2]
-        unchecked += stage.one(
-            f"SELECT count(*) FROM {planned} p WHERE p.as_kind = {quoted(kind_name)} AND p.known AND NOT EXISTS "
-            f"(SELECT 1 FROM predicted.{name(kind_name)} r WHERE r.id = p.id AND r._kind = p.kind)"
-        )
         stage.run(
             "INSERT INTO verify.discrepancy SELECT r._kind, r.id, '(record)', 'there, as ' || i.destination, NULL "
             f"FROM {pairs} "
@@ -163,8 +169,8 @@ def discrepancies(stage: Stage, kinds: Kinds, *, most: int | None = None) -> lis
                 "id": id,
                 "label": str(shown or ""),
                 "field": label,
-                "expected": expected,
-                "found": held,
+                "expected": shown_in(expected),
+                "found": shown_in(held),
             }
         )
     return found

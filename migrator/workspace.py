@@ -6,11 +6,14 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from migrator.credentials import secret
 from migrator.errors import InputError, WorkspaceError
 from migrator.ledger import Ledger
+from migrator.vault import Vault
 
 
 def now() -> str:
@@ -20,9 +23,15 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder with everything one migration knows."""
+    """A folder with everything one migration knows. ``key``: where the key to its secrets is, if that is named."""
 
     folder: Path
+    key: str | None = None
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Return what seals the customer's secrets, and opens them."""
+        return Vault(self.folder, self.key, secret)
 
     @property
     def file(self) -> Path:
@@ -54,6 +63,10 @@ class Workspace:
         if not re.fullmatch(r"[0-9a-f]{64}", digest):
             raise InputError(f"'{digest[:80]}' is not a digest")
         return self.blobs / digest[:2] / digest
+
+    def sealed_blob(self, digest: str) -> Path:
+        """Return where the bytes with this sha256 lie sealed: beside those that are not, which others may have too."""
+        return self.blob(digest).with_suffix(".sealed")
 
     def write(self, file: str, data: Any) -> None:
         """Write a file of JSON, whole or not at all. Raises WorkspaceError."""

@@ -11,7 +11,8 @@ import requests
 from werkzeug.test import Client
 
 from migrator.errors import AbsentError, InputError, RefusedError, RetryError, UnknownOutcomeError
-from migrator.links import FILE, Door, Links, address_of, digest, serving, until
+from migrator.ledger import Ledger
+from migrator.links import FILE, Door, Links, address_of, digest, serving, until, written
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 GOOD = {"password": "correct horse battery", "again": "correct horse battery"}
@@ -132,6 +133,15 @@ def test_what_is_kept_opens_nothing_and_only_its_owner_reads_it(tmp_path: Path) 
     _, _, _, path = opened(tmp_path)
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
     assert path[1:].encode() not in (tmp_path / FILE).read_bytes()
+
+
+def test_links_are_written_to_no_file_of_the_workspace(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        for inside in (tmp_path / "w" / "links.csv", tmp_path / "w" / "a" / ".." / "links.csv"):
+            (tmp_path / "w" / "a").mkdir(parents=True, exist_ok=True)
+            with pytest.raises(InputError, match="outside the workspace"):
+                written(inside, Links(tmp_path / "w"), [], ledger, None, "https://x.example", datetime.now(UTC))
+            assert not inside.exists()
 
 
 def test_a_hostile_login_is_text_on_the_page_and_no_page_is_kept_or_framed(tmp_path: Path) -> None:

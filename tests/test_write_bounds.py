@@ -56,7 +56,7 @@ def loaded(folder: Path, vendor: str, *, tickets: int, attachments: int = 0) -> 
     workspace = Workspace(folder)
     with wired(box, vendor) as destination, Stage(workspace.stage) as stage, Ledger(workspace.ledger) as ledger:
         made_up(stage, workspace, vendor, tickets, attachments)
-        stage_all(destination, stage, "there")
+        stage_all(destination, stage, "there", workspace)
         canonicalize(stage, connector.kinds, connector.mapping, raw="there", into="found")
         plan = Planner(stage, connector.kinds, connector.manifest, connector.mapping, "south", "found").make()
         box.clock.sleep(120)

@@ -11,17 +11,18 @@ from datetime import date, timedelta
 from typing import Any
 
 from migrator.connector import Child, Finding, Native, Outcome, Promise, Raw, Unit, Written
-from migrator.errors import AbsentError, InputError, RefusedError, UnknownOutcomeError
+from migrator.errors import AbsentError, AccessError, InputError, RefusedError, UnknownOutcomeError
 from migrator.manifest import Call, Write
 
+from . import workflows
 from .fields import KEY, attribute
 from .reading import OURS, Reader, as_html, days_off, full_name
-from .rule_words import in_ids, names_in
 from .rules.names import AROUND_THE_CLOCK
+from .rules.numbers import in_ids, names_in
 
 PENDING_DAYS = 7
 SWITCH = "on the server: zammad run rails r \"Setting.set('import_mode', true)\"; or leave the channel out"
-FIRED = ("triggers", "jobs")  # what acts on tickets by itself
+FIRED = ("triggers", "jobs", "core_workflows")  # what acts on tickets by itself, or refuses them
 RULE_KINDS = ("trigger", "automation", "macro", "view", "sla_policy")
 HOW_BACK = {"normal": "normal", "parent": "child", "child": "parent"}  # the same link, told at its other end
 
@@ -47,6 +48,8 @@ class Connection(Reader):
             return self._ticket_body(unit, body)
         if unit.kind in RULE_KINDS and send:
             return self._in_ids(body)
+        if unit.kind == "form_condition" and send:
+            return workflows.sent(self._in_ids(body), self.own_fields)
         if unit.kind == "message" and unit.action == "create":
             return {**self._article(body, unit.children), "ticket_id": int(unit.refs["ticket"])}
         return body
@@ -378,21 +381,28 @@ class Connection(Reader):
     # ---- automations ------------------------------------------------------------------------------------------------
 
     def switches(self) -> Native:
-        """Return the triggers and jobs that are on; nothing in import mode, in which Zammad runs none."""
+        """Return the triggers, jobs and core workflows that are on; nothing in import mode, which runs none of them."""
         if "import_mode" in self.channels:
             return {}
-        return {of: [one["id"] for one in self._read(f"/{of}") if one.get("active")] for of in FIRED}
+        return {of: self._on(of) for of in FIRED}
+
+    def _on(self, of: str) -> list[int]:
+        try:
+            return [one["id"] for one in self._read(f"/{of}") if one.get("active")]
+        except (AbsentError, AccessError):
+            if of == "core_workflows":  # before Zammad 5 there were none; a right of its own
+                return []
+            raise
 
     def quiet(self) -> None:
-        """Switch triggers and jobs off. Raises InputError where import mode is chosen and Zammad is not in it."""
+        """Switch them off. Raises InputError where import mode is chosen and Zammad is not in it."""
         if "import_mode" in self.channels:
             if not self._importing():
                 raise InputError("the channel import_mode is chosen, and Zammad is not in import mode", remedy=SWITCH)
             return
         for of in FIRED:
-            for one in self._read(f"/{of}"):
-                if one.get("active"):
-                    self.client.write("PUT", f"/{of}/{one['id']}", json={"active": False})
+            for id in self._on(of):
+                self.client.write("PUT", f"/{of}/{id}", json={"active": False})
 
     def restore(self, was: Native) -> None:
         """Switch on again what was on."""

@@ -17,6 +17,18 @@ FIELDS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("User", "shoe_size", "integer", {"min": 0, "max": 99}),
     ("Organization", "since", "date", {"diff": 0}),
 )
+WORKFLOWS: tuple[dict[str, Any], ...] = (
+    {
+        "condition_selected": {"ticket.product": {"operator": "is not", "value": ["a"]}},
+        "perform": {"ticket.order": {"operator": "hide", "hide": "true"}},
+    },
+    {
+        "condition_saved": {"ticket.group_id": {"operator": "is", "value": ["1"]}},
+        "perform": {"ticket.product": {"operator": "set_fixed_to", "set_fixed_to": ["a", "p"]}},
+        "preferences": {"screen": ["edit"]},
+        "stop_after_match": True,
+    },
+)
 STATES = ("new", "open", "pending reminder", "closed")
 
 
@@ -30,10 +42,7 @@ def furnish(box: Sandbox) -> Sandbox:
 
 def fill(box: Sandbox, tickets: int = 24) -> Sandbox:
     """Make up an account through the sandbox's API."""
-    for object, name, kind, option in FIELDS:
-        sent = {"object": object, "name": name, "display": name.title(), "data_type": kind, "data_option": option}
-        _post(box, "/object_manager_attributes", sent)
-    _post(box, "/object_manager_attributes_execute_migrations", {})
+    _fields(box)
     furnish(box)
     firm = _post(
         box, "/organizations", {"name": "Firm", "domain": "firm.example", "since": "2019-05-01", "note": "a & b"}
@@ -75,6 +84,16 @@ def fill(box: Sandbox, tickets: int = 24) -> Sandbox:
     _post(box, "/email_addresses", {"name": "Desk", "email": "help@desk.example"})
     _post(box, "/text_modules", {"name": "Greeting", "content": "Hello <b>you</b>", "group_ids": [1]})
     return box
+
+
+def _fields(box: Sandbox) -> None:
+    """Add own fields, and what shows them."""
+    for object, name, kind, option in FIELDS:
+        sent = {"object": object, "name": name, "display": name.title(), "data_type": kind, "data_option": option}
+        _post(box, "/object_manager_attributes", sent)
+    _post(box, "/object_manager_attributes_execute_migrations", {})
+    for number, flow in enumerate(WORKFLOWS, 1):
+        _post(box, "/core_workflows", {"object": "Ticket", "name": f"Fruit {number}", **flow})
 
 
 def _link(box: Sandbox, how: str, source: Any, target: Any) -> None:

@@ -20,10 +20,11 @@ from migrator.delivery import Deliverer
 from migrator.errors import AbsentError, AccessError, MigratorError, VendorError
 from migrator.manifest import Stream
 
-from .rule_words import DEFAULT, FIXED, in_words
+from . import workflows
+from .rules.numbers import FIXED, in_words, named_tables
 
 OBJECTS = {"tickets": "Ticket", "users": "User", "organizations": "Organization"}
-MADE = ("memberships", "holidays")  # of what other records hold
+MADE = ("memberships", "holidays", "forms")  # of what other records hold
 BELONGS = ("ticket_articles", "links")  # to a ticket, and told with it
 OURS = ("read", "create", "change", "overview")  # the access we give ourselves; people have "full", or less
 NOBODY = "1"  # the user who stands where there is none: the owner of a ticket without an owner
@@ -57,12 +58,12 @@ class Reader(Deliverer):
     @cached_property
     def states(self) -> dict[int, str]:
         """Return the names of the ticket states."""
-        return {int(one["id"]): str(one["name"]) for one in self._read("/ticket_states")}
+        return named_tables("state", self._read)
 
     @cached_property
     def priorities(self) -> dict[int, str]:
         """Return the names of the priorities."""
-        return {int(one["id"]): str(one["name"]) for one in self._read("/ticket_priorities")}
+        return named_tables("priority", self._read)
 
     def table(self, kind: str) -> Mapping[int, str]:
         """Return the names of what rules name without a record of its own, by id; of roles and calendars too."""
@@ -74,19 +75,15 @@ class Reader(Deliverer):
 
     @cached_property
     def _listed_names(self) -> dict[str, dict[int, str]]:
-        roles = {int(one["id"]): str(one["name"]) for one in self._read("/roles")}
-        calendars = {
-            int(one["id"]): DEFAULT if one.get("default") else str(one["name"]) for one in self._read("/calendars")
-        }
-        return {"role": roles, "calendar": calendars}
+        return {kind: named_tables(kind, self._read) for kind in ("role", "calendar")}
 
     @cached_property
-    def own_fields(self) -> dict[str, set[str]]:
-        """Return the names of the customer's own fields, by object."""
-        found: dict[str, set[str]] = {}
+    def own_fields(self) -> dict[str, dict[str, Native]]:
+        """Return the customer's own fields, by object and name."""
+        found: dict[str, dict[str, Native]] = {}
         for one in self._read("/object_manager_attributes"):
             if not _built_in(one):
-                found.setdefault(str(one["object"]), set()).add(str(one["name"]))
+                found.setdefault(str(one["object"]), {})[str(one["name"])] = {**one, "_options": options(one)}
         return found
 
     def _read(self, path: str, params: dict[str, Any] | None = None) -> Any:
@@ -115,6 +112,12 @@ class Reader(Deliverer):
         elif stream == "holidays":
             for page in super().pages("calendars", start, parents):
                 yield replace(page, records=[one for calendar in page.records for one in days_off(calendar)])
+        elif stream == "forms":
+            pages = super().pages("core_workflows", start, parents)
+            every = [self._shaped("core_workflows", one) for page in pages for one in page.records]
+            made = workflows.form((json.loads(one.body) for one in every), self.own_fields)
+            record = [Raw(workflows.FORM, json.dumps(made, ensure_ascii=False).encode(), None)] if made else []
+            yield Page(record, {"done": True}, done=True)
         elif stream in RULES:
             pages = super().pages(stream, start, parents, view=view)
             every = [self._shaped(stream, one) for page in pages for one in page.records]
@@ -227,8 +230,8 @@ class Reader(Deliverer):
             return record
         native = json.loads(record.body)
         if object := OBJECTS.get(stream):
-            own = self.own_fields.get(object, set())
-            native["_custom"] = {name: native.pop(name) for name in sorted(own & set(native))}
+            own = self.own_fields.get(object, {})
+            native["_custom"] = {name: native.pop(name) for name in sorted(own.keys() & native.keys())}
         return replace(record, body=json.dumps(shape(native), ensure_ascii=False).encode())
 
     def _shape_users(self, native: Native) -> Native:
@@ -241,6 +244,9 @@ class Reader(Deliverer):
 
     def _shape_rules(self, native: Native) -> Native:
         return {**in_words(native, self.table), "_details": as_text(native.get("note"))}
+
+    def _shape_core_workflows(self, native: Native) -> Native:
+        return workflows.told(native, self.table, self.own_fields)
 
     def _shape_webhooks(self, native: Native) -> Native:
         return {**native, "_details": as_text(native.get("note"))}

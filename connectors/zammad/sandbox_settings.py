@@ -13,6 +13,7 @@ from migrator.testing.sandbox import Native, Sandbox
 
 from . import sandbox_html as markup
 from . import sandbox_rules as rules
+from . import sandbox_workflows as workflows
 from .sandbox_rules import API, Refusal, answer, routes
 from .sandbox_tickets import ARTICLE, TICKET
 
@@ -34,6 +35,7 @@ MODELS: dict[str, Native] = {
     "signatures": {**COMMON, "body": ""},
     "email_addresses": {**COMMON, "email": None, "channel_id": None, "preferences": {}},
     "text_modules": {**COMMON, "keywords": "", "content": "", "user_id": None, "foreign_id": None, "group_ids": []},
+    "core_workflows": workflows.WORKFLOW,
 }  # fmt: skip
 # validators/validations/verify_perform_rules_validator.rb (2026)
 WANTED = {
@@ -75,7 +77,7 @@ def _values(box: Sandbox, model: str, request: Request, but: int | None) -> Nati
         if key in values:
             check(box, values[key])
     _whole(box, model, values, but)
-    rules.cut(values, {"name": 250})
+    rules.cut(values, {"name": 100 if model == "core_workflows" else 250})
     return values
 
 
@@ -89,6 +91,8 @@ def _whole(box: Sandbox, model: str, values: Native, but: int | None) -> None:
             raise Refusal("Invalid endpoint (no http/https)!")
         if not address.hostname:
             raise Refusal("Invalid endpoint (no hostname)!")
+    if model == "core_workflows":
+        workflows.checked(values)
     if model == "triggers" and values.get("activator") not in (None, "action", "time"):
         raise Refusal("Activator is not included in the list")
     if model == "slas" and values.get("calendar_id") not in (None, *box.store["calendars"]):
@@ -161,7 +165,8 @@ def _serve(model: str) -> None:
     @routes("GET", f"{API}/{model}")
     def every(box: Sandbox, request: Request) -> Response:
         rules.admin(box)
-        return rules.listed(box, request, box.store[model].values(), lambda _, one: dict(one), default=500)
+        seen = [one for one in box.store[model].values() if one.get("changeable", True)]
+        return rules.listed(box, request, seen, lambda _, one: dict(one), default=500)
 
     @routes("POST", f"{API}/{model}")
     def create(box: Sandbox, request: Request) -> Response:
@@ -183,7 +188,8 @@ def _serve(model: str) -> None:
     @routes("DELETE", f"{API}/{model}/<int:id>")
     def delete(box: Sandbox, request: Request, id: int) -> Response:
         rules.admin(box)
-        rules.one(box, model, id, model)
+        if not rules.one(box, model, id, model).get("changeable", True):
+            raise Refusal(f"Couldn't find CoreWorkflow with 'id'={id}", 404)
         if model == "webhooks" and any(_calls(one, id) for one in box.store["triggers"].values()):
             raise Refusal("Can't delete, object has references.")
         del box.store[model][id]

@@ -182,9 +182,10 @@ def show_plan(steps: Steps, made: Plan, *, as_json: bool) -> Path | None:
 def write_report(steps: Steps) -> tuple[Path, dict[str, Any]]:
     """Write report.html and report.json; return the page's file and the data."""
     from migrator.report import html
+    from migrator.seals import shown_in
     from migrator.summary import summarize
 
-    data = summarize(steps)
+    data = shown_in(summarize(steps))
     steps.workspace.folder.joinpath("report.json").write_text(
         json.dumps(data, ensure_ascii=False, indent=1, default=str), encoding="utf-8"
     )

@@ -41,6 +41,7 @@ class Dialect(Protocol):
     ``calendars(document)``: all of them by their names, that one first; ``files(translations, calendars)``: what a
     person puts on the vendor's own machine, as {name: text}; ``taken(client,
     native)``: the ids of the tickets that the account itself says hold a rule's conditions, or why it does not say;
+    ``standing(native)``: the rule without the conditions that only an event answers, and those in words;
     ``SET_OFF_APART = True``: what sets a rule off stands apart from its conditions, and ``taken`` asks for these alone;
     ``applied(client, native, ticket)``: what it says a macro makes of a ticket, as {path or "tags": value}, or why
     not.

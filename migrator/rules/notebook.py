@@ -24,6 +24,10 @@ class Notebook:
         self.moved: dict[str, dict[str | None, str | None]] = {}
         for key, value in rule.unknown if rule.vendor != vendor else ():
             self.add("rule", f"{key}: {value}", "approximated", "nobody knows this key; it is not translated")
+        for key, value in rule.options if rule.kind == "form" and rule.vendor != vendor else ():
+            self.add(
+                "rule", f"{key}: {value}", "approximated", "only which fields show, and are needed, is carried over"
+            )
 
     def add(self, place: str, what: str, verdict: Verdict, note: str = "", click: str = "") -> None:
         """Note a verdict; what cannot be translated says where to click."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from migrator.rules.conditions import All, Opaque, leaves
 from migrator.rules.dialect import Dialect, find
-from migrator.rules.notebook import unwritten
+from migrator.rules.notebook import Notebook, unwritten
 from migrator.rules.references import bare, marked, marks, named
 from migrator.rules.rule import Kind, Rule, Unread
 from migrator.rules.verdicts import Finding, Translation
@@ -70,6 +70,10 @@ def translated(to: Dialect, rule: Rule, write: Callable[[Rule], Translation] | N
 def translate(to: Dialect, vendor: str, rule: Rule, write: Write | None = None) -> Translation:
     """Return the translation into a dialect; of a rule of the same vendor's, what nobody knows is left behind: it may
     be of the old account."""
+    if rule.part and rule.vendor != vendor:
+        book = Notebook(rule.model_copy(update={"options": (), "unknown": ()}), vendor)
+        book.add("rule", rule.name, "equivalent", "what is in use of it is in the conditions of the form as a whole")
+        return book.done()
     foreign = [one for one in rule.options if one[0] in getattr(to, "OF_ACCOUNT", ())]
     if rule.vendor != vendor or not (rule.unknown or foreign):
         return translated(to, rule, write)

@@ -204,6 +204,7 @@ class Rule(Node):
     ``options``: what decides how it runs and has no word of ours, as (key, JSON). ``unknown``: keys nobody reads, the
     same way; a report names them. ``kept``: bookkeeping (ids, dates) that only the own vendor wants back. ``texts``:
     what the placeholders in it stand for that are kept elsewhere, by name, a text a language, the default first.
+    ``part``: of a form whose parts are read once more, all of them as one rule; other vendors are given that one.
     """
 
     vendor: str
@@ -226,6 +227,7 @@ class Rule(Node):
     unknown: tuple[tuple[str, str], ...] = ()
     kept: tuple[tuple[str, str], ...] = ()
     texts: tuple[tuple[str, tuple[Template, ...]], ...] = ()
+    part: bool = False
 
     def texts_of(self, name: str) -> tuple[Template, ...]:
         """Return the texts of a placeholder that is kept elsewhere; none where they are not known."""

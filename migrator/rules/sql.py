@@ -3,8 +3,7 @@
 A table of tickets has a column for each path (``"ticket.status"``), ``tags``, ``changed`` (the paths this update
 changed), ``"before.<path>"``, ``event`` (its kinds), ``"actor.id"``, ``"actor.groups"``, ``"hours.<anchor>"``
 (hours since; NULL: never) and ``"inside.<schedule>"``. Of staged tickets only the state is known: a leaf whose column
-is not there is left open (``Compiled.unseen``) and holds.
-With ``compile`` the only module that imports sqlglot.
+is not there is left open (``Compiled.unseen``) and holds. The only module that imports sqlglot.
 """
 
 from __future__ import annotations

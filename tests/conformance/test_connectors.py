@@ -49,14 +49,14 @@ def small(vendor: str, tickets: int) -> Suite:
     return Suite(vendor, fill=fill, harms=("429", "garbled"))
 
 
-# Zendesk and Freshdesk meet every harm; the others three each, all of which some of them meet. All lose answers.
+# Zendesk and Freshdesk meet every harm, each write one of the eight; the others three each. All lose answers.
 SUITES = {  # a made-up record refers to the one that is five times its number on: with five, all would be linked alike
     "chatwoot": Suite("chatwoot", records=6, step=12, harms=("429", "unanswered", "garbled")),
     "cloudflare": Suite("cloudflare", made=zones, step=2, harms=("500", "unanswered", "truncated")),
     "cpanel": Suite("cpanel"),
     "directadmin": Suite("directadmin", step=30, harms=("503", "garbled")),
     "digitalocean": Suite("digitalocean", made=zones, step=9, harms=("429", "unanswered", "timeout")),
-    "freshdesk": Suite("freshdesk", records=6, step=7),
+    "freshdesk": Suite("freshdesk", records=6, step=8),
     "help_scout": small("help_scout", 27),  # a page of conversations, and two more
     "hubspot": small("hubspot", 4),
     "intercom": small("intercom", 8),
@@ -66,7 +66,7 @@ SUITES = {  # a made-up record refers to the one that is five times its number o
     "plesk": Suite("plesk", made=subscription, channels=("command_line",), step=37, harms=("unanswered", "garbled")),
     "virtualmin": Suite("virtualmin", made=virtual_servers, step=23, harms=("unanswered",)),
     "zammad": Suite("zammad", fill=small_zammad, records=6, step=24, harms=("503", "unanswered", "reset")),
-    "zendesk": Suite("zendesk", fill=small_zendesk, step=7),
+    "zendesk": Suite("zendesk", fill=small_zendesk, step=8),
 }
 
 

@@ -146,6 +146,7 @@ def mutants(data: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
 UNWRITTEN = (
     r"^id$",
     r"^category$",
+    r"^part$",  # whether anybody else writes it at all is decided before a writer is asked
     r"^unknown\.",
     r"\.(lead|trail)$",  # blanks inside braces
     r"\.(html|word)$",  # follow from where a text stands, and from the block's opening tag

@@ -11,7 +11,7 @@ from migrator.rules.verdicts import Need
 from tests.support.connectors import connector
 
 ZAMMAD: Any = connector("zammad.rules")
-WORDS: Any = connector("zammad.rule_words")
+WORDS: Any = connector("zammad.rules.numbers")
 FIELDS: Any = connector("zammad.fields")
 TICKETS = {  # as a new Zammad has them
     "status": {"new": "new", "open": "open", "pending": "pending reminder", "hold": "pending reminder",

@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
-from migrator.testing.servers import Unavailable
+from migrator import registry
+from migrator.testing.servers import Unavailable, django_helpdesk, request_tracker, znuny
+from migrator.testing.servers.django_helpdesk import DjangoHelpdesk
+from migrator.testing.servers.request_tracker import RequestTracker
+from migrator.testing.servers.znuny import Znuny
 
 MEMORY = Path("/dev/shm")
 
@@ -43,3 +47,31 @@ def running(server_folder: Path) -> Iterator[Callable[..., Any]]:
     yield run
     for server in reversed(started):
         server.stop()
+
+
+# Those that take long to set up, once a session for all who ask; whoever asks resets it.
+
+
+@pytest.fixture(scope="session")
+def one_request_tracker(running: Callable[..., Any]) -> RequestTracker:
+    """Return the session's Request Tracker, with whatever earlier tests left in it."""
+    found: RequestTracker = running(request_tracker.start, "request_tracker")
+    # Set up as docs/connectors/request_tracker.md asks: whoever has a seat may own tickets.
+    found.initialdata({"ACL": [{"GroupDomain": "SystemInternal", "GroupType": "Privileged", "Right": ["OwnTicket"]}]})
+    found.keep()
+    return found
+
+
+@pytest.fixture(scope="session")
+def one_znuny(running: Callable[..., Any]) -> Znuny:
+    """Return the session's Znuny, with whatever earlier tests left in it."""
+    service = registry.connector("znuny").folder / "webservice.yml"
+    found: Znuny = running(znuny.start, "znuny", service=service)
+    return found
+
+
+@pytest.fixture(scope="session")
+def one_django_helpdesk(running: Callable[..., Any]) -> DjangoHelpdesk:
+    """Return the session's django-helpdesk, with whatever earlier tests left in it."""
+    found: DjangoHelpdesk = running(django_helpdesk.start, "django_helpdesk")
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from migrator import registry
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Sandbox
-from migrator.testing.servers import django_helpdesk, request_tracker, znuny
+from migrator.testing.servers import django_helpdesk
 from migrator.testing.servers.django_helpdesk import DjangoHelpdesk
 from migrator.testing.servers.request_tracker import RequestTracker
 from migrator.testing.servers.znuny import Znuny
@@ -31,25 +30,19 @@ SOME = 8  # tickets of a small one
 
 
 @pytest.fixture(scope="module")
-def tracker(running: Callable[..., Any]) -> RequestTracker:
-    found: RequestTracker = running(request_tracker.start, "across-request-tracker")
-    found.initialdata({"ACL": [{"GroupDomain": "SystemInternal", "GroupType": "Privileged", "Right": ["OwnTicket"]}]})
-    found.keep()
-    return found
+def tracker(one_request_tracker: RequestTracker) -> RequestTracker:
+    return one_request_tracker
 
 
 @pytest.fixture(scope="module")
-def desk(running: Callable[..., Any]) -> Znuny:
-    service = registry.connector("znuny").folder / "webservice.yml"
-    found: Znuny = running(znuny.start, "across-znuny", service=service)
-    return found
+def desk(one_znuny: Znuny) -> Znuny:
+    return one_znuny
 
 
 @pytest.fixture(scope="module")
-def helpdesk(running: Callable[..., Any]) -> DjangoHelpdesk:
+def helpdesk(one_django_helpdesk: DjangoHelpdesk) -> DjangoHelpdesk:
     os.environ["MIGRATOR_TEST_DESK"] = django_helpdesk.TOKEN
-    found: DjangoHelpdesk = running(django_helpdesk.start, "across-django-helpdesk")
-    return found
+    return one_django_helpdesk
 
 
 @pytest.fixture(scope="module")

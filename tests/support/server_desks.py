@@ -14,6 +14,7 @@ from migrator.project import open_project
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox, mount
+from migrator.workspace import Workspace
 
 Side = Sandbox | tuple[Account, dict[str, str]]  # a sandbox; or an account at a server, and the values of its secrets
 
@@ -74,6 +75,8 @@ def steps_into(
 
 
 def rows(folder: Path, kind: str, *columns: str) -> list[tuple[Any, ...]]:
-    """Return columns of a kind's canonical records, in the order of their ids, from the stage in ``folder``."""
+    """Return columns of a kind's canonical records, secrets opened, in the order of their ids, from ``folder``."""
+    vault = Workspace(folder).vault
     with Stage(folder / "stage.duckdb") as stage:
-        return stage.rows(f'select {", ".join(columns)} from canonical."{kind}" order by id')
+        found = stage.rows(f'select {", ".join(columns)} from canonical."{kind}" order by id')
+    return [tuple(vault.open(value) if isinstance(value, str) else value for value in row) for row in found]

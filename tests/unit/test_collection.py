@@ -22,9 +22,10 @@ def test_runs_side_by_side_leave_collection_as_it_was() -> None:
             over.wait(10)
 
     other = threading.Thread(target=another)
-    with seldom_collected():
+    with pytest.raises(ValueError, match="cut off"), seldom_collected():  # noqa: PT012
         other.start()
         assert inside.wait(10)
+        raise ValueError("cut off")
     assert gc.get_threshold() == COLLECTED  # the other goes on
     over.set()
     other.join()

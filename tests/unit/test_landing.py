@@ -12,9 +12,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from migrator import landing
 from migrator.connector import Raw
 from migrator.extract import Chunk
+from migrator.landing import durable
+from migrator.snapshot import Landing, Resource, Snapshot
 from migrator.stage import Stage
 from migrator.workspace import Workspace
 
@@ -35,7 +36,7 @@ def latest(chunks: list[list[Rows]]) -> dict[str, str]:
     return kept
 
 
-def chunk(number: int, pages: list[Rows]) -> list[Any]:
+def chunk(landing: Landing, number: int, pages: list[Rows]) -> list[Resource]:
     """Return the resource of one chunk, each row telling in its body where it stood."""
     place, records = 0, []
     for page in pages:
@@ -47,9 +48,9 @@ def chunk(number: int, pages: list[Rows]) -> list[Any]:
     def come() -> Iterator[Any]:
         for page in records:
             landing.state("things")["chunks"] = number + 1
-            yield landing.arrow(page)
+            yield "things", page
 
-    return [landing.resource("things", "things", come)]
+    return [Resource("things", "things", come)]
 
 
 @settings(max_examples=8, phases=[Phase.generate])  # to make an example smaller would take minutes
@@ -60,22 +61,34 @@ def test_an_id_has_one_row_and_it_is_the_latest_also_where_a_chunk_is_loaded_twi
     with tempfile.TemporaryDirectory() as made:
         workspace = Workspace(Path(made) / "w")
         with Stage(Path(made) / "stage.duckdb") as stage:
-            with landing.pipeline(workspace, stage, "raw") as pipeline:
+            with durable(workspace, stage, "raw") as landing:
                 for number, pages in enumerate(chunks):
-                    pipeline.extract(chunk(number, pages), loader_file_format="parquet")
-                    pipeline.normalize()
+                    landing.bring(chunk(landing, number, pages))
                     waiting, kept = workspace.folder / ".dlt" / "raw" / "load" / "normalized", Path(made) / "kept"
                     shutil.copytree(waiting, kept)
-                    pipeline.load()
+                    landing.settle()
                     if twice:  # as after a death between the rows' commit and dlt's note of it
                         for package in waiting.with_name("loaded").iterdir():
                             shutil.rmtree(package)
                         shutil.copytree(kept, waiting, dirs_exist_ok=True)
-                        assert pipeline.has_pending_data
-                        pipeline.load()
+                        assert landing.pipeline.has_pending_data
+                        landing.resume()
                     shutil.rmtree(kept)
+                assert landing.states()["things"]["chunks"] == len(chunks)
                 found = stage.rows("SELECT id, body FROM raw.things") if any(map(any, chunks)) else []
     assert sorted(found) == sorted(latest(chunks).items())
+
+
+@given(pages=st.lists(st.lists(SOME, max_size=4), min_size=1, max_size=9), most=st.sampled_from([1, 30, 2**24]))
+def test_a_snapshot_has_one_row_of_an_id_the_latest_however_little_memory_it_has(
+    stage: Stage, pages: list[Rows], most: int
+) -> None:
+    stage.schema("back", fresh=True)
+    landing = Snapshot(stage, "back", most)
+    landing.bring(chunk(landing, 0, pages))
+    landing.settle()
+    found = stage.rows("SELECT id, body FROM back.things") if any(pages) else []
+    assert sorted(found) == sorted(latest([pages]).items())
 
 
 def test_a_chunk_has_its_pages_and_its_seconds_but_is_ended_by_its_bounds() -> None:
@@ -97,7 +110,8 @@ def test_neither_the_environment_nor_a_file_of_settings_steers_what_lands(
     (tmp_path / ".dlt" / "config.toml").write_text('[normalize.data_writer]\ndisable_compression = "not a truth"\n')
     monkeypatch.chdir(tmp_path)
     with Stage(tmp_path / "stage.duckdb") as stage:
-        with landing.pipeline(Workspace(tmp_path / "w"), stage, "raw") as pipeline:
-            pipeline.run(chunk(0, [[("a", None)]]), loader_file_format="parquet")
+        with durable(Workspace(tmp_path / "w"), stage, "raw") as landing:
+            landing.bring(chunk(landing, 0, [[("a", None)]]))
+            landing.settle()
             assert stage.rows("SELECT id, body FROM raw.things") == [("a", '{"at":"0.0"}')]
     assert not (tmp_path / "elsewhere.duckdb").exists()

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from keyring.backend import KeyringBackend
 
 from migrator import registry
+from migrator.credentials import secret
 from migrator.errors import AccessError, InputError
 from migrator.manifest import Channel
-from migrator.project import Project, open_project, secret
+from migrator.project import Project, open_project
 from migrator.starter import starter
 from migrator.workspace import Workspace
 

@@ -34,7 +34,8 @@ def rule(native: Mapping[str, Any]) -> Rule:
     label = (("label", compact(native["label"])),) if "label" in native else ()
     odd = tuple(unknown(native, READ))
     name = str(native.get("name") or "")
-    return Rule(vendor="freshdesk", kind="form", name=name, shown=tuple(shown), options=label, unknown=odd)
+    part = some is None
+    return Rule(vendor="freshdesk", kind="form", name=name, shown=tuple(shown), options=label, unknown=odd, part=part)
 
 
 def _shown(section: Mapping[str, Any]) -> Iterator[Shown]:

@@ -1,4 +1,4 @@
-"""Zammad's dialect of rules: triggers, jobs, macros, overviews and SLAs, read and written."""
+"""Zammad's dialect of rules: triggers, jobs, macros, overviews, SLAs and core workflows, read and written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from migrator.rules.rule import Kind
 
 from .account import provided, settled
-from .names import CLOCK, LOOKED_UP, NAMES_ORDER, NUMBERED, POLICY, TITLE
+from .names import CLOCK, LOOKED_UP, NAMES_ORDER, NUMBERED, ONE_FORM, POLICY, TITLE
+from .oracle import standing, taken
 from .reading import rule as read
 from .writing import rule as write
 
@@ -17,12 +18,15 @@ __all__ = [
     "LOOKED_UP",
     "NAMES_ORDER",
     "NUMBERED",
+    "ONE_FORM",
     "POLICY",
     "TITLE",
     "listed",
     "provided",
     "read",
     "settled",
+    "standing",
+    "taken",
     "write",
 ]
 

@@ -35,6 +35,10 @@ def settled(native: Native, words: Words) -> tuple[Native, str]:
     for name, does in (told.get("perform") or {}).items():
         if isinstance(does, dict) and "value" in does:
             does["value"] = _values(name, does["value"], words, lost, asked=False)
+    hides = any("hide" in does for does in (told.get("perform") or {}).values())
+    for name, one in (told.get("condition_selected") or {}).items():  # what must be filled in, may be in more states
+        made = _values(name, one["value"], words, lost if hides else [])
+        one["value"] = made if isinstance(made, list) else [made]
     return told, lost[0] if lost else ""
 
 

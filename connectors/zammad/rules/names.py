@@ -13,6 +13,7 @@ from migrator.rules.rule import ClockPolicy, PassPolicy
 
 TITLE = "Zammad"
 NAMES_ORDER = "name"  # rules run in the order of their names: the place stands in the name
+ONE_FORM = True  # a workflow acts on every ticket
 NUMBERED = True  # ids stand in rules as numbers; where text is asked for, a number does as well
 # What a rule says by its name, and the connector by its id: ``<state:open>``.
 LOOKED_UP = ("state", "priority", "article_type", "article_sender", "role", "calendar")

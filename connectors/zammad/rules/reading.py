@@ -52,7 +52,7 @@ from migrator.rules.rule import (
 )
 from migrator.rules.sql import word_of
 
-from . import names
+from . import forms, names
 
 Native = dict[str, Any]
 OPTIONS: tuple[str, ...] = (
@@ -78,6 +78,8 @@ def rule(native: Mapping[str, Any], kind: Kind) -> Rule:
     """Return a trigger, job, macro, overview, SLA or calendar in our words."""
     if kind == "schedule":
         return _calendar(native)
+    if kind == "form":
+        return forms.read(native)
     asked = native.get("condition") or {}
     usual = [key for key in OPTIONS if key in native and native[key] == names.DEFAULTS.get(key, "")]
     options = [(key, compact(native[key])) for key in OPTIONS if key in native and key not in usual]

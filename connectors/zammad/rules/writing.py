@@ -15,11 +15,12 @@ from migrator.rules.verdicts import Translation, Verdict
 
 from . import names
 from .conditions import Conditions
+from .hiding import write as conditions_of_a_form
 from .hours import calendar, ordered, slas
 
 Native = dict[str, Any]
 CLICKS = {"trigger": "Trigger", "timed": "Scheduler", "macro": "Macros", "view": "Overviews", "sla": "SLAs"}
-CLICKS |= {"schedule": "Calendars"}
+CLICKS |= {"schedule": "Calendars", "form": "Core Workflows"}
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 # Automations of others run once an hour; so does the job, at the full hour.
 HOURLY = {
@@ -34,6 +35,8 @@ def rule(source: Rule) -> Translation:
     """Return the rule as Zammad's API takes it; a rule of Zammad's own comes back as it was."""
     own = source.vendor == "zammad"
     book = Notebook(source, "zammad", click=f"Settings, Manage, {CLICKS[source.kind]}")
+    if source.kind == "form":
+        return book.done(*conditions_of_a_form(book, source))
     if not own and source.kind == "trigger" and tells_of_replies(source):
         note = "an agent's e-mail goes to the customer, and to whom it names, by itself; this mail comes besides"
         book.add("do 1", "the mail of the reply itself", "equivalent", note)

@@ -42,12 +42,14 @@ def account(stage: Stage, suite: Suite) -> None:
         stage.run(f"CREATE TABLE canonical.{name(kind_name)} (id VARCHAR, variant VARCHAR, {stage.columns(kind)})")
         ids[kind_name] = [f"{kind_name}-{n}" for n in range(suite.records)]
         counter: dict[str, int] = {}
+        rows = []
         for n, id in enumerate(ids[kind_name]):
             row = {
                 label: _value(suite, kind_name, kind, label, spec, n, ids, counter)
                 for label, spec in kind.fields.items()
             }
-            stage.insert(f"canonical.{name(kind_name)}", [[id, kind_name, *row.values()]])
+            rows.append([id, kind_name, *row.values()])
+        stage.insert(f"canonical.{name(kind_name)}", rows)
 
 
 def _value(

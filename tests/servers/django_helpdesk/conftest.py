@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,9 @@ MORE = ("presetreply", "kbitem", "kbcategory")
 
 
 @pytest.fixture(scope="session")
-def server(running: Callable[..., Any]) -> DjangoHelpdesk:
+def server(one_django_helpdesk: DjangoHelpdesk) -> DjangoHelpdesk:
     """Return the session's instance, with whatever earlier tests left in it."""
-    found: DjangoHelpdesk = running(django_helpdesk.start, "django_helpdesk")
-    return found
+    return one_django_helpdesk
 
 
 @pytest.fixture(scope="session")

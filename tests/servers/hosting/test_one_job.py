@@ -24,6 +24,7 @@ from migrator.testing.servers.sql_tunnel import SqlTunnel
 from tests.servers.hosting.conftest import again, job
 from tests.servers.mysql.shop import checksums
 from tests.servers.sftp.trees import seen
+from tests.support.open_secrets import lying
 
 pytestmark = pytest.mark.servers
 SPAWN = multiprocessing.get_context("forkserver")
@@ -150,6 +151,7 @@ def test_a_whole_account_is_killed_goes_on_is_switched_and_taken_back(hosts: Hos
         verified, differences = run.verify()
         assert verified.proven, differences
         arrived(hosts, way)
+        assert not lying(tmp_path / "w", [acme.HASH[1:]])
         left = [(place["id"], place["why"]) for place in register(tmp_path / "w") if place["why"]]
         assert left == [("entry/public_html/logo.png", "the file is not text")]
         names = {place["kind"] for place in register(tmp_path / "w") if place["new"] == acme.NEW_DATABASE}
@@ -211,6 +213,7 @@ def arrived(hosts: Hosts, way: str) -> None:
     wp = acme.NEW_DATABASE
     assert checksums(hosts.new_data, wp) == checksums(hosts.old_data, acme.OLD_DATABASE)
     assert hosts.new_data.users() == [f"acme_ro@{acme.NEW_IP}", f"{wp}@localhost"]
+    assert acme.HASH in str(hosts.new_data.sql(f"SHOW GRANTS FOR {wp}@localhost"))
     asked = "SELECT DEFINER FROM information_schema.TRIGGERS UNION SELECT DEFINER FROM information_schema.VIEWS"
     assert hosts.new_data.sql(f"{asked} WHERE TABLE_SCHEMA = '{wp}'") == [[f"{wp}@localhost"]]
     assert hosts.new_data.sql("SELECT Db, User FROM mysql.db ORDER BY 2") == [[wp, "acme_ro"], [wp, wp]]

@@ -76,7 +76,7 @@ def made(stage: Stage, kinds: Kinds, workspace: Workspace) -> None:
     ground = Grounds.empty()
     ground.fill(fill)
     source = ground.open()
-    stage_all(source, stage, "raw")
+    stage_all(source, stage, "raw", workspace)
     canonicalize(stage, kinds, connector("mysql").mapping, raw="raw", into="canonical")
     stage.schema("blobs", fresh=True)
     for id, url in stage.rows(f"SELECT id, url FROM canonical.{name('database')}"):

@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from migrator.connector import Native
+from .names import AROUND_THE_CLOCK
 
-from .rules.names import AROUND_THE_CLOCK
-
+Native = dict[str, Any]
 NAMED = re.compile(r"<(\w+):([^<>]*)>\Z")
 # The numbers are the same in every Zammad (db/seeds/ticket_article_types.rb, ticket_article_senders.rb).
 ARTICLE_TYPES = {
@@ -29,7 +28,17 @@ SAYS = {  # attribute to what its values name
     "article.sender_id": "article_sender",
 }
 Tables = Callable[[str], Mapping[int, str]]  # kind to {id: name}
+LISTS = {"state": "/ticket_states", "priority": "/ticket_priorities", "role": "/roles", "calendar": "/calendars"}
 DEFAULT = "default"  # how the calendar is called that holds where none is named; its name here
+
+
+def named_tables(kind: str, read: Callable[[str], Any]) -> dict[int, str]:
+    """Return the names of what rules name without a record of its own, by id; ``read``: a list of the account's."""
+    path = LISTS.get(kind)
+    if path is None:
+        return {}
+    default = kind == "calendar"
+    return {int(one["id"]): DEFAULT if default and one.get("default") else str(one["name"]) for one in read(path)}
 
 
 def in_ids(node: Any, tables: Tables) -> Any:
@@ -69,7 +78,7 @@ def in_words(native: Native, tables: Tables) -> Native:
             key: _spoken(key, one, tables) if isinstance(one, dict) else one for key, one in told["perform"].items()
         }
     if "role_ids" in told:
-        told["role_ids"] = [_name("role", one, tables) for one in told["role_ids"] or ()]
+        told["role_ids"] = [named("role", one, tables) for one in told["role_ids"] or ()]
     if told.get("group_ids"):
         told["group_ids"] = [f"⟪group:{one}⟫" for one in told["group_ids"]]
     if told.get("calendar_id") is not None:
@@ -95,11 +104,12 @@ def _spoken(name: str, one: Native, tables: Tables) -> Native:
     if kind is None:
         return one
     if isinstance(value, list):
-        return {**one, "value": [_name(kind, each, tables) for each in value]}
-    return {**one, "value": _name(kind, value, tables)}
+        return {**one, "value": [named(kind, each, tables) for each in value]}
+    return {**one, "value": named(kind, value, tables)}
 
 
-def _name(kind: str, id: Any, tables: Tables) -> Any:
+def named(kind: str, id: Any, tables: Tables) -> Any:
+    """Return ``<kind:name>`` for an id that is known, anything else as it is."""
     called = tables(kind).get(int(id)) if str(id).isdecimal() else None
     return id if called is None else f"<{kind}:{called}>"
 
