@@ -19,10 +19,10 @@ from urllib.request import getproxies
 
 import msgspec
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from migrator import exchange
 from migrator.errors import (
     AbsentError,
     AccessError,
@@ -64,7 +64,7 @@ def pooled() -> requests.Session:
     """Return a session that keeps a connection for every worker; with requests' ten, the others connect anew."""
     session = requests.Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, exchange.Adapter(pool_connections=16, pool_maxsize=POOL))
+        session.mount(scheme, HTTPAdapter(pool_connections=16, pool_maxsize=POOL))
     if not getproxies():
         # Read once: requests looks through the environment at every call, which costs more than the call itself.
         session.trust_env = False
@@ -237,8 +237,7 @@ class Client:
         call = self.pacer.acquire(name, query)
         self._count()
         try:
-            response = exchange.call(
-                self.session,
+            response = self.session.request(
                 method,
                 url,
                 params=params,

@@ -31,9 +31,9 @@ from migrator.errors import (
     VendorError,
 )
 from migrator.zones.records import RecordSet, Told, of_rdata, of_rdatas, of_told, parsed
-from migrator.zones.transfer import Answer, received
 
 T = TypeVar("T")
+Answer = tuple[str, str, int, Told]  # name and type as record sets have them, TTL, one value
 SECONDS = 10.0  # for one answer
 TRANSFER_SECONDS = 300.0
 TRIES = 3
@@ -96,11 +96,9 @@ class Server:
 
     def _transfer(self, zone: str) -> Iterator[Answer]:
         try:
-            if self.key is None:
-                yield from received(self.address, self.port, zone, seconds=SECONDS, lifetime=TRANSFER_SECONDS)
-                return
             how: dict[str, Any] = {"timeout": SECONDS, "lifetime": TRANSFER_SECONDS, "relativize": False}
-            how |= {"keyring": self.key.ring, "keyname": self.key.name, "keyalgorithm": self.key.algorithm}
+            if self.key:
+                how |= {"keyring": self.key.ring, "keyname": self.key.name, "keyalgorithm": self.key.algorithm}
             for message in dns.query.xfr(self.address, zone, port=self.port, **how):
                 for rrset in message.answer:
                     name, of = rrset.name.canonicalize().to_text(), dns.rdatatype.to_text(rrset.rdtype)
