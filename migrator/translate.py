@@ -56,6 +56,26 @@ def option_labels(stage: Stage) -> Labels:
     return {field: dict(zip(keys, called, strict=True)) for field, keys, called in rows}
 
 
+def option_keys(stage: Stage, labels: Labels) -> Labels:
+    """Return by what the destination will know the options of custom fields, in the place of what rules say of them:
+    a label or, where ``labels`` has none of the field, the source's key."""
+    if "fields" not in stage.tables_of("predicted"):
+        return {}
+    rows = stage.rows(
+        "SELECT c.applies_to || ':' || c.key, c.options, c.option_keys, p.options, p.option_keys "
+        "FROM canonical.custom_field c JOIN predicted.fields p ON p.id = c.id WHERE len(c.options) > 0 "
+        "AND c.key IS NOT NULL AND len(p.option_keys) = len(p.options)"
+    )
+    found: dict[str, dict[str, str]] = {}
+    for known_as, called, keys, there, theirs in rows:
+        said = called if known_as in labels or not keys or len(keys) != len(called) else keys
+        known = dict(zip(there, theirs, strict=True))
+        differ = {one: known[label] for one, label in zip(said, called, strict=True) if known.get(label, one) != one}
+        if differ:
+            found[known_as] = differ
+    return found
+
+
 def begin(stage: Stage) -> None:
     """Make the tables."""
     stage.run(f"CREATE TABLE plan.translated ({TRANSLATED})")
@@ -150,9 +170,10 @@ class Translator:
             to = find(vendor)
             writer, numbers = added_statuses(to, self.mapping)
             done = []
-            for id, rule in self._rules(kind_name, kind, to):
+            for id, rule, there in self._rules(kind_name, kind, to):
                 made = translate(to, vendor, rule, writer)
-                natives, lost = self._settled(to, made, made.native, numbers)
+                written = made.native if there is rule else translate(to, vendor, there, writer).native
+                natives, lost = self._settled(to, made, written, numbers)
                 needs = []
                 for need in made.needs:
                     held = self._settled(to, made, [need.native], numbers)[0][0] if need.native else None
@@ -183,8 +204,9 @@ class Translator:
         lost = _reasons(made.findings, "untranslatable")
         return ("manual", f"{arrives}; what it does besides is done by hand: {lost}") if lost else ("skip", arrives)
 
-    def _rules(self, kind_name: str, kind: Kind, to: Dialect) -> list[tuple[str, Rule]]:
-        """Return the kind's rules, each with its id; with its place where the destination runs them by their names."""
+    def _rules(self, kind_name: str, kind: Kind, to: Dialect) -> list[tuple[str, Rule, Rule]]:
+        """Return the kind's rules, each with its id, as tickets have the choices of fields and, the same one again
+        where nothing differs, as the destination will know them; with its place where it runs rules by their names."""
         label, title = name(kind.rule or ""), self._title(kind)
         sequence = next((name(label) for label, spec in kind.fields.items() if spec.sequence), "NULL")
         rank = f"row_number() OVER (ORDER BY {sequence} NULLS LAST, length(id), id)"
@@ -194,17 +216,18 @@ class Translator:
         places = bool(getattr(to, "NAMES_ORDER", False)) and sequence != "NULL"
         spoken_by = {"" if text is None else json.loads(text).get("vendor") for _, _, text, _ in rows[:1]}
         labels = {} if self.manifest.vendor in spoken_by else option_labels(self.stage)
-        return [
-            (
-                id,
-                self._typed(
-                    self._without_webhooks(
-                        parsed(labelled(text, labels), name=called or "", position=place if places else None)
-                    )
-                ),
-            )
-            for id, called, text, place in rows
-        ]
+        keys = option_keys(self.stage, labels)
+
+        def read(text: str, called: str | None, place: int) -> Rule:
+            rule = parsed(text, name=called or "", position=place if places else None)
+            return self._typed(self._without_webhooks(rule))
+
+        found = []
+        for id, called, text, place in rows:
+            said = labelled(text, labels)
+            rule, there = read(said, called, place), labelled(said, keys)
+            found.append((id, rule, rule if there == said else read(there, called, place)))
+        return found
 
     def _title(self, kind: Kind) -> str:
         """Return the SQL of a rule's name; the conditions of a form that have none are called like the form."""

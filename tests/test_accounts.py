@@ -213,6 +213,7 @@ FRESHDESK: dict[str, list[dict[str, object]]] = {
                     "properties": [
                         {"resource_type": "ticket", "field_name": "priority", "operator": "in", "value": [4]},
                         {"resource_type": "ticket", "field_name": "group_id", "operator": "in", "value": [20]},
+                        {"resource_type": "ticket", "field_name": "cf_boat", "operator": "in", "value": ["Under sail"]},
                     ],
                 }
             ],
@@ -281,7 +282,7 @@ def with_section(box: Sandbox) -> None:
     """Let a text show where one of two choices of a dropdown is chosen."""
     session, base = mount(box), f"{box.base_url}/api/v2/admin/ticket_fields"
     session.auth = (connector("freshdesk.sandbox").TOKEN, "X")
-    boat = {"label": "Boat", "type": "custom_dropdown", "choices": [{"value": "Sail"}, {"value": "Motor"}]}
+    boat = {"label": "Boat", "type": "custom_dropdown", "choices": [{"value": "Under sail"}, {"value": "Motor"}]}
     made = session.post(base, json={**boat, "label_for_customers": "Boat"}).json()
     section = {"label": "Under sail", "choice_ids": [made["choices"][0]["id"]]}
     (held,) = session.post(f"{base}/{made['id']}/sections", json=section).json()["sections"]
@@ -308,7 +309,7 @@ def test_from_freshdesk_rules_move_and_what_cannot_is_named(
     if vendor == "zendesk":
         (form,) = (one for one in new.store["ticket_forms"].values() if one["name"] == "Ticket form")
         shown = [{"id": fields["Mast"], "is_required": False}]
-        one = {"parent_field_id": fields["Boat"], "value": "Sail", "child_fields": shown}
+        one = {"parent_field_id": fields["Boat"], "value": "under_sail", "child_fields": shown}
         assert (form["agent_conditions"], form["end_user_conditions"]) == ([one], [one])
         assert {fields["Mast"], fields["Boat"]} <= set(form["ticket_field_ids"])
     else:
@@ -330,6 +331,8 @@ def test_from_freshdesk_rules_move_and_what_cannot_is_named(
     (trigger,) = new.store["triggers"].values()
     (group,) = (id for id, one in new.store["groups"].items() if one["name"] == "Support")  # which was there before
     assert {"field": "group_id", "value": str(group)} in trigger["actions"]
+    boat = {"field": f"custom_fields_{fields['Boat']}", "operator": "is", "value": "under_sail"}  # by the new key
+    assert boat in trigger["conditions"]["all"]
 
 
 class Killed(BaseException):

@@ -22,7 +22,8 @@ SCREENS = {
 def attribute(unit: Unit, payload: Native) -> Native:
     """Return the body that adds a field: its name is made from its title and its id, and is the same each time."""
     kind, object = str(payload["data_type"]), str(payload["object"])
-    labels = [str(one["name"]) for one in payload.pop("_options", None) or ()]
+    named = [one for one in payload.pop("_options", None) or () if "name" in one]
+    options = {str(one.get("value") or one["name"]): str(one["name"]) for one in named}
     screens = {screen: {right: {"shown": True, "required": False}} for screen, right in SCREENS[object].items()}
     common: Native = {"default": None, "null": True}
     details: dict[str, Native] = {
@@ -30,8 +31,8 @@ def attribute(unit: Unit, payload: Native) -> Native:
         "textarea": {"maxlength": 20000, "rows": 4, "default": ""},
         "boolean": {"options": {"true": "yes", "false": "no"}},
         "date": {"diff": 0, "future": True, "past": True},
-        "select": {"options": {label: label for label in labels}, "nulloption": True, "maxlength": 255, "default": ""},
-        "multiselect": {"options": {label: label for label in labels}, "nulloption": True, "maxlength": 255},
+        "select": {"options": options, "nulloption": True, "maxlength": 255, "default": ""},
+        "multiselect": {"options": options, "nulloption": True, "maxlength": 255},
     }
     name = KEY if unit.id == "migrator-key" else column(str(payload["display"]), unit.id)
     if unit.id.startswith(NEEDED):

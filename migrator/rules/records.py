@@ -21,7 +21,7 @@ from migrator.rules.words import leaf_words
 BESIDE = ("id", "name", "description", "active", "position", "category", "kept", "holidays")
 Native = dict[str, Any]
 Write = Callable[[Rule], Translation]
-Labels = Mapping[str, Mapping[str, str]]  # field as rules name it to {option's key: what it is called}
+Labels = Mapping[str, Mapping[str, str]]  # field as rules name it to {option: its other name}
 Named = Callable[[str, str], str | None]  # (kind a rule names, id) to its name at the destination
 
 
@@ -86,7 +86,8 @@ def translate(to: Dialect, vendor: str, rule: Rule, write: Write | None = None) 
 
 
 def labelled(text: str, labels: Labels) -> str:
-    """Return a rule's text with the options of custom fields by what they are called, as tickets have them there."""
+    """Return a rule's text with the options of custom fields by other names: by what they are called, as tickets have
+    them there, or by what a vendor knows them by."""
     if not any(f"custom_field:{field}⟫" in text for field in labels):
         return text
 
