@@ -256,6 +256,12 @@ def _made(file: Path | None) -> tuple[AESSIV, Path]:
             out.write(text + "\n")
             out.flush()
             os.fsync(out.fileno())
+        if os.name == "posix":  # the name lies in the folder, which is written by itself
+            folder = os.open(file.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     except OSError as err:
         raise WorkspaceError(
             f"the workspace's key cannot be kept in {file} ({err.strerror}); name a place that can, under `key:` in "

@@ -81,7 +81,22 @@ class Wave:
         for kind_name, ids in self._waiting(stage, "canonical"):
             stage.run(f"INSERT INTO {WAITING} SELECT DISTINCT {quoted(kind_name)}, id, ? FROM ({ids})", WAITS)
         stage.insert(WAITING, [[kind, id, ASIDE] for kind, id in self.aside])
+        self._with_those_they_name(stage)
         return WAITING
+
+    def _with_those_they_name(self, stage: Stage) -> None:
+        """Let what names a record of its own kind (an incident its problem) wait as long as that one."""
+        for kind_name, kind in self.kinds.kinds.items():
+            relation = f"canonical.{name(kind_name)}"
+            own = [label for label, spec in kind.fields.items() if spec.type == "ref" and kind_name in spec.to]
+            if kind.owner or not own or kind_name not in stage.tables_of("canonical"):
+                continue
+            waits = f"SELECT id FROM {WAITING} WHERE kind = {quoted(kind_name)}"
+            here = f"SELECT id FROM {relation} WHERE id NOT IN ({waits})"
+            names = " OR ".join(f"({name(label)} IS NOT NULL AND {name(label)} NOT IN ({here}))" for label in own)
+            ids = f"SELECT id FROM {relation} WHERE ({names}) AND id NOT IN ({waits})"
+            while stage.one(f"SELECT count(*) FROM ({ids})"):
+                stage.run(f"INSERT INTO {WAITING} SELECT {quoted(kind_name)}, id, ? FROM ({ids})", WAITS)
 
     def _waiting(self, stage: Stage, schema: str) -> Iterator[tuple[str, str]]:
         """Yield (kind at the top, ids) of what is not whole, its files looked for in ``schema``."""
