@@ -81,7 +81,7 @@ def to_set(zone: str, record: Any, dialect: Dialect) -> RecordSet:
 
 def _told(record: Any) -> Iterator[str]:
     try:
-        yield from record.to_rrset().rdatas
+        yield from map(str, record.to_rrset().rdatas)  # it has texts of classes of its own
     except Exception:  # a provider's own type may have no such form at all
         yield from (str(value) for value in getattr(record, "values", None) or [record.value])
 
