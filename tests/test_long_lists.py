@@ -15,7 +15,7 @@ from migrator.extract import PIECE, WHOLE, extract
 from migrator.project import Workspace
 from migrator.stage import Stage
 
-SPEC = {"into": None, "optional": False, "lag_seconds": 0}
+SPEC = {"into": None, "optional": False, "lag_seconds": 0, "sealed": ()}
 
 
 @dataclass
