@@ -157,7 +157,7 @@ class Moving:
         self.manifest = self.connector.manifest.through(desk.account.channels)
         self.stage = Stage(self.workspace.stage)
         made_up(self.stage, self.connector.kinds, tickets)
-        stage_all(self._open(1), self.stage, "there")
+        stage_all(self._open(1), self.stage, "there", self.workspace)
         connector = self.connector
         canonicalize(self.stage, connector.kinds, connector.mapping, raw="there", into="found")
         planner = Planner(self.stage, connector.kinds, self.manifest, connector.mapping, "bench", "found")

@@ -101,6 +101,11 @@ class Connection(Reader):
         if not above:
             return
         there = self.at(above)
+        try:
+            wire.stat(there)
+        except AbsentError:
+            self._unmade(wire, above)
+            return
         with suppress(AbsentError, RefusedError):
             wire.stat(there + b"/" + PART)
             with self._making:
@@ -174,7 +179,11 @@ class Connection(Reader):
         try:
             entry = self.seen(path)
         except AbsentError:
-            return Written(there) if unit.action == "delete" else None
+            if unit.action == "delete":
+                return Written(there)
+            with self.wire() as wire:  # the call may have come as far as the folders on its way
+                self._unmade(wire, path)
+            return None
         if unit.action == "delete":
             return None
         if entry.type != unit.variant:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from migrator.connector import Unit
 from migrator.errors import AccessError
 from migrator.ledger import Ledger
 from migrator.testing.servers import until
@@ -30,6 +31,19 @@ def test_everything_arrives_as_it_was_and_as_predicted(server: OpenSSH, old: Pat
     assert verified.proven, differences[:3]
     assert (new / "sparse.img").stat().st_blocks * 512 < 2_000_000, "zeros are not written"
     assert int((new / "empty folder/deep").stat().st_mtime) == int((old / "empty folder/deep").stat().st_mtime)
+
+
+def test_folders_that_a_call_made_before_it_was_cut_off_go_when_it_is_looked_up(
+    server: OpenSSH, old: Path, new: Path, tmp_path: Path
+) -> None:
+    put(new, "made/way/.migrator-part", b"")
+    put(new, "made/.migrator-part", b"")
+    put(new, "ours/.migrator-part", b"")
+    put(new, "ours/letter.txt", b"of a person")
+    destination = steps(tmp_path / "w", account(server, old), account(server, new)).destination()
+    for path in ("made/way/missing/a.txt", "ours/missing/a.txt"):
+        assert destination.find([Unit("file", "1", "file", {"path": path}, {}, "", {})], set()) == [None]
+    assert set(seen(new)) == {b"ours", b"ours/.migrator-part", b"ours/letter.txt"}
 
 
 def test_what_is_no_file_is_named_and_left(
