@@ -120,7 +120,7 @@ def test_conditions_of_a_form_go_to_zammad_are_switched_on_and_go_home(
         (planned,) = stage.rows(
             "SELECT native FROM plan.translated WHERE kind = 'form_condition' AND native IS NOT NULL"
         )
-    text = json.dumps(CONDITIONS).replace('"sail"', '"Sail"')
+    text = json.dumps(CONDITIONS)
     for id, title, *_ in FIELDS:
         text = text.replace(f'": {id}', f'": "⟪custom_field:ticket:{names[title]}⟫"')
     assert json.loads(planned[0]) == json.loads(text)
@@ -163,7 +163,6 @@ def test_workflows_go_from_zammad_to_zammad_as_they_are(tmp_path: Path, monkeypa
     home = json.loads(
         json.dumps([{k: v for k, v in one.items() if k not in ("id", "active")} for one in own(old)])
         .replace(f'"{group}"', f'"{there}"')
-        .replace('"p"', '"Pears"')
         .replace("ticket.fruit", f"ticket.{names['Fruit']}")
         .replace("ticket.kilos", f"ticket.{names['Kilos']}")
     )
