@@ -109,21 +109,22 @@ class Proxy(Between):
         method, path = request.head.decode("latin-1").split(" ", 2)[:2]
         name = f"{method} {path.partition('?')[0]}"
         order = self._begins(name)
-        how, status, goes_on = order.how if order else "", 0, False
+        how = order.how if order else ""
+        status, goes_on, answer = int(how) if how.isdigit() else 0, False, None
         if order and how == "delay":
             time.sleep(order.seconds)
         try:
-            if how == "reset":
-                cut_hard(client.socket)
-            elif how.isdigit():
-                status = int(how)
-                _answer(client, status)
-            else:
+            if how != "reset" and not how.isdigit():
                 answer = self._forward(method, request)
                 status = {"failed": 500, "unanswered": 0}.get(how, answer.status)
-                goes_on = _give(client, answer, how)
         finally:
-            self._seen(method, path, status)
+            self._seen(method, path, status)  # whoever has the answer may ask at once what was seen
+        if answer is not None:
+            goes_on = _give(client, answer, how)
+        elif how == "reset":
+            cut_hard(client.socket)
+        else:
+            _answer(client, status)
         self._tell("after", name)
         return goes_on
 
