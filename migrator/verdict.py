@@ -159,6 +159,7 @@ def figures(data: Data) -> list[tuple[str, str, str]]:
     total, arrived, _, person, _ = findings.sums(data)
     losses = data.get("losses") or []
     count = sum(int(loss["count"]) for loss in losses)
+    calls = sum(int(row["calls"]) for row in data.get("calls") or [])
     verb = "arrive" if data["stage"] == "planned" else "have arrived"
     ways = (
         f"in {wording.number(len(losses))} {wording.either(len(losses), 'way', 'ways')}, each with its reason"
@@ -180,7 +181,7 @@ def figures(data: Data) -> list[tuple[str, str, str]]:
         (
             wording.duration(float(data.get("hours") or 0) * 60).replace("under a minute", "< 1 min"),
             "at the vendors' pace",
-            f"{wording.number(sum(int(row['calls']) for row in data.get('calls') or []))} calls",
+            f"{wording.number(calls)} {wording.either(calls, 'call', 'calls')}",
         ),
     ]
 
