@@ -18,7 +18,7 @@ from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox, mount
 from tests.support import rule_accounts
 from tests.support.connectors import connector
-from tests.support.desks import steps
+from tests.support.desks import arrived, steps
 from tests.support.vendor_data import vendor_file
 
 KINDS = ("trigger", "automation", "macro", "view", "sla_policy")
@@ -30,14 +30,7 @@ def second_zendesk(clock: Clock) -> Sandbox:
 
 
 def moved(folder: Path, old: Sandbox, new: Sandbox, patch: pytest.MonkeyPatch) -> Steps:
-    run = steps(folder, old, new, patch, policies={"people_without_seat": "create"})
-    run.extract()
-    loaded = run.load(run.plan().digest)
-    with Ledger(run.workspace.ledger) as ledger:
-        assert loaded.quarantined == 0, [line[2] for line in ledger.quarantined()]
-    verified, differences = run.verify()
-    assert verified.proven, [(d["id"], d["field"], d["expected"], d["found"]) for d in differences[:5]]
-    return run
+    return arrived(steps(folder, old, new, patch, policies={"people_without_seat": "create"}))
 
 
 @pytest.fixture(scope="module")

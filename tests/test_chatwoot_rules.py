@@ -10,13 +10,12 @@ import pytest
 
 from migrator import registry
 from migrator.customizations import enter_again
-from migrator.ledger import Ledger
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox
 from tests.support import rule_accounts
 from tests.support.connectors import connector
-from tests.support.desks import steps
+from tests.support.desks import arrived, steps
 from tests.support.vendor_data import vendor_file
 
 OWN = {"plan": "self_hosted"}
@@ -32,13 +31,7 @@ def desk(clock: Clock, host: str = "chatwoot.sandbox", *, seats: tuple[str, ...]
 
 
 def moved(folder: Path, old: Sandbox, new: Sandbox, patch: pytest.MonkeyPatch, **sides: Any) -> Steps:
-    run = steps(folder, old, new, patch, **{"destination": OWN, **sides})
-    run.extract()
-    loaded = run.load(run.plan().digest)
-    with Ledger(run.workspace.ledger) as ledger:
-        assert loaded.quarantined == 0, [line[2] for line in ledger.quarantined()]
-    proven(run)
-    return run
+    return arrived(steps(folder, old, new, patch, **{"destination": OWN, **sides}))
 
 
 def proven(run: Steps) -> None:

@@ -13,12 +13,11 @@ import pytest
 from migrator import registry
 from migrator.cli.common import write_report
 from migrator.customizations import explain
-from migrator.ledger import Ledger
 from migrator.stage import html_form
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox
 from tests.support import rule_accounts
-from tests.support.desks import steps
+from tests.support.desks import arrived, steps
 
 Native = dict[str, Any]
 AT = rule_accounts.AT
@@ -214,14 +213,7 @@ def account(clock: Clock) -> Sandbox:
 
 
 def moved(folder: Path, new: Sandbox, patch: pytest.MonkeyPatch, **more: Any) -> Steps:
-    run = steps(folder, account(new.clock), new, patch, policies={"people_without_seat": "create"}, **more)
-    run.extract()
-    loaded = run.load(run.plan().digest)
-    with Ledger(run.workspace.ledger) as ledger:
-        assert loaded.quarantined == 0, [line[2] for line in ledger.quarantined()]
-    verified, differences = run.verify()
-    assert verified.proven, [(d["kind"], d["id"], d["field"], d["expected"], d["found"]) for d in differences[:5]]
-    return run
+    return arrived(steps(folder, account(new.clock), new, patch, policies={"people_without_seat": "create"}, **more))
 
 
 def losses(run: Steps, *kinds: str) -> set[tuple[str, str, str]]:

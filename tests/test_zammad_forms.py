@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from migrator import registry
-from migrator.ledger import Ledger
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox, mount
 from tests.support import rule_accounts
-from tests.support.desks import steps
+from tests.support.desks import arrived, steps
 
 Native = dict[str, Any]
 SEATS = {"people_without_seat": "create"}
@@ -59,13 +58,7 @@ def zendesk(clock: Clock, *, host: str = "", forms: bool = True) -> Sandbox:
 
 def moved(folder: Path, old: Sandbox, new: Sandbox, patch: pytest.MonkeyPatch, **more: Any) -> Steps:
     """Move an account and prove that it arrived."""
-    run = steps(folder, old, new, patch, policies=SEATS, **more)
-    run.extract()
-    loaded = run.load(run.plan().digest)
-    with Ledger(run.workspace.ledger) as ledger:
-        assert loaded.quarantined == 0, [line[2] for line in ledger.quarantined()]
-    verified, differences = run.verify()
-    assert verified.proven, [(d["kind"], d["id"], d["field"], d["expected"], d["found"]) for d in differences[:5]]
+    run = arrived(steps(folder, old, new, patch, policies=SEATS, **more))
     assert json.loads((run.workspace.folder / "coverage.json").read_text())["uncovered"] == []
     return run
 

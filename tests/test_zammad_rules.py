@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from migrator import registry
-from migrator.ledger import Ledger
 from migrator.stage import Stage
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox, mount
 from tests.support import rule_accounts
-from tests.support.desks import steps
+from tests.support.desks import arrived, steps
 from tests.support.vendor_data import vendor_file
 
 Native = dict[str, Any]
@@ -47,14 +46,7 @@ def new_zammad(clock: Clock, *, added: bool = True) -> Sandbox:
 def moved(folder: Path, old: Sandbox, new: Sandbox, patch: pytest.MonkeyPatch, *, overlay: bool = True) -> Steps:
     """Move an account and prove that it arrived."""
     more = {"overlay": {"zammad": {"ticket": OVERLAY}}} if overlay else {}
-    run = steps(folder, old, new, patch, policies=SEATS, **more)
-    run.extract()
-    loaded = run.load(run.plan().digest)
-    with Ledger(run.workspace.ledger) as ledger:
-        assert loaded.quarantined == 0, [line[2] for line in ledger.quarantined()]
-    verified, differences = run.verify()
-    assert verified.proven, [(d["id"], d["field"], d["expected"], d["found"]) for d in differences[:5]]
-    return run
+    return arrived(steps(folder, old, new, patch, policies=SEATS, **more))
 
 
 def ends(run: Steps, *kinds: str) -> dict[tuple[str, str], int]:

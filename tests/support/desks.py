@@ -10,11 +10,23 @@ import pytest
 import requests
 
 from migrator import registry
+from migrator.ledger import Ledger
 from migrator.project import open_project
 from migrator.steps import Steps
 from migrator.testing.sandbox import Clock, Sandbox, mount
 
 SECRETS = {"MIGRATOR_TEST_SOURCE": "zendesk", "MIGRATOR_TEST_DESTINATION": "freshdesk"}
+
+
+def arrived(run: Steps) -> Steps:
+    """Extract, load and read back; nothing is refused, and all is as predicted."""
+    run.extract()
+    loaded = run.load(run.plan().digest)
+    with Ledger(run.workspace.ledger) as ledger:
+        assert loaded.quarantined == 0, [line[2] for line in ledger.quarantined()]
+    verified, differences = run.verify()
+    assert verified.proven, [(d["kind"], d["id"], d["field"], d["expected"], d["found"]) for d in differences[:5]]
+    return run
 
 
 def steps(
