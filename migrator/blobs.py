@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from migrator.compile import name
 from migrator.connector import Bundling, Joined, Source
+from migrator.disk import names_kept
 from migrator.errors import StoppedError, VendorError, WorkspaceError
 from migrator.kinds import Kinds
 from migrator.stage import Stage
@@ -236,18 +237,11 @@ def _kept(workspace: Workspace, chunks: Iterator[bytes], parts: dict[str, str]) 
 
 
 def _keep(part: Path, home: Path) -> None:
-    """Give a durable file its name in the store, durably: the name lies in the folder, which is written by itself."""
+    """Give a durable file its name in the store, durably."""
     fresh = not home.parent.is_dir()
     home.parent.mkdir(exist_ok=True)
     part.replace(home)
-    if os.name != "posix":
-        return
-    for folder in (home.parent, home.parent.parent)[: 1 + fresh]:
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    names_kept(*(home.parent, home.parent.parent)[: 1 + fresh])
 
 
 def _fetch(source: Source, workspace: Workspace, row: tuple[str, str]) -> Fetched:

@@ -95,7 +95,7 @@ def _staged(stage: Stage, source: Connector, kind_name: str) -> list[tuple[dict[
     if way is None or kind_name not in stage.tables_of("canonical"):
         return []
     kind = source.kinds.kinds[kind_name]
-    made = []
+    made, labels = [], option_labels(stage)
     ids = {(one.stream, one.id.removesuffix("{id}") if one.id.endswith("{id}") else "") for one in variants}
     for stream, prefix in sorted(ids):
         if stream not in stage.tables_of("raw"):
@@ -106,7 +106,6 @@ def _staged(stage: Stage, source: Connector, kind_name: str) -> list[tuple[dict[
             f"WHERE c.{name(kind.rule or 'rule')} IS NOT NULL ORDER BY length(c.id), c.id",
             prefix,
         )
-        labels = option_labels(stage)
         made += [
             (json.loads(body), parsed(bare(labelled(text, labels)), name=label or ""), way)
             for body, label, text in rows

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migrator.credentials import secret
+from migrator.disk import secret_kept
 from migrator.errors import InputError, WorkspaceError
 
 if TYPE_CHECKING:
@@ -58,10 +58,7 @@ def _new_key(file: Path) -> Ed25519PrivateKey:
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-            out.write(pem)
-            out.flush()
-            os.fsync(out.fileno())
+        secret_kept(file, pem)
     except OSError as err:
         raise WorkspaceError(f"{file} cannot be written: {err}") from err
     return key

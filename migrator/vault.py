@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
+from migrator.disk import secret_kept
 from migrator.errors import AccessError, InputError, WorkspaceError
 from migrator.seals import SEALED_TEXT, changed, scheme, telling
 
@@ -252,16 +253,7 @@ def _made(file: Path | None) -> tuple[AESSIV, Path]:
     file = file or keys_folder() / _called(key)
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            out.write(text + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-        if os.name == "posix":  # the name lies in the folder, which is written by itself
-            folder = os.open(file.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        secret_kept(file, f"{text}\n".encode())
     except OSError as err:
         raise WorkspaceError(
             f"the workspace's key cannot be kept in {file} ({err.strerror}); name a place that can, under `key:` in "

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from migrator import kin
 from migrator.blobs import with_bytes
 from migrator.compile import name, quoted
 from migrator.connector import Source
@@ -88,13 +89,13 @@ class Wave:
         """Let what names a record of its own kind (an incident its problem) wait as long as that one."""
         for kind_name, kind in self.kinds.kinds.items():
             relation = f"canonical.{name(kind_name)}"
-            own = [label for label, spec in kind.fields.items() if spec.type == "ref" and kind_name in spec.to]
+            own = kin.of_own(self.kinds, kind_name)
             if kind.owner or not own or kind_name not in stage.tables_of("canonical"):
                 continue
             waits = f"SELECT id FROM {WAITING} WHERE kind = {quoted(kind_name)}"
             here = f"SELECT id FROM {relation} WHERE id NOT IN ({waits})"
-            names = " OR ".join(f"({name(label)} IS NOT NULL AND {name(label)} NOT IN ({here}))" for label in own)
-            ids = f"SELECT id FROM {relation} WHERE ({names}) AND id NOT IN ({waits})"
+            edges = " UNION ALL ".join(kin.edges_of(label, self.kinds, kind_name, relation) for label in own)
+            ids = f"SELECT DISTINCT id FROM ({edges}) WHERE other NOT IN ({here}) AND id NOT IN ({waits})"
             while stage.one(f"SELECT count(*) FROM ({ids})"):
                 stage.run(f"INSERT INTO {WAITING} SELECT {quoted(kind_name)}, id, ? FROM ({ids})", WAITS)
 

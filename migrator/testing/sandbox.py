@@ -27,6 +27,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
+from migrator.testing.counting import Counted
+
 Native = dict[str, Any]
 Handler = Callable[..., Response]
 R = TypeVar("R", bound=Exception)
@@ -57,7 +59,7 @@ class Clock:
 
 
 @dataclass
-class Fault:
+class Fault(Counted):
     """One fault to order: at the ``at``-th request from now (1 is the next), among those whose "METHOD /path" matches.
 
     ``reset``: the connection ends and nothing was done. ``unanswered``: done, but the connection ends before the
@@ -66,17 +68,6 @@ class Fault:
     """
 
     how: How
-    at: int = 1
-    matching: str = ""
-    times: int = 1
-    seen: int = 0
-
-    def strikes(self, name: str) -> bool:
-        """Count a request and tell whether it is the one."""
-        if not re.search(self.matching, name):
-            return False
-        self.seen += 1
-        return self.at <= self.seen < self.at + self.times
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import struct
 import threading
@@ -12,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
+from migrator.testing.counting import Counted
+
 Harm = Literal["429", "500", "502", "503", "reset", "unanswered", "failed", "truncated", "delay", "within"]
 TIMEOUT_SECONDS = 120.0
 
 
 @dataclass
-class Order:
+class Order(Counted):
     """Harm at the ``at``-th request from now (1 is the next), among those whose "METHOD /path" matches.
 
     ``429``, ``500``, ``502``, ``503``: answered so, and the server never saw it. ``reset``: the connection ends,
@@ -27,18 +28,7 @@ class Order:
     """
 
     how: Harm
-    at: int = 1
-    matching: str = ""
-    times: int = 1
     seconds: float = 0.0
-    seen: int = 0
-
-    def strikes(self, name: str) -> bool:
-        """Count a request and tell whether it is the one."""
-        if not re.search(self.matching, name):
-            return False
-        self.seen += 1
-        return self.at <= self.seen < self.at + self.times
 
 
 @dataclass(frozen=True)
@@ -85,7 +75,7 @@ class Between:
     def order(self, how: Harm, at: int = 1, matching: str = "", *, times: int = 1, seconds: float = 0.0) -> None:
         """Order harm; counting begins with the next request."""
         with self._lock:
-            self.orders.append(Order(how, at, matching, times, seconds))
+            self.orders.append(Order(how, at, matching, times, seconds=seconds))
 
     def calm(self) -> None:
         """Forget what was ordered and what was seen."""
